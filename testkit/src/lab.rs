@@ -64,6 +64,15 @@ impl Lab {
         self.runtime == Runtime::Runc
     }
 
+    /// True when the reference is under test, after saying aloud what that version lacks.
+    #[must_use]
+    pub fn reference_lacks(&self, what: &str) -> bool {
+        if self.is_reference() {
+            eprintln!("NOT COMPARED: the reference lacks {what}");
+        }
+        self.is_reference()
+    }
+
     /// Path of the runtime's binary.
     #[must_use]
     pub fn binary(&self) -> &Path {
