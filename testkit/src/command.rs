@@ -7,6 +7,7 @@ use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use rustix::process::Signal;
 use serde_json::Value;
@@ -116,6 +117,13 @@ impl Cmd {
         Self { command: shell, ..self }
     }
 
+    /// Program and arguments, to be given to another program.
+    #[must_use]
+    pub fn words(&self) -> Vec<OsString> {
+        let words = std::iter::once(self.command.get_program()).chain(self.command.get_args());
+        words.map(OsStr::to_owned).collect()
+    }
+
     fn file(&self, kind: &str) -> PathBuf {
         self.directory.join(format!("{}.{kind}", SEQUENCE.fetch_add(1, Ordering::Relaxed)))
     }
@@ -131,7 +139,7 @@ impl Cmd {
             self.command.stdout(append_to(&out)).stderr(append_to(&err));
         }
         let line = command_line(&self.command);
-        let child = self.command.spawn().unwrap_or_else(|error| panic!("spawn {line}: {error}"));
+        let child = process::spawn(&mut self.command).unwrap_or_else(|error| panic!("spawn {line}: {error}"));
         let pid = i32::try_from(child.id()).unwrap();
         let pidfd = process::pidfd(pid).unwrap();
         Running { child: Some(child), pidfd, pid, line, out, err }
@@ -206,7 +214,7 @@ impl Running {
     /// True once the command has ended.
     #[must_use]
     pub fn has_ended(&self) -> bool {
-        process::wait_readable(&self.pidfd, 0)
+        process::wait_readable(&self.pidfd, Duration::ZERO)
     }
 
     /// Sends a signal to the command itself.
@@ -234,7 +242,7 @@ impl Running {
     /// When the command does not end within the hang guard; its process group is killed and described.
     #[track_caller]
     pub fn wait(mut self) -> Output {
-        if !process::wait_readable(&self.pidfd, GUARD.as_secs()) {
+        if !process::wait_readable(&self.pidfd, GUARD) {
             let stuck = self.describe_group();
             self.kill_group();
             panic!("hang guard: {} ran {GUARD:?}\n{}{}\n{stuck}", self.line, self.stdout(), self.stderr());
@@ -253,7 +261,7 @@ impl Running {
             if let Some(group) = rustix::process::Pid::from_raw(self.pid) {
                 let _gone = rustix::process::kill_process_group(group, Signal::KILL);
             }
-            if process::wait_readable(&self.pidfd, 10) {
+            if process::wait_readable(&self.pidfd, GUARD) {
                 let _status = child.wait();
             }
         }
@@ -308,13 +316,14 @@ impl Output {
         self
     }
 
-    /// Asserts that standard error holds `text`, compared without regard to case.
+    /// Asserts that standard error holds `text`, compared without regard to case and to a log's escapes.
     ///
     /// # Panics
     /// With the whole output when it does not.
     #[track_caller]
     pub fn says(self, text: &str) -> Self {
-        assert!(self.stderr.to_lowercase().contains(&text.to_lowercase()), "no {text:?} on stderr of {self}");
+        let said = self.stderr.replace("\\\"", "\"").to_lowercase();
+        assert!(said.contains(&text.to_lowercase()), "no {text:?} on stderr of {self}");
         self
     }
 

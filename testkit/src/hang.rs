@@ -28,6 +28,7 @@ pub fn eventually_some<T>(what: &str, mut attempt: impl FnMut() -> Option<T>) ->
             return value;
         }
         assert!(start.elapsed() < GUARD, "hang guard: still waiting after {GUARD:?} for: {what}");
+        crate::process::reap_orphans();
         std::thread::sleep(Duration::from_millis(5));
     }
 }

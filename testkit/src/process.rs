@@ -1,8 +1,12 @@
 //! Processes of the host as `/proc` shows them, and signals to exactly one of them.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
+use std::process::{Child, Command};
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, WaitOptions, WaitStatus, pidfd_open, pidfd_send_signal, waitpid};
@@ -57,31 +61,64 @@ pub fn signal(pid: i32, signal: Signal) {
 /// When it still lives after the hang guard; the message holds `what`.
 #[track_caller]
 pub fn wait_exit(fd: &OwnedFd, what: &str) {
-    assert!(wait_readable(fd, GUARD.as_secs()), "hang guard: {what} still lives");
+    assert!(wait_readable(fd, GUARD), "hang guard: {what} still lives");
 }
 
-/// Polls a descriptor for input; false when nothing came within `seconds`.
-pub(crate) fn wait_readable(fd: &OwnedFd, seconds: u64) -> bool {
-    let timeout = Timespec { tv_sec: i64::try_from(seconds).unwrap(), tv_nsec: 0 };
+/// Polls a descriptor for input, reaping orphans meanwhile; false when nothing came within `limit`.
+pub(crate) fn wait_readable(fd: &OwnedFd, limit: Duration) -> bool {
+    let start = Instant::now();
+    let slice = Timespec { tv_sec: 0, tv_nsec: if limit.is_zero() { 0 } else { 20_000_000 } };
     loop {
         let mut fds = [PollFd::new(fd, PollFlags::IN)];
-        match poll(&mut fds, Some(&timeout)) {
-            Ok(count) => return count > 0,
-            Err(rustix::io::Errno::INTR) => {}
+        match poll(&mut fds, Some(&slice)) {
+            Ok(0) | Err(rustix::io::Errno::INTR) => {}
+            Ok(_) => return true,
             Err(error) => panic!("poll: {error}"),
+        }
+        if start.elapsed() >= limit {
+            return false;
+        }
+        reap_orphans();
+    }
+}
+
+/// Children that this process started itself and will wait for.
+static STARTED: Mutex<BTreeSet<i32>> = Mutex::new(BTreeSet::new());
+
+/// How orphans of the runtime ended, by pid.
+static ENDED: Mutex<BTreeMap<i32, WaitStatus>> = Mutex::new(BTreeMap::new());
+
+/// Starts a child so that it is not taken for an orphan.
+pub(crate) fn spawn(command: &mut Command) -> std::io::Result<Child> {
+    let mut started = STARTED.lock().unwrap();
+    let child = command.spawn()?;
+    started.insert(i32::try_from(child.id()).unwrap());
+    Ok(child)
+}
+
+/// Reaps the zombies this process adopted as subreaper and keeps how they ended.
+///
+/// A caller that does not reap holds up the end of a pid namespace: its init waits for every process in it.
+pub(crate) fn reap_orphans() {
+    let started = STARTED.lock().unwrap();
+    let own = i32::try_from(std::process::id()).unwrap();
+    let orphan = |pid: &i32| {
+        !started.contains(pid) && stat(*pid).is_some_and(|stat| stat.state == 'Z' && stat.ppid == own)
+    };
+    for pid in all().into_iter().filter(orphan) {
+        if let Ok(Some((_, status))) = waitpid(Pid::from_raw(pid), WaitOptions::NOHANG) {
+            ENDED.lock().unwrap().insert(pid, status);
         }
     }
 }
 
-/// Reaps `pid`, a child of this process (also one adopted as subreaper), and returns how it ended.
+/// How `pid` ended, a process that a runtime left to this one as subreaper.
 ///
 /// # Panics
-/// When it is no child of ours or does not end within the hang guard.
+/// When it does not end within the hang guard.
 #[track_caller]
 pub fn reap(pid: i32) -> WaitStatus {
-    eventually_some(&format!("child {pid} to end"), || {
-        waitpid(Pid::from_raw(pid), WaitOptions::NOHANG).unwrap().map(|(_, status)| status)
-    })
+    eventually_some(&format!("orphan {pid} to end"), || ENDED.lock().unwrap().remove(&pid))
 }
 
 /// All pids of the host, ascending.

@@ -3,8 +3,10 @@
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
-use std::process::Command;
+use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
+
+use crate::process;
 
 const BUSYBOX: &str = "/bin/busybox";
 
@@ -31,7 +33,8 @@ const GROUP: &str = "root:x:0:\nworker:x:1000:\nextra:x:2000:worker\n";
 fn applets() -> &'static [String] {
     static APPLETS: OnceLock<Vec<String>> = OnceLock::new();
     APPLETS.get_or_init(|| {
-        let output = Command::new(BUSYBOX).arg("--list").output().expect("/bin/busybox of package busybox-static");
+        let list = process::spawn(Command::new(BUSYBOX).arg("--list").stdout(Stdio::piped()));
+        let output = list.and_then(Child::wait_with_output).expect("/bin/busybox of package busybox-static");
         let names = String::from_utf8(output.stdout).unwrap();
         names.lines().filter(|name| *name != "busybox").map(str::to_owned).collect()
     })

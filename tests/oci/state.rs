@@ -12,7 +12,7 @@ conformance! {
         assert_eq!(state["id"], json!(c.id()));
         assert_eq!(state["status"], "running");
         assert_eq!(state["bundle"], json!(c.bundle()));
-        assert_eq!(state["rootfs"], json!(c.rootfs("")));
+        assert_eq!(state["rootfs"], json!(c.bundle().join("rootfs")));
         assert!(state["pid"].as_i64().unwrap() > 1);
         assert!(state["ociVersion"].as_str().unwrap().starts_with("1."));
         assert!(is_rfc3339_utc(state["created"].as_str().unwrap()), "{state}");
