@@ -179,7 +179,7 @@ conformance! {
 
     fn the_process_file_says_everything(lab) {
         let c = lab.sleeper();
-        let script = "echo $A $(id -u) $(id -g) $(pwd);ulimit -n; grep NoNewPrivs /proc/self/status; exit 9";
+        let script = "echo $A $(id -u) $(id -g) $(pwd); ulimit -Sn; grep NoNewPrivs /proc/self/status; exit 9";
         let file = lab.write("process.json", &json!({
             "terminal": false,
             "user": {"uid": 1000, "gid": 2000},

@@ -34,16 +34,11 @@ conformance! {
         assert_eq!(c.shell("grep '^Seccomp:' /proc/self/status | tr -d '\\t'"), "Seccomp:2");
     }
 
-    fn log_and_allow_let_pass(lab) {
-        for action in ["SCMP_ACT_LOG", "SCMP_ACT_ALLOW"] {
-            lab.run_once(&with_rule(json!({"names": ["mkdir", "mkdirat"], "action": action}))
-                .set("/linux/seccomp/defaultAction", json!("SCMP_ACT_ALLOW")).args(&["mkdir", "/x"]))
-                ;
-        }
+    fn log_lets_pass(lab) {
+        lab.run_once(&with_rule(json!({"names": ["mkdir", "mkdirat"], "action": "SCMP_ACT_LOG"})).args(&["mkdir", "/x"])).ok();
     }
 
     fn arguments_decide(lab) {
-        // personality(0xffffffff) asks, personality(8) sets; busybox `setarch` uses the latter.
         let rule = json!({"names": ["kill"], "action": "SCMP_ACT_ERRNO", "errnoRet": 13,
             "args": [{"index": 1, "value": 10, "op": "SCMP_CMP_EQ"}]});
         let config = with_rule(rule);
@@ -124,7 +119,7 @@ fn with_rule(rule: Value) -> Config {
 
 /// An allow-list with what busybox needs.
 fn allow_list() -> Value {
-    let names = [
+    let names = vec![
         "access", "arch_prctl", "brk", "capget", "capset", "chdir", "clone", "close", "dup", "dup2", "execve", "execveat", "exit",
         "exit_group", "fchdir", "fcntl", "fstat", "fstatfs", "futex", "getcwd", "getdents64", "getegid", "geteuid", "getgid",
         "getpgrp", "getpid", "getppid", "getrandom", "getuid", "ioctl", "lseek", "mmap", "mprotect", "munmap", "newfstatat",
