@@ -45,9 +45,8 @@ conformance! {
         for _ in 0..if lab.is_reference() { 2 } else { 5 } {
             let c = hogged(lab, 1024);
             let init = process::pidfd(c.pid()).unwrap();
-            for _ in 0..4 {
-                c.exec(&["true"]);
-            }
+            let outputs: Vec<_> = (0..4).map(|_| c.exec(&["true"])).collect();
+            eprintln!("{}", crate::tally(&outputs));
             killed += u32::from(!process::is_alive(c.pid().max(1)) || c.status() == "stopped");
             drop(init);
             c.delete_force().ok();
@@ -61,9 +60,10 @@ conformance! {
 fn filled(lab: &Lab) -> Container<'_> {
     let memory = json!({"limit": LIMIT, "swap": LIMIT});
     let config = Config::new().set("/linux/resources/memory", memory).mount("/t", "tmpfs", "tmpfs", &["size=1g"]);
-    let c = lab.started(&config.script("dd if=/dev/zero of=/t/x bs=64k; touch /ready; exec sleep 1000000"));
-    hang::eventually("the limit to be full", || c.rootfs("/ready").exists() || hierarchy::pids(&c.group()).len() < 2);
-    hang::eventually("init", || c.status() == "running");
+    let c = lab.started(&config.script("dd if=/dev/zero of=/t/x bs=1M count=24; touch /ready; exec sleep 1000000"));
+    hang::eventually("the pages to be taken", || c.rootfs("/ready").exists());
+    hang::eventually("init to sleep", || hierarchy::pids(&c.group()) == [c.pid()] && process::status_line(c.pid(), "Name") == "sleep");
+    leave_free(&c, 0);
     c
 }
 
@@ -80,13 +80,18 @@ fn hogged(lab: &Lab, free: u64) -> Container<'_> {
     c.create().ok();
     c.start().ok();
     hang::eventually("the memory to be taken", || c.rootfs("/ready").exists());
+    leave_free(&c, free);
+    c
+}
+
+/// Lowers the limit to what is in use and `free` KiB.
+fn leave_free(c: &Container, free: u64) {
     if hierarchy::is_v1("memory") {
         // Cached file pages would be given back first; without them the free part is what it says.
         write(&c.control("memory", "memory.force_empty"), "0");
         let usage: u64 = c.read_control("memory", "memory.usage_in_bytes").parse().unwrap();
         write(&c.control("memory", "memory.limit_in_bytes"), &(usage + free * 1024).to_string());
     }
-    c
 }
 
 fn write(path: &std::path::Path, value: &str) {
