@@ -1,7 +1,8 @@
 //! Makes one child and finds out whether it reached its program.
 
+use crate::Error;
 use crate::process::{Ended, Process, Reap, ended, never_executed, timespec};
-use crate::{Error, HostProc};
+use ::proc::Procfs;
 use child::stage::{Failure, REPORT_SIZE, Report, Stage};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -60,20 +61,14 @@ pub enum Outcome {
 ///
 /// # Errors
 /// The operation the kernel refused; nothing is left behind then.
-pub fn spawn(
-    birth: &Birth<'_>,
-    child: impl FnOnce(Report<'_>) -> Infallible,
-) -> Result<Launched, Error> {
+pub fn spawn(birth: &Birth<'_>, child: impl FnOnce(Report<'_>) -> Infallible) -> Result<Launched, Error> {
     let (pipe, their_pipe) = pipe_with(PipeFlags::CLOEXEC).map_err(Error::ReportChannel)?;
     let word = SharedWord::new().map_err(Error::ReportChannel)?;
     let how = Clone3 { namespaces: 0, cgroup: birth.cgroup, parent: Parent::Caller };
     let visit = birth.pid_namespace_of.map(PidNamespaceVisit::start).transpose()?;
     let side = clone3(&how);
     match side {
-        Ok(Side::Child) => {
-            let never = child(Report { word: &word, pipe: their_pipe.as_fd() });
-            match never {}
-        }
+        Ok(Side::Child) => match child(Report { word: &word, pipe: their_pipe.as_fd() }) {},
         Ok(Side::Parent { pid, pidfd }) => {
             let process = Some(Process { pid, pidfd });
             let launched = Launched { process, pipe, word, born: Instant::now() };
@@ -94,8 +89,9 @@ struct PidNamespaceVisit {
 
 impl PidNamespaceVisit {
     fn start(target: BorrowedFd<'_>) -> Result<Self, Error> {
-        let own = rustix::process::pidfd_open(rustix::process::getpid(), rustix::process::PidfdFlags::empty())
-            .map_err(Error::PidNamespace)?;
+        let own =
+            rustix::process::pidfd_open(rustix::process::getpid(), rustix::process::PidfdFlags::empty())
+                .map_err(Error::PidNamespace)?;
         sys::namespace::join(target, new::PID).map_err(Error::PidNamespace)?;
         Ok(PidNamespaceVisit { own })
     }
@@ -128,7 +124,7 @@ impl Launched {
     ///
     /// # Errors
     /// [`Error::Wait`] and [`Error::Report`].
-    pub fn outcome(mut self, proc: &HostProc, limit: Duration) -> Result<Outcome, Error> {
+    pub fn outcome(mut self, proc: &Procfs, limit: Duration) -> Result<Outcome, Error> {
         let deadline = self.born + limit;
         loop {
             if !self.readable(deadline)? {
@@ -204,10 +200,7 @@ impl Launched {
     }
 
     fn executed(mut self) -> Result<Outcome, Error> {
-        self.process
-            .take()
-            .map(Outcome::Executed)
-            .ok_or(Error::Wait { pid: 0, source: Errno::CHILD })
+        self.process.take().map(Outcome::Executed).ok_or(Error::Wait { pid: 0, source: Errno::CHILD })
     }
 }
 
