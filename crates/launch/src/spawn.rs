@@ -9,7 +9,6 @@ use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::io::Errno;
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::Signal;
-use std::convert::Infallible;
 use std::time::{Duration, Instant};
 use sys::clone::{Clone3, Parent, Side, clone3, new};
 use sys::shared_page::SharedWord;
@@ -61,14 +60,14 @@ pub enum Outcome {
 ///
 /// # Errors
 /// The operation the kernel refused; nothing is left behind then.
-pub fn spawn(birth: &Birth<'_>, child: impl FnOnce(Report<'_>) -> Infallible) -> Result<Launched, Error> {
+pub fn spawn(birth: &Birth<'_>, child: impl FnOnce(Report<'_>) -> !) -> Result<Launched, Error> {
     let (pipe, their_pipe) = pipe_with(PipeFlags::CLOEXEC).map_err(Error::ReportChannel)?;
     let word = SharedWord::new().map_err(Error::ReportChannel)?;
     let how = Clone3 { namespaces: 0, cgroup: birth.cgroup, parent: Parent::Caller };
     let visit = birth.pid_namespace_of.map(PidNamespaceVisit::start).transpose()?;
     let side = clone3(&how);
     match side {
-        Ok(Side::Child) => match child(Report { word: &word, pipe: their_pipe.as_fd() }) {},
+        Ok(Side::Child) => child(Report { word: &word, pipe: their_pipe.as_fd() }),
         Ok(Side::Parent { pid, pidfd }) => {
             let process = Some(Process { pid, pidfd });
             let launched = Launched { process, pipe, word, born: Instant::now() };
