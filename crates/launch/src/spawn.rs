@@ -56,18 +56,22 @@ pub enum Outcome {
     },
 }
 
-/// Forks; `child` runs in the new process and may use nothing but the crate `child`.
+/// Forks; `child` runs in the new process with `plan` and may use nothing but the crate `child`.
 ///
 /// # Errors
 /// The operation the kernel refused; nothing is left behind then.
-pub fn spawn(birth: &Birth<'_>, child: impl FnOnce(Report<'_>) -> !) -> Result<Launched, Error> {
+pub fn spawn<P: ?Sized>(
+    birth: &Birth<'_>,
+    plan: &P,
+    child: fn(Report<'_>, &P) -> !,
+) -> Result<Launched, Error> {
     let (pipe, their_pipe) = pipe_with(PipeFlags::CLOEXEC).map_err(Error::ReportChannel)?;
     let word = SharedWord::new().map_err(Error::ReportChannel)?;
     let how = Clone3 { namespaces: 0, cgroup: birth.cgroup, parent: Parent::Caller };
     let visit = birth.pid_namespace_of.map(PidNamespaceVisit::start).transpose()?;
     let side = clone3(&how);
     match side {
-        Ok(Side::Child) => child(Report { word: &word, pipe: their_pipe.as_fd() }),
+        Ok(Side::Child) => child(Report { word: &word, pipe: their_pipe.as_fd() }, plan),
         Ok(Side::Parent { pid, pidfd }) => {
             let process = Some(Process { pid, pidfd });
             let launched = Launched { process, pipe, word, born: Instant::now() };
