@@ -70,7 +70,7 @@ pub enum Error {
         /// Place in the resources, such as `memory/limit`.
         field: String,
         /// Name of the controller.
-        controller: &'static str,
+        controller: String,
         /// Why it is not there, where it can be known.
         hint: Option<String>,
     },
