@@ -82,6 +82,14 @@ pub enum Error {
         /// What would be right.
         expected: String,
     },
+    /// `bpf(2)`: the program for the device rules could not be loaded or attached.
+    #[error("attach the device program to cgroup {}", path.display())]
+    DeviceProgram {
+        /// Directory of the group.
+        path: PathBuf,
+        /// What the kernel said.
+        source: Errno,
+    },
     /// `rmdir(2)` of a group.
     #[error("remove cgroup {}", path.display())]
     Remove {
@@ -127,6 +135,7 @@ impl Error {
             | Self::Open { source, .. }
             | Self::Read { source, .. }
             | Self::Write { source, .. }
+            | Self::DeviceProgram { source, .. }
             | Self::Remove { source, .. } => Some(*source),
             _ => None,
         }

@@ -3,12 +3,16 @@
 //! **Invariant**: knows nothing of containers. What is to be written is decided by pure functions and carried
 //! out by one; every wait has a limit; a former value is read before it is overwritten.
 
+mod apply;
 mod cgroup;
 mod create;
 mod deadline;
+mod device_program;
 mod error;
 mod file;
+mod former;
 mod freezer;
+mod hint;
 mod join;
 mod kill;
 mod layout;
@@ -18,7 +22,9 @@ mod procs;
 mod remove;
 mod resources;
 
+pub use apply::Applied;
 pub use cgroup::Cgroup;
+pub use device_program::device_program;
 pub use error::{Error, Result};
 pub use freezer::Freezer;
 pub use join::Join;

@@ -29,7 +29,8 @@ pub enum Presence {
 pub enum Order {
     /// It does not.
     Free,
-    /// The kernel checks it against linked writes beside it. When it is refused with `EINVAL` they go first.
+    /// The kernel checks it against linked writes beside it. When it is refused with `EINVAL`
+    /// they go first.
     Linked,
 }
 

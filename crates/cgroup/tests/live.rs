@@ -8,3 +8,5 @@
 mod fixture;
 #[path = "live/life.rs"]
 mod life;
+#[path = "live/limits.rs"]
+mod limits;
