@@ -4,6 +4,7 @@
 //! decides nothing, and returns the kernel's errno as it came.
 #![no_std]
 
+pub mod bpf;
 pub mod capability;
 pub mod clone;
 pub mod close_range;
