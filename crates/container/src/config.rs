@@ -27,6 +27,7 @@ pub use linux::{
     Resources, Seccomp, TimeOffset,
 };
 pub use load::MAX_BYTES;
+pub(crate) use load::escape as pointer_key;
 pub use mount::{IdMapping, Mount};
 pub use process::{
     Capabilities, ConsoleSize, ExecCpuAffinity, IoPriority, IoPriorityClass, Process, Rlimit, Scheduler,

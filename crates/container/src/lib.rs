@@ -1,3 +1,4 @@
 //! The OCI life cycle, one file per verb.
 
 pub mod config;
+pub mod rootfs;
