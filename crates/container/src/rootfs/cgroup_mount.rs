@@ -66,7 +66,7 @@ impl Prepared<'_> {
             shown => return shown,
         }
         let own = self.cgroup_directory.as_deref().filter(|_| self.has_cgroup_namespace());
-        let tree = bind::open(place, own.unwrap_or(Path::new(MOUNT_POINT)), Bind::One)?;
+        let tree = bind::open_copy(place, own.unwrap_or(Path::new(MOUNT_POINT)), Bind::One)?;
         self.attach_bind(place, &tree, &target.fd, options)?;
         Ok(tree)
     }
@@ -100,7 +100,7 @@ impl Prepared<'_> {
         if self.has_cgroup_namespace() {
             return mount_anew(place, &directory, hierarchy, options);
         }
-        let tree = bind::open(place, &hierarchy.directory, Bind::Tree)?;
+        let tree = bind::open_copy(place, &hierarchy.directory, Bind::Tree)?;
         self.attach_bind(place, &tree, &directory, options)?;
         self.finish(place, &tree, options)
     }

@@ -68,6 +68,16 @@ pub enum Error {
         /// Why it did not work.
         source: Errno,
     },
+    /// The source of a bind mount cannot be shown a second time, for example because its mount is unbindable.
+    #[error("{place}: copy the mount of the source {path}", path = path.display())]
+    CopySource {
+        /// Where it was asked for.
+        place: Place,
+        /// The path on the host.
+        path: PathBuf,
+        /// Why it did not work.
+        source: Errno,
+    },
     /// A path inside the root could not be reached or made.
     #[error("{place}")]
     Path {
@@ -106,9 +116,10 @@ impl Error {
     #[must_use]
     pub fn errno(&self) -> Option<Errno> {
         match self {
-            Self::Step { source, .. } | Self::Source { source, .. } | Self::FileSystem { source, .. } => {
-                Some(*source)
-            }
+            Self::Step { source, .. }
+            | Self::Source { source, .. }
+            | Self::CopySource { source, .. }
+            | Self::FileSystem { source, .. } => Some(*source),
             Self::Path { source, .. } | Self::HostProc(source) => source.errno(),
             Self::Refused { .. } => None,
         }

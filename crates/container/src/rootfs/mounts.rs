@@ -66,7 +66,7 @@ impl Prepared<'_> {
         entry: &Mount,
         (options, depth): (&Options, Bind),
     ) -> Result<OwnedFd, Error> {
-        if super::wants_id_mapping(entry).is_some() && !self.sources.has(index) {
+        if super::wants_id_mapping(entry).is_some() && !self.sources.has_copy(index) {
             return Err(place.refused("no id-mapped copy of the source was made for this mount"));
         }
         let tree = self.sources.mount(index, place, &self.bundle.join(&entry.source), depth)?;
@@ -118,7 +118,7 @@ impl Prepared<'_> {
 
     fn bind_sysfs(&self, place: &Place, target: &Target, options: &Options) -> Result<OwnedFd, Error> {
         log::debug!("{place}: sysfs is not permitted here, /sys of the host is bound instead");
-        let tree = bind::open(place, Path::new("/sys"), Bind::Tree)?;
+        let tree = bind::open_copy(place, Path::new("/sys"), Bind::Tree)?;
         target.attach(tree.as_fd(), place)?;
         apply_to_bind(self.proc, tree.as_fd(), options.change)
             .map_err(place.failed("change the flags of the bind mount"))?;

@@ -85,7 +85,7 @@ fn hide(path: &Path, place: &Place) -> std::result::Result<(), Error> {
     }
     match unmount(path, UnmountFlags::DETACH) {
         Err(Errno::INVAL | Errno::PERM) => {
-            let target = bind::open_path(path).map_err(place.failed("open a mount of the host"))?;
+            let target = bind::open(place, path)?;
             let options = Options::parse(&[]);
             mounts::show(place, &target, &FileSystem::new("tmpfs", "tmpfs", &options)).map(drop)
         }
