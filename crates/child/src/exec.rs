@@ -16,8 +16,6 @@ const KEEP_MAX: usize = 256;
 /// Everything the child needs, made by the parent before the fork.
 #[derive(Clone, Copy, Debug)]
 pub struct Plan<'a> {
-    /// Stage word and pipe.
-    pub report: Report<'a>,
     /// The host's `/proc`, opened before anything was joined.
     pub proc: BorrowedFd<'a>,
     /// v1 `tasks` files in the order of joining: the memory controller last but one, the freezer last.
@@ -57,33 +55,32 @@ struct Attributes {
 }
 
 /// Runs the plan. Ends in the program, or reports and exits with 255.
-pub fn run(plan: &Plan<'_>) -> ! {
-    let failure = match steps(plan) {
+pub fn run(report: Report<'_>, plan: &Plan<'_>) -> ! {
+    let failure = match steps(report, plan) {
         Err(failure) => failure,
         Ok(never) => match never {},
     };
-    plan.report.send(failure);
+    report.send(failure);
     sys::clone::exit(255)
 }
 
 /// The script of an exec. The order is the point: each line says why it stands where it stands.
-fn steps(plan: &Plan<'_>) -> Result<Infallible, Failure> {
-    let report = plan.report;
+fn steps(report: Report<'_>, plan: &Plan<'_>) -> Result<Infallible, Failure> {
     // A signal of the caller's process group must find default actions.
     report.step(Stage::Signals, reset_signals)?;
     // Before the memory cgroup is joined: from then on every page we touch can bring its limit down on someone.
-    let attributes = open_attributes(plan)?;
+    let attributes = open_attributes(report, plan)?;
     // Raising a hard limit needs the host's CAP_SYS_RESOURCE.
     identity::set_limits(report, plan.limits, &plan.scheduling)?;
     // Before the first setns: from there the container's processes can see us.
     report.step(Stage::Undumpable, sys::prctl::set_undumpable)?;
-    join_cgroups(plan)?;
-    join_namespaces(plan)?;
+    join_cgroups(report, plan)?;
+    join_namespaces(report, plan)?;
     session::start(report, plan.terminal)?;
     // After the user namespace: keyrings are found by name within one.
     session::join_keyring(report, plan.keyring)?;
     // After setns and before chdir: a path like /proc/self/fd/7 must lead nowhere (CVE-2024-21626).
-    session::close_others(report, keep(plan, &attributes).as_slice())?;
+    session::close_others(report, keep(report, plan, &attributes).as_slice())?;
     let entered = session::enter(report, plan.directory);
     if let Some(filter) = plan.filter.filter(|_| !plan.identity.no_new_privs) {
         // Without no_new_privs the filter needs CAP_SYS_ADMIN, which the next step gives away.
@@ -104,36 +101,36 @@ fn reset_signals() -> Result<(), Errno> {
     sys::signal::set_mask(0).map(drop)
 }
 
-fn open_attributes(plan: &Plan<'_>) -> Result<Attributes, Failure> {
+fn open_attributes(report: Report<'_>, plan: &Plan<'_>) -> Result<Attributes, Failure> {
     let flags = OFlags::WRONLY | OFlags::CLOEXEC;
     let open = |path: &CStr| rustix::fs::openat(plan.proc, path, flags, Mode::empty());
-    let oom_score = plan.report.step(Stage::OomVictim, || {
+    let oom_score = report.step(Stage::OomVictim, || {
         let file = open(c"self/oom_score_adj")?;
         rustix::io::write(&file, b"1000")?;
         Ok(file)
     })?;
-    let label = plan.label.map(|(path, _)| plan.report.step(Stage::OpenLabel, || open(path))).transpose()?;
+    let label = plan.label.map(|(path, _)| report.step(Stage::OpenLabel, || open(path))).transpose()?;
     Ok(Attributes { oom_score, label })
 }
 
 /// Kernel: a single-threaded process that moves itself through `tasks` waits for no RCU grace period; a foreign
 /// write to `cgroup.procs` costs 8 to 17 ms (docs/decisions/0004-one-child-per-exec.md).
-fn join_cgroups(plan: &Plan<'_>) -> Result<(), Failure> {
+fn join_cgroups(report: Report<'_>, plan: &Plan<'_>) -> Result<(), Failure> {
     for (index, tasks) in (0_u32..).zip(plan.tasks) {
-        plan.report.step_of(Stage::Cgroup, index, || rustix::io::write(tasks, b"0").map(drop))?;
+        report.step_of(Stage::Cgroup, index, || rustix::io::write(tasks, b"0").map(drop))?;
     }
     Ok(())
 }
 
-fn join_namespaces(plan: &Plan<'_>) -> Result<(), Failure> {
+fn join_namespaces(report: Report<'_>, plan: &Plan<'_>) -> Result<(), Failure> {
     if plan.namespaces == 0 {
         return Ok(());
     }
-    plan.report.step(Stage::Namespaces, || sys::namespace::join(plan.init, plan.namespaces))?;
+    report.step(Stage::Namespaces, || sys::namespace::join(plan.init, plan.namespaces))?;
     if plan.namespaces & sys::clone::new::USER == 0 {
         return Ok(());
     }
-    plan.report.step(Stage::NamespaceRoot, || match become_namespace_root() {
+    report.step(Stage::NamespaceRoot, || match become_namespace_root() {
         // A mapping without root: the process becomes its configured user later.
         Err(Errno::INVAL) => Ok(()),
         other => other,
@@ -189,10 +186,10 @@ impl Keep {
     }
 }
 
-fn keep(plan: &Plan<'_>, attributes: &Attributes) -> Keep {
+fn keep(report: Report<'_>, plan: &Plan<'_>, attributes: &Attributes) -> Keep {
     let mut keep = Keep { numbers: [0; KEEP_MAX], length: 0 };
     let mut insert = |fd: BorrowedFd<'_>| keep.insert(fd.as_raw_fd().unsigned_abs());
-    insert(plan.report.pipe);
+    insert(report.pipe);
     if let Some(socket) = plan.filter.and_then(|filter| filter.listener) {
         insert(socket);
     }

@@ -6,17 +6,6 @@ use rustix::io::Errno;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The host's `/proc` cannot be used.
-    #[error("open the host's /proc")]
-    HostProc(#[source] Errno),
-    /// What is mounted on `/proc` is not the root of a proc file system.
-    #[error("/proc is not a proc file system (file system type {magic:#x}, inode {inode})")]
-    NotProc {
-        /// `f_type` of statfs(2).
-        magic: u64,
-        /// Inode number; the root of procfs is 1.
-        inode: u64,
-    },
     /// The pipe or the shared page for the child's report.
     #[error("make the report pipe of the child")]
     ReportChannel(#[source] Errno),

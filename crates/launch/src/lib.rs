@@ -4,12 +4,10 @@
 //! that ended: only `PF_FORKNOEXEC`, read from the kernel, tells the two apart.
 
 mod error;
-pub mod host_proc;
 pub mod process;
 pub mod sealed;
 pub mod spawn;
 
 pub use error::Error;
-pub use host_proc::HostProc;
 pub use process::{Ended, Process};
 pub use spawn::{Birth, Launched, Outcome, spawn};

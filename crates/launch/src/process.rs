@@ -1,6 +1,7 @@
 //! A process as the runtime knows it: a pidfd, and how it ended.
 
-use crate::{Error, HostProc};
+use crate::Error;
+use ::proc::Procfs;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::io::Errno;
@@ -62,10 +63,9 @@ pub fn ended(process: &Process, reap: Reap) -> Result<Option<Ended>, Error> {
     if reap == Reap::No {
         options |= WaitIdOptions::NOWAIT;
     }
-    let status = rustix::io::retry_on_intr(|| {
-        rustix::process::waitid(WaitId::PidFd(process.pidfd.as_fd()), options)
-    })
-    .map_err(|source| Error::Wait { pid: process.pid, source })?;
+    let status =
+        rustix::io::retry_on_intr(|| rustix::process::waitid(WaitId::PidFd(process.pidfd.as_fd()), options))
+            .map_err(|source| Error::Wait { pid: process.pid, source })?;
     Ok(status.as_ref().and_then(Ended::from_wait))
 }
 
@@ -98,15 +98,8 @@ pub fn timespec(duration: Duration) -> Timespec {
     }
 }
 
-/// `PF_FORKNOEXEC`: the process was forked and has not executed a program since.
-///
-/// Source: include/linux/sched.h; field 9 of `/proc/PID/stat`.
-pub const PF_FORKNOEXEC: u32 = 0x40;
-
 /// Whether the process still runs the code it was forked with; `None` when it is gone.
 #[must_use]
-pub fn never_executed(proc: &HostProc, pid: i32) -> Option<bool> {
-    let text = proc.read(&format!("{pid}/stat")).ok()?;
-    let stat = ::proc::pid::Stat::parse(&text)?;
-    Some(stat.flags & PF_FORKNOEXEC != 0)
+pub fn never_executed(proc: &Procfs, pid: i32) -> Option<bool> {
+    proc.stat(pid).ok().map(|stat| stat.has_never_executed())
 }

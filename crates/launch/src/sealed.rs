@@ -44,7 +44,12 @@ fn is_sealed() -> Result<bool, Error> {
     if flags.contains(StatVfsMountFlags::RDONLY) {
         return Ok(true);
     }
-    let open = rustix::fs::openat(CWD, SELF, rustix::fs::OFlags::RDONLY | rustix::fs::OFlags::CLOEXEC, rustix::fs::Mode::empty());
+    let open = rustix::fs::openat(
+        CWD,
+        SELF,
+        rustix::fs::OFlags::RDONLY | rustix::fs::OFlags::CLOEXEC,
+        rustix::fs::Mode::empty(),
+    );
     let seals = open.and_then(|file| rustix::fs::fcntl_get_seals(&file));
     Ok(seals.is_ok_and(|seals| seals.contains(rustix::fs::SealFlags::WRITE)))
 }

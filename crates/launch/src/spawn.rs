@@ -1,14 +1,14 @@
 //! Makes one child and finds out whether it reached its program.
 
+use crate::Error;
 use crate::process::{Ended, Process, Reap, ended, never_executed, timespec};
-use crate::{Error, HostProc};
+use ::proc::Procfs;
 use child::stage::{Failure, REPORT_SIZE, Report, Stage};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::io::Errno;
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::Signal;
-use std::convert::Infallible;
 use std::time::{Duration, Instant};
 use sys::clone::{Clone3, Parent, Side, clone3, new};
 use sys::shared_page::SharedWord;
@@ -56,13 +56,14 @@ pub enum Outcome {
     },
 }
 
-/// Forks; `child` runs in the new process and may use nothing but the crate `child`.
+/// Forks; `child` runs in the new process with `plan` and may use nothing but the crate `child`.
 ///
 /// # Errors
 /// The operation the kernel refused; nothing is left behind then.
-pub fn spawn(
+pub fn spawn<P: ?Sized>(
     birth: &Birth<'_>,
-    child: impl FnOnce(Report<'_>) -> Infallible,
+    plan: &P,
+    child: fn(Report<'_>, &P) -> !,
 ) -> Result<Launched, Error> {
     let (pipe, their_pipe) = pipe_with(PipeFlags::CLOEXEC).map_err(Error::ReportChannel)?;
     let word = SharedWord::new().map_err(Error::ReportChannel)?;
@@ -70,10 +71,7 @@ pub fn spawn(
     let visit = birth.pid_namespace_of.map(PidNamespaceVisit::start).transpose()?;
     let side = clone3(&how);
     match side {
-        Ok(Side::Child) => {
-            let never = child(Report { word: &word, pipe: their_pipe.as_fd() });
-            match never {}
-        }
+        Ok(Side::Child) => child(Report { word: &word, pipe: their_pipe.as_fd() }, plan),
         Ok(Side::Parent { pid, pidfd }) => {
             let process = Some(Process { pid, pidfd });
             let launched = Launched { process, pipe, word, born: Instant::now() };
@@ -94,8 +92,9 @@ struct PidNamespaceVisit {
 
 impl PidNamespaceVisit {
     fn start(target: BorrowedFd<'_>) -> Result<Self, Error> {
-        let own = rustix::process::pidfd_open(rustix::process::getpid(), rustix::process::PidfdFlags::empty())
-            .map_err(Error::PidNamespace)?;
+        let own =
+            rustix::process::pidfd_open(rustix::process::getpid(), rustix::process::PidfdFlags::empty())
+                .map_err(Error::PidNamespace)?;
         sys::namespace::join(target, new::PID).map_err(Error::PidNamespace)?;
         Ok(PidNamespaceVisit { own })
     }
@@ -128,7 +127,7 @@ impl Launched {
     ///
     /// # Errors
     /// [`Error::Wait`] and [`Error::Report`].
-    pub fn outcome(mut self, proc: &HostProc, limit: Duration) -> Result<Outcome, Error> {
+    pub fn outcome(mut self, proc: &Procfs, limit: Duration) -> Result<Outcome, Error> {
         let deadline = self.born + limit;
         loop {
             if !self.readable(deadline)? {
@@ -204,10 +203,7 @@ impl Launched {
     }
 
     fn executed(mut self) -> Result<Outcome, Error> {
-        self.process
-            .take()
-            .map(Outcome::Executed)
-            .ok_or(Error::Wait { pid: 0, source: Errno::CHILD })
+        self.process.take().map(Outcome::Executed).ok_or(Error::Wait { pid: 0, source: Errno::CHILD })
     }
 }
 

@@ -9,6 +9,7 @@
 use std::collections::VecDeque;
 use std::ffi::{OsStr, OsString};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStringExt;
 use std::path::{Component, Path, PathBuf};
 
 use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags};
@@ -191,7 +192,7 @@ impl<'a> Walk<'a> {
             return Err(Errno::LOOP);
         }
         let target = match rustix::fs::readlinkat(&self.directory, &name, Vec::new()) {
-            Ok(target) => PathBuf::from(OsStr::new(&*String::from_utf8_lossy(target.as_bytes()))),
+            Ok(target) => PathBuf::from(OsString::from_vec(target.into_bytes())),
             // Not a link: somebody else made it in between.
             Err(Errno::INVAL) => PathBuf::from(name),
             Err(errno) => return Err(errno),
