@@ -24,7 +24,7 @@ pub use error::Error;
 pub use hooks::{Hook, Hooks};
 pub use linux::{
     DeviceType, IntelRdt, Linux, LinuxDevice, MemoryPolicy, Namespace, NamespaceType, NetDevice, Personality,
-    Resources, Seccomp, TimeOffset,
+    TimeOffset,
 };
 pub use load::MAX_BYTES;
 pub(crate) use load::escape as pointer_key;
