@@ -31,6 +31,7 @@ pub mod program;
 pub mod ps;
 pub mod record;
 pub mod resume;
+pub mod rootfs;
 pub mod start;
 pub mod state;
 pub mod status;
