@@ -88,9 +88,9 @@ fn find<'a>(command: &'a Command, name: &[u8], dashes: usize) -> Option<&'a Arg>
     let name = std::str::from_utf8(name).ok()?;
     let mut letters = name.chars();
     let short = letters.next().filter(|_| dashes == 1 && letters.next().is_none());
-    command.get_arguments().find(|known| {
-        known.get_long() == Some(name) || (short.is_some() && known.get_short() == short)
-    })
+    command
+        .get_arguments()
+        .find(|known| known.get_long() == Some(name) || (short.is_some() && known.get_short() == short))
 }
 
 fn spell(name: &[u8], value: Option<&[u8]>) -> OsString {
@@ -151,11 +151,9 @@ mod tests {
 
     #[test]
     fn options_may_follow_when_mixed() {
-        for (given, options, rest) in [
-            ("c1 -force", "--force", "c1"),
-            ("-r /x c1 9 -f", "-r /x -f", "c1 9"),
-            ("c1 -- -f", "", "c1 -f"),
-        ] {
+        for (given, options, rest) in
+            [("c1 -force", "--force", "c1"), ("-r /x c1 9 -f", "-r /x -f", "c1 9"), ("c1 -- -f", "", "c1 -f")]
+        {
             let want = Split { options: words(options), rest: words(rest) };
             assert_eq!(mixed(&command(), words(given)), want, "{given}");
         }

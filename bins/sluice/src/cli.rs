@@ -143,9 +143,9 @@ fn find(word: &OsString) -> Result<&'static Verb, Failure> {
 }
 
 fn unknown(given: &str) -> Failure {
-    let nearest = VERBS.iter().map(|verb| (distance(given, verb.name), verb.name)).min();
-    let hint = match nearest {
-        Some((steps, name)) if steps <= 1 + given.len() / 3 => format!(": did you mean \"{name}\"?"),
+    let rank = |name: &'static str| (distance(given, name), !name.starts_with(given), name);
+    let hint = match VERBS.iter().map(|verb| rank(verb.name)).min() {
+        Some((steps, _, name)) if steps <= 1 + given.len() / 4 => format!(": did you mean \"{name}\"?"),
         _ => String::from(": `sluice --help` lists all"),
     };
     Failure::UnknownVerb { given: given.into(), hint }

@@ -266,7 +266,8 @@ mod tests {
 
     #[test]
     fn a_user_keeps_state_below_the_runtime_directory() {
-        let environment = Environment { xdg_runtime_dir: Some("/run/user/5".into()), ..Environment::default() };
+        let environment =
+            Environment { xdg_runtime_dir: Some("/run/user/5".into()), ..Environment::default() };
         for (environment, caller, root) in [
             (&environment, Caller::User, StateRoot::OfUser("/run/user/5/sluice".into())),
             (&environment, Caller::Root, StateRoot::At("/run/sluice".into())),

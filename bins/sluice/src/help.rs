@@ -66,7 +66,9 @@ fn styles() -> Styles {
 fn remark(order: Order) -> &'static str {
     match order {
         Order::Mixed => "",
-        Order::OptionsFirst => "\n\nOptions end at the first argument: what follows belongs to the other program.",
+        Order::OptionsFirst => {
+            "\n\nOptions end at the first argument: what follows belongs to the other program."
+        }
     }
 }
 

@@ -171,7 +171,11 @@ fn line(style: Style, caller: Caller, record: &Record<'_>, now: SystemTime) -> S
 }
 
 fn place(record: &Record<'_>) -> Option<Place> {
-    Some(Place { module: record.module_path()?.to_owned(), file: record.file()?.to_owned(), line: record.line()? })
+    Some(Place {
+        module: record.module_path()?.to_owned(),
+        file: record.file()?.to_owned(),
+        line: record.line()?,
+    })
 }
 
 struct Place {
@@ -297,7 +301,10 @@ mod tests {
     #[test]
     fn json_lines_hold_level_message_and_time() {
         let line = written(Style::Json, Caller::Hidden, Level::Error, "a \"b\"\n");
-        assert_eq!(line, "{\"level\":\"error\",\"msg\":\"a \\\"b\\\"\\n\",\"time\":\"2026-08-19T12:00:00Z\"}\n");
+        assert_eq!(
+            line,
+            "{\"level\":\"error\",\"msg\":\"a \\\"b\\\"\\n\",\"time\":\"2026-08-19T12:00:00Z\"}\n"
+        );
     }
 
     #[test]
@@ -310,8 +317,13 @@ mod tests {
 
     #[test]
     fn colours_only_where_they_are_wanted() {
-        assert_eq!(written(Style::Terminal(Colour::Off), Caller::Hidden, Level::Error, "x y"), "error: x y\n");
-        assert!(written(Style::Terminal(Colour::On), Caller::Hidden, Level::Error, "x").contains("\x1b[1;31m"));
+        assert_eq!(
+            written(Style::Terminal(Colour::Off), Caller::Hidden, Level::Error, "x y"),
+            "error: x y\n"
+        );
+        assert!(
+            written(Style::Terminal(Colour::On), Caller::Hidden, Level::Error, "x").contains("\x1b[1;31m")
+        );
     }
 
     #[test]

@@ -93,7 +93,9 @@ impl Count {
             Self::Exactly(count) => format!("sluice: \"{verb}\" requires exactly {count} argument(s)"),
             Self::AtLeast(count) => format!("sluice: \"{verb}\" requires a minimum of {count} argument(s)"),
             Self::Between(least, most) => {
-                format!("sluice: \"{verb}\" requires a minimum of {least} and a maximum of {most} argument(s)")
+                format!(
+                    "sluice: \"{verb}\" requires a minimum of {least} and a maximum of {most} argument(s)"
+                )
             }
         }
     }
