@@ -43,7 +43,7 @@ pub(crate) fn of_program(colour: Colour) -> String {
         .before_help(verbs())
         .after_help(format!(
             "{HEADING}First steps:{HEADING:#}\n  \
-             mkdir -p bundle/rootfs && busybox --install -s bundle/rootfs\n  \
+             mkdir -p bundle/rootfs/bin && cp \"$(command -v busybox)\" bundle/rootfs/bin/sh\n  \
              sluice spec --bundle bundle\n  \
              sluice run --bundle bundle c1\n\n\
              `sluice COMMAND --help` shows the options of a command and an example."

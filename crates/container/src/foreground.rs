@@ -26,7 +26,7 @@ use crate::exec::{self, ExecRequest};
 use crate::notify_socket::NotifySocket;
 use crate::{Result as LibraryResult, Store};
 
-use relay::Relay;
+use relay::{Caller, Relay};
 
 /// What can go wrong while a process is supervised.
 #[derive(Debug, thiserror::Error)]
@@ -79,6 +79,7 @@ pub struct Supervised {
 pub struct Foreground {
     signals: OwnedFd,
     former_mask: u64,
+    subreaper: Subreaper,
 }
 
 const SIGCHLD: i32 = 17;
@@ -103,7 +104,7 @@ impl Foreground {
         let step = |step| move |source| Error::Prepare { step, source };
         let signals = sys::signalfd::open(FORWARDED).map_err(step("make a signalfd"))?;
         let former_mask = sys::signal::set_mask(FORWARDED).map_err(step("block signals"))?;
-        let foreground = Self { signals, former_mask };
+        let foreground = Self { signals, former_mask, subreaper };
         if subreaper == Subreaper::Yes {
             sys::prctl::set_child_subreaper().map_err(step("become a subreaper"))?;
         }
@@ -118,8 +119,18 @@ impl Foreground {
     /// # Errors
     /// [`Error::Prepare`], [`Error::Poll`], [`Error::Wait`], [`Error::NotifySocket`].
     pub fn supervise(&self, supervised: Supervised) -> Result<Ended, Error> {
+        let caller = Caller::standard;
+        let step = |source| Error::Prepare { step: "hold the standard streams", source };
+        self.supervise_for(supervised, || caller().map_err(step))
+    }
+
+    fn supervise_for(
+        &self,
+        supervised: Supervised,
+        caller: impl Fn() -> Result<Caller, Error>,
+    ) -> Result<Ended, Error> {
         let Supervised { process, console, mut notify } = supervised;
-        let mut relay = console.map(Relay::new).transpose()?;
+        let mut relay = console.map(|console| Relay::new(console, caller()?)).transpose()?;
         loop {
             let ready = self.poll(&process, relay.as_ref(), notify.as_ref())?;
             if ready.notify && ready_passed_on(notify.as_ref())? {
@@ -175,8 +186,8 @@ impl Foreground {
         let mut end = None;
         while let Some(signal) = sys::signalfd::next(self.signals.as_fd()).map_err(Error::Poll)? {
             match (signal, relay.as_deref_mut()) {
-                (SIGCHLD, _) => end = reap(process.pid).or(end),
-                (SIGURG, _) => {}
+                (SIGCHLD, _) if self.subreaper == Subreaper::Yes => end = reap(process.pid).or(end),
+                (SIGCHLD | SIGURG, _) => {}
                 (SIGWINCH, Some(relay)) => relay.resize(),
                 (SIGCONT, Some(relay)) => {
                     relay.resume();

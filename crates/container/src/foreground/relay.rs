@@ -1,7 +1,6 @@
 //! Keys to the pseudo-terminal, its output to the caller's screen, neither ever waiting for the other.
 
-use std::io::{stderr, stdin, stdout};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::fs::OFlags;
@@ -9,6 +8,26 @@ use rustix::io::Errno;
 
 use super::Error;
 use super::screen::{RawTerminal, Screen};
+
+/// The caller's side of a terminal.
+#[derive(Debug)]
+pub(super) struct Caller {
+    /// Where keys come from.
+    pub(super) input: OwnedFd,
+    /// Where output goes.
+    pub(super) output: OwnedFd,
+}
+
+impl Caller {
+    /// Standard input and output.
+    ///
+    /// # Errors
+    /// `EBADF`, `EMFILE`.
+    pub(super) fn standard() -> Result<Self, Errno> {
+        let copy = |fd| rustix::io::fcntl_dupfd_cloexec(fd, 3);
+        Ok(Self { input: copy(rustix::stdio::stdin())?, output: copy(rustix::stdio::stdout())? })
+    }
+}
 
 /// How much is held for a side that takes nothing, in bytes.
 const BUFFER: usize = 16 << 10;
@@ -24,6 +43,7 @@ const HUNG_UP_NS: i64 = 100_000_000;
 #[derive(Debug)]
 pub(super) struct Relay {
     master: OwnedFd,
+    input: OwnedFd,
     terminal: Option<RawTerminal>,
     screen: Screen,
     keys: Vec<u8>,
@@ -67,16 +87,18 @@ impl Relay {
     ///
     /// # Errors
     /// [`Error::Prepare`].
-    pub(super) fn new(master: OwnedFd) -> Result<Self, Error> {
+    pub(super) fn new(master: OwnedFd, caller: Caller) -> Result<Self, Error> {
         let step = |step| move |source| Error::Prepare { step, source };
         let flags = rustix::fs::fcntl_getfl(&master).map_err(step("look at the terminal"))?;
         let nonblocking = flags | OFlags::NONBLOCK;
         rustix::fs::fcntl_setfl(&master, nonblocking).map_err(step("make the terminal non-blocking"))?;
-        let terminal = RawTerminal::enter().map_err(step("make the caller's terminal raw"))?;
+        let Caller { input, output } = caller;
+        let terminal = RawTerminal::enter(&input).map_err(step("make the caller's terminal raw"))?;
         let relay = Self {
             master,
+            input,
             terminal,
-            screen: Screen::open(),
+            screen: Screen::new(output),
             keys: Vec::new(),
             output: Vec::new(),
             source: Keys::Read,
@@ -88,8 +110,7 @@ impl Relay {
 
     /// Gives the new terminal the size of the caller's.
     pub(super) fn resize(&self) {
-        let (input, output, error) = (stdin(), stdout(), stderr());
-        let sizes = [input.as_fd(), output.as_fd(), error.as_fd()].map(rustix::termios::tcgetwinsize);
+        let sizes = [rustix::termios::tcgetwinsize(&self.input), rustix::termios::tcgetwinsize(&self.screen)];
         if let Some(size) = sizes.into_iter().find_map(Result::ok)
             && let Err(errno) = rustix::termios::tcsetwinsize(&self.master, size)
         {
@@ -115,9 +136,9 @@ impl Relay {
 
     fn watch(&self, stream: Stream, events: PollFlags) -> PollFd<'_> {
         match stream {
-            Stream::Keys => PollFd::from_borrowed_fd(rustix::stdio::stdin(), events),
+            Stream::Keys => PollFd::new(&self.input, events),
             Stream::Master => PollFd::new(&self.master, events),
-            Stream::Screen => PollFd::from_borrowed_fd(self.screen.as_fd(), events),
+            Stream::Screen => PollFd::new(&self.screen, events),
         }
     }
 
@@ -180,14 +201,14 @@ impl Relay {
 
     fn read_keys(&mut self) {
         let mut piece = [0_u8; 4096];
-        match rustix::io::read(rustix::stdio::stdin(), &mut piece) {
+        match rustix::io::read(&self.input, &mut piece) {
             Ok(0) => self.source = Keys::Ended,
             Ok(length) => self.keys.extend_from_slice(&piece[..length]),
             Err(Errno::INTR | Errno::AGAIN) => {}
             // Source: termios(3): EIO is a read from the background with SIGTTIN blocked.
             Err(Errno::IO) => self.source = Keys::Background,
             Err(errno) => {
-                log::debug!("read standard input: {errno}");
+                log::debug!("read the caller's keys: {errno}");
                 self.source = Keys::Ended;
             }
         }
@@ -226,3 +247,6 @@ impl Relay {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,6 @@
 //! The caller's own terminal: its mode, and writing to it without ever sleeping.
 
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use rustix::fs::{CWD, FileType, Mode, OFlags};
 use rustix::io::Errno;
@@ -10,110 +10,110 @@ use rustix::termios::{OptionalActions, Termios};
 /// The caller's terminal in raw mode; dropping it gives the terminal its former mode.
 #[derive(Debug)]
 pub(super) struct RawTerminal {
+    terminal: OwnedFd,
     former: Termios,
 }
 
 impl RawTerminal {
-    /// Makes the terminal on standard input raw; none if standard input is something else.
+    /// Makes the terminal behind `input` raw; none if that is something else.
     ///
     /// # Errors
     /// The errno of tcgetattr(3) or tcsetattr(3).
-    pub(super) fn enter() -> Result<Option<Self>, Errno> {
-        if !rustix::termios::isatty(rustix::stdio::stdin()) {
+    pub(super) fn enter(input: &OwnedFd) -> Result<Option<Self>, Errno> {
+        if !rustix::termios::isatty(input) {
             return Ok(None);
         }
-        let former = rustix::termios::tcgetattr(rustix::stdio::stdin())?;
-        set_raw(&former)?;
-        Ok(Some(Self { former }))
+        let former = rustix::termios::tcgetattr(input)?;
+        let terminal = Self { terminal: rustix::io::fcntl_dupfd_cloexec(input, 3)?, former };
+        terminal.set_raw()?;
+        Ok(Some(terminal))
     }
 
     /// Makes it raw once more.
     pub(super) fn make_raw(&self) {
-        if let Err(errno) = set_raw(&self.former) {
+        if let Err(errno) = self.set_raw() {
             log::debug!("make the caller's terminal raw: {errno}");
         }
+    }
+
+    fn set_raw(&self) -> Result<(), Errno> {
+        let mut raw = self.former.clone();
+        raw.make_raw();
+        rustix::termios::tcsetattr(&self.terminal, OptionalActions::Now, &raw)
     }
 }
 
 impl Drop for RawTerminal {
     fn drop(&mut self) {
-        let restored = rustix::termios::tcsetattr(rustix::stdio::stdin(), OptionalActions::Now, &self.former);
+        let restored = rustix::termios::tcsetattr(&self.terminal, OptionalActions::Now, &self.former);
         if let Err(errno) = restored {
             log::warn!("restore the caller's terminal: {errno}");
         }
     }
 }
 
-fn set_raw(former: &Termios) -> Result<(), Errno> {
-    let mut raw = former.clone();
-    raw.make_raw();
-    rustix::termios::tcsetattr(rustix::stdio::stdin(), OptionalActions::Now, &raw)
+/// Where output goes.
+#[derive(Debug)]
+pub(super) struct Screen {
+    fd: OwnedFd,
+    kind: Kind,
 }
 
-/// Standard output.
-#[derive(Debug)]
-pub(super) enum Screen {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
     /// A pipe or device, opened once more for a file description of our own that does not block. The caller's stays
     /// as it is: other processes share it.
-    Own(OwnedFd),
+    Own,
     /// A socket.
     Socket,
     /// A regular file, or a pipe that may not be opened again.
     Shared,
     /// It is broken; what comes is thrown away so that the program does not stall.
-    Broken(OwnedFd),
+    Broken,
 }
 
 impl Screen {
-    /// Looks at standard output.
-    pub(super) fn open() -> Self {
-        let kind =
-            rustix::fs::fstat(rustix::stdio::stdout()).map(|stat| FileType::from_raw_mode(stat.st_mode));
+    /// Looks at what `output` is.
+    pub(super) fn new(output: OwnedFd) -> Self {
+        let kind = rustix::fs::fstat(&output).map(|stat| FileType::from_raw_mode(stat.st_mode));
         match kind {
-            Ok(FileType::Fifo | FileType::CharacterDevice) => reopen().map_or(Self::Shared, Self::Own),
-            Ok(FileType::Socket) => Self::Socket,
-            _ => Self::Shared,
+            Ok(FileType::Socket) => Self { fd: output, kind: Kind::Socket },
+            Ok(FileType::Fifo | FileType::CharacterDevice) => match reopen(&output) {
+                Ok(fd) => Self { fd, kind: Kind::Own },
+                Err(_) => Self { fd: output, kind: Kind::Shared },
+            },
+            _ => Self { fd: output, kind: Kind::Shared },
         }
     }
 
     /// Writes as much of `output` as goes now and removes it there.
     pub(super) fn take(&mut self, output: &mut Vec<u8>) {
-        let written = match self {
-            Self::Own(fd) => rustix::io::write(fd, output),
-            Self::Socket => {
-                rustix::net::send(rustix::stdio::stdout(), output, SendFlags::DONTWAIT | SendFlags::NOSIGNAL)
-            }
+        let written = match self.kind {
+            Kind::Own => rustix::io::write(&self.fd, output),
+            Kind::Socket => rustix::net::send(&self.fd, output, SendFlags::DONTWAIT | SendFlags::NOSIGNAL),
             // poll(2) has promised a page of room in a pipe.
-            Self::Shared => rustix::io::write(rustix::stdio::stdout(), &output[..output.len().min(4096)]),
-            Self::Broken(_) => Ok(output.len()),
+            Kind::Shared => rustix::io::write(&self.fd, &output[..output.len().min(4096)]),
+            Kind::Broken => Ok(output.len()),
         };
         match written {
             Ok(length) => drop(output.drain(..length)),
             Err(Errno::INTR | Errno::AGAIN) => {}
-            Err(errno) => self.give_up(errno),
-        }
-    }
-
-    fn give_up(&mut self, errno: Errno) {
-        log::warn!("write the terminal's output to standard output: {errno}; the rest is thrown away");
-        if let Ok(null) =
-            rustix::fs::openat(CWD, "/dev/null", OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty())
-        {
-            *self = Self::Broken(null);
+            Err(errno) => {
+                log::warn!("write the terminal's output: {errno}; the rest is thrown away");
+                self.kind = Kind::Broken;
+            }
         }
     }
 }
 
 impl AsFd for Screen {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        match self {
-            Self::Own(fd) | Self::Broken(fd) => fd.as_fd(),
-            Self::Socket | Self::Shared => rustix::stdio::stdout(),
-        }
+        self.fd.as_fd()
     }
 }
 
-fn reopen() -> Result<OwnedFd, Errno> {
+/// Kernel: opening a descriptor's link in `/proc` makes a new file description of the same pipe or device.
+fn reopen(output: &OwnedFd) -> Result<OwnedFd, Errno> {
     let flags = OFlags::WRONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
-    rustix::fs::openat(CWD, "/proc/self/fd/1", flags, Mode::empty())
+    rustix::fs::openat(CWD, format!("/proc/self/fd/{}", output.as_raw_fd()), flags, Mode::empty())
 }
