@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::io;
 use std::path::PathBuf;
+use std::process::ExitStatus;
 
 /// Why a command did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
@@ -29,6 +30,9 @@ pub(crate) enum Failure {
         /// What would be right.
         wanted: String,
     },
+    /// `exec` with neither a command nor a process file.
+    #[error("exec: the command is empty: name one after the container's id, or use --process")]
+    NoCommand,
     /// `--root /`.
     #[error("Option --root argument should not be set to /")]
     RootIsRoot,
@@ -45,8 +49,15 @@ pub(crate) enum Failure {
     #[error("read {0}")]
     Read(PathBuf, #[source] io::Error),
     /// A file named on the command line is not what it should be.
-    #[error("{0}: not {1}")]
-    Json(PathBuf, &'static str, #[source] serde_json::Error),
+    #[error("{}/{place}: {reason}", path.display())]
+    Json {
+        /// The file.
+        path: PathBuf,
+        /// JSON pointer below it, or empty.
+        place: String,
+        /// What was met, and where in the text.
+        reason: String,
+    },
     /// Standard output does not take the answer.
     #[error("write the answer to standard output")]
     Answer(#[source] io::Error),
@@ -56,16 +67,12 @@ pub(crate) enum Failure {
     /// The host's `ps` cannot be used.
     #[error("run the host's ps {0:?} (ps --format json needs none)")]
     RunPs(Vec<String>, #[source] io::Error),
-    /// The host's `ps` ended badly.
-    #[error("the host's ps {arguments:?} ended with {status}: {message}")]
-    PsFailed {
-        /// What it was called with.
-        arguments: Vec<String>,
-        /// How it ended.
-        status: String,
-        /// What it wrote to its standard error.
-        message: String,
-    },
+    /// The host's `ps` ended badly; it has said why on standard error.
+    #[error("the host's ps {0:?} ended with {1}")]
+    PsFailed(Vec<String>, ExitStatus),
+    /// The host's `ps` does not end.
+    #[error("the host's ps {0:?} did not end within {1} s and was killed (ps --format json needs none)")]
+    PsStuck(Vec<String>, u64),
     /// The host's `ps` printed no column of process ids.
     #[error("the host's ps {0:?} prints no PID column, so its lines cannot be matched with the container")]
     NoPidColumn(Vec<String>),

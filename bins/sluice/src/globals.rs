@@ -28,8 +28,6 @@ pub(crate) struct Globals {
     pub(crate) debug: bool,
     /// `--systemd-cgroup`.
     pub(crate) systemd_cgroup: bool,
-    /// `--rootless`, with `auto` resolved.
-    pub(crate) rootless: bool,
     /// `--version`.
     pub(crate) version: bool,
 }
@@ -69,7 +67,7 @@ fn options() -> Vec<Arg> {
         value("log-format", "FORMAT", "Write the log as text or json [default: text]"),
         switch("debug", "Log more, with the place in the source"),
         switch("systemd-cgroup", "Let systemd make the control groups (not supported yet)"),
-        value("rootless", "WHEN", "Ignore cgroup permission errors: true, false or auto [default: auto]"),
+        value("rootless", "WHEN", "true, false or auto; accepted, without effect yet [default: auto]"),
         // Compat: older runc: a path to the criu binary.
         value("criu", "FILE", "").hide(true),
         // Compat: crun: podman sends `--cgroup-manager disabled` for containers without a cgroup.
@@ -86,13 +84,13 @@ impl Globals {
     /// [`Failure::Value`], [`Failure::RootIsRoot`], [`Failure::WorkingDirectory`].
     pub(crate) fn new(matches: &ArgMatches, environment: &Environment) -> Result<Self, Failure> {
         let caller = caller(environment);
+        check_rootless(&given(matches, "rootless").unwrap_or("auto".into()))?;
         Ok(Self {
             root: state_root(given_path(matches, "root"), environment, caller)?,
             log: given_path(matches, "log"),
             log_format: log_format(given(matches, "log-format").unwrap_or("text".into()))?,
             debug: matches.get_flag("debug"),
             systemd_cgroup: matches.get_flag("systemd-cgroup") || systemd(matches)?,
-            rootless: rootless(given(matches, "rootless").unwrap_or("auto".into()), caller)?,
             version: matches.get_flag("version"),
         })
     }
@@ -164,13 +162,13 @@ fn log_format(text: OsString) -> Result<Format, Failure> {
     }
 }
 
-fn rootless(text: OsString, caller: Caller) -> Result<bool, Failure> {
-    match text.to_str() {
-        Some("auto") => Ok(caller == Caller::User),
-        Some("true" | "1" | "t" | "T" | "TRUE" | "True") => Ok(true),
-        Some("false" | "0" | "f" | "F" | "FALSE" | "False") => Ok(false),
-        _ => Err(invalid("rootless", &text, "true, false or auto")),
+/// Only checked: a control group that the caller may not make is an error whatever the option says.
+fn check_rootless(text: &OsString) -> Result<(), Failure> {
+    let known = ["auto", "true", "1", "t", "T", "TRUE", "True", "false", "0", "f", "F", "FALSE", "False"];
+    if known.iter().any(|word| text == word) {
+        return Ok(());
     }
+    Err(invalid("rootless", text, "true, false or auto"))
 }
 
 /// Whether crun's spelling asks for systemd.
@@ -240,7 +238,7 @@ mod tests {
         assert_eq!(globals.root, StateRoot::At(PathBuf::from("/s/x")));
         assert_eq!(globals.log, Some(PathBuf::from("/l")));
         assert_eq!(globals.log_format, Format::Json);
-        assert!(globals.debug && globals.systemd_cgroup && globals.rootless && !globals.version);
+        assert!(globals.debug && globals.systemd_cgroup && !globals.version);
     }
 
     #[test]

@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
-use rustix::mount::{MoveMountFlags, OpenTreeFlags};
 use rustix::net::{
     AddressFamily, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketAddrUnix, SocketFlags,
     SocketType, sockopt,
@@ -40,9 +39,6 @@ pub enum Error {
         /// Why.
         source: Errno,
     },
-    /// The terminal cannot be bound on `/dev/console`.
-    #[error("bind the terminal on /dev/console")]
-    Bind(#[source] Errno),
     /// Nobody takes descriptors at the socket's path.
     #[error("connect to {socket}", socket = socket.display())]
     Connect {
@@ -126,20 +122,6 @@ impl Pty {
         let size = Winsize { ws_row: size.height, ws_col: size.width, ws_xpixel: 0, ws_ypixel: 0 };
         rustix::termios::tcsetwinsize(&self.master, size)
             .map_err(|source| Error::Terminal { step: "set its size", source })
-    }
-
-    /// Mounts the peer over the file `console`, the container's `/dev/console` opened with `O_PATH`.
-    ///
-    /// The caller is in the container's mount namespace.
-    ///
-    /// # Errors
-    /// [`Error::Bind`].
-    pub fn bind(&self, console: BorrowedFd<'_>) -> Result<(), Error> {
-        let clone =
-            OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | OpenTreeFlags::AT_EMPTY_PATH;
-        let tree = rustix::mount::open_tree(&self.peer, "", clone).map_err(Error::Bind)?;
-        let empty = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
-        rustix::mount::move_mount(&tree, "", console, "", empty).map_err(Error::Bind)
     }
 
     /// Sends the master through the socket at `socket`, with the peer's name as the message.

@@ -1,9 +1,12 @@
 //! `sluice ps`.
 
-use std::process::{Command, Stdio};
+use std::io::{self, Read};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 
 use clap::Arg;
 use container::ps;
+use rustix::event::{PollFd, PollFlags, Timespec};
 
 use crate::answer;
 use crate::failure::Failure;
@@ -23,6 +26,9 @@ pub(crate) const VERB: Verb = Verb {
     options,
     run,
 };
+
+/// How long the host's `ps` may take.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 fn options() -> Vec<Arg> {
     vec![
@@ -53,17 +59,42 @@ fn table(call: &Invocation<'_>, pids: &[u32]) -> Result<String, Failure> {
     filter(&listing, pids).ok_or(Failure::NoPidColumn(arguments))
 }
 
+/// Bounded, because `ps` itself sleeps when a process holds its memory map (`/proc/PID/cmdline`).
 fn listing(arguments: &[String]) -> Result<String, Failure> {
     let failed = |error| Failure::RunPs(arguments.to_vec(), error);
-    let output = Command::new("ps").args(arguments).stdin(Stdio::null()).output().map_err(failed)?;
-    if !output.status.success() {
-        return Err(Failure::PsFailed {
-            arguments: arguments.to_vec(),
-            status: output.status.to_string(),
-            message: String::from_utf8_lossy(&output.stderr).trim().into(),
-        });
+    let mut command = Command::new("ps");
+    command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped());
+    let mut child = command.spawn().map_err(failed)?;
+    let Some(text) = read_until(&mut child, Instant::now() + PATIENCE).map_err(failed)? else {
+        // A killed ps that sleeps in the kernel is left to init: waiting for it is what must not happen.
+        let _ = child.kill();
+        return Err(Failure::PsStuck(arguments.to_vec(), PATIENCE.as_secs()));
+    };
+    let status = child.wait().map_err(failed)?;
+    if !status.success() {
+        return Err(Failure::PsFailed(arguments.to_vec(), status));
     }
-    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    Ok(String::from_utf8_lossy(&text).into_owned())
+}
+
+/// All that the child writes, or none if it has not closed its output by the deadline.
+fn read_until(child: &mut Child, deadline: Instant) -> io::Result<Option<Vec<u8>>> {
+    let Some(mut output) = child.stdout.take() else { return Ok(Some(Vec::new())) };
+    let mut text = Vec::new();
+    let mut piece = [0_u8; 16 << 10];
+    loop {
+        let left = deadline.saturating_duration_since(Instant::now());
+        let timeout = Timespec { tv_sec: left.as_secs().cast_signed(), tv_nsec: left.subsec_nanos().into() };
+        match rustix::event::poll(&mut [PollFd::new(&output, PollFlags::IN)], Some(&timeout)) {
+            Ok(0) => return Ok(None),
+            Ok(_) => {}
+            Err(errno) => return Err(errno.into()),
+        }
+        match output.read(&mut piece)? {
+            0 => return Ok(Some(text)),
+            length => text.extend_from_slice(&piece[..length]),
+        }
+    }
 }
 
 /// The head line and the lines of `pids`; none if no column is headed `PID`.

@@ -118,13 +118,20 @@ fn resources(call: &Invocation<'_>) -> Result<Resources, Failure> {
             put(&mut tree, limit, limit.unit.parse(limit.option, &text)?);
         }
     }
-    let file = from.unwrap_or_else(|| PathBuf::from("the options"));
-    serde_json::from_value(Value::Object(tree))
-        .map_err(|error| Failure::Json(file, "OCI linux.resources", error))
+    let path = from.unwrap_or_else(|| PathBuf::from("the options"));
+    serde_path_to_error::deserialize(Value::Object(tree)).map_err(|error| Failure::Json {
+        path,
+        place: error.path().to_string().replace('.', "/"),
+        reason: error.inner().to_string(),
+    })
 }
 
 fn put(tree: &mut Map<String, Value>, limit: &Limit, value: Value) {
-    let object = tree.entry(limit.object).or_insert_with(|| Value::Object(Map::new()));
+    let object = tree.entry(limit.object).or_insert(Value::Null);
+    if object.is_null() {
+        *object = Value::Object(Map::new());
+    }
+    // Anything else is no object: the conversion to types refuses it by name.
     if let Value::Object(fields) = object {
         fields.insert(limit.field.into(), value);
     }
@@ -138,7 +145,8 @@ fn read(path: &Path) -> Result<Map<String, Value>, Failure> {
         std::fs::File::open(path).and_then(|file| file.take(MAX_BYTES).read_to_string(&mut text))
     };
     result.map_err(|error| Failure::Read(path.into(), error))?;
-    serde_json::from_str(&text).map_err(|error| Failure::Json(path.into(), "a JSON object", error))
+    let wrong = |reason| Failure::Json { path: path.into(), place: String::new(), reason };
+    serde_json::from_str(&text).map_err(|error| wrong(error.to_string()))
 }
 
 impl Unit {
@@ -160,5 +168,49 @@ impl Unit {
             Self::Text => (Some(Value::from(text)), ""),
         };
         value.ok_or_else(|| invalid(option, text, wanted))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_option_lands_in_its_field() {
+        let mut tree = Map::new();
+        for limit in LIMITS {
+            let text = if limit.unit == Unit::Text { "0-1" } else { "1" };
+            put(&mut tree, limit, limit.unit.parse(limit.option, text).expect("valid"));
+        }
+        let want = serde_json::json!({
+            "memory": {"limit": 1, "reservation": 1, "swap": 1},
+            "cpu": {
+                "period": 1, "quota": 1, "burst": 1, "shares": 1, "realtimePeriod": 1, "realtimeRuntime": 1,
+                "idle": 1, "cpus": "0-1", "mems": "0-1"
+            },
+            "blockIO": {"weight": 1},
+            "pids": {"limit": 1}
+        });
+        assert_eq!(Value::Object(tree), want);
+    }
+
+    #[test]
+    fn an_option_goes_over_the_file() {
+        let file = serde_json::json!({"memory": {"limit": 5, "swap": 7}, "pids": null});
+        let Value::Object(mut tree) = file else { return };
+        put(&mut tree, &LIMITS[0], Value::from(6));
+        assert_eq!(Value::Object(tree), serde_json::json!({"memory": {"limit": 6, "swap": 7}, "pids": null}));
+    }
+
+    #[test]
+    fn wrong_values_are_named() {
+        for (unit, text, wanted) in [
+            (Unit::Signed, "x", "must be a whole number"),
+            (Unit::Unsigned, "-1", "must be a whole number from 0"),
+            (Unit::Bytes, "1x", "must be bytes, such as 4096, 512m, 2g or -1"),
+        ] {
+            let error = unit.parse("memory", text).expect_err("invalid").to_string();
+            assert_eq!(error, format!("invalid --memory {text:?}: {wanted}"));
+        }
     }
 }
