@@ -22,6 +22,8 @@ use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::io::Errno;
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags};
 
+use crate::config::{Config, Mount};
+
 /// The directory inside the container that the host's [`directory`] is bound to.
 pub const CONTAINER_DIRECTORY: &str = "/run/notify";
 /// What `NOTIFY_SOCKET` is inside the container.
@@ -67,6 +69,29 @@ pub enum Error {
 #[must_use]
 pub fn directory(state: &Path) -> PathBuf {
     state.join("notify")
+}
+
+/// Shows the socket's directory to the container: a bind mount, and `NOTIFY_SOCKET` in the environment of its init.
+///
+/// The directory is made, the socket comes with [`NotifySocket::bind`].
+///
+/// # Errors
+/// [`Error::Make`].
+pub fn offer(config: &mut Config, state: &Path) -> Result<(), Error> {
+    let source = directory(state);
+    make_directory(&source).map_err(|error| Error::Make { socket: source.clone(), source: error })?;
+    config.mounts.push(Mount {
+        destination: PathBuf::from(CONTAINER_DIRECTORY),
+        kind: "bind".into(),
+        source: source.to_string_lossy().into_owned(),
+        options: ["bind", "nosuid", "noexec", "nodev", "ro"].map(String::from).to_vec(),
+        ..Mount::default()
+    });
+    if let Some(process) = &mut config.process {
+        process.env.retain(|variable| !variable.starts_with("NOTIFY_SOCKET="));
+        process.env.push(format!("NOTIFY_SOCKET={CONTAINER_SOCKET}"));
+    }
+    Ok(())
 }
 
 /// A socket for the container and a connection to the service manager.
@@ -183,11 +208,18 @@ fn connect(host: &Path) -> std::io::Result<UnixDatagram> {
     Ok(manager)
 }
 
+fn make_directory(directory: &Path) -> std::io::Result<()> {
+    match std::fs::create_dir(directory) {
+        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => return Err(error),
+        _ => {}
+    }
+    std::fs::set_permissions(directory, std::fs::Permissions::from_mode(0o755))
+}
+
 /// Anybody in the container may write to it: its root can be any user of the host.
 fn listen(socket: &Path) -> std::io::Result<UnixDatagram> {
     if let Some(directory) = socket.parent() {
-        std::fs::create_dir_all(directory)?;
-        std::fs::set_permissions(directory, std::fs::Permissions::from_mode(0o755))?;
+        make_directory(directory)?;
     }
     match std::fs::remove_file(socket) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
@@ -231,6 +263,17 @@ mod tests {
         });
         assert!(socket.forward(42).expect("ready"));
         assert_eq!(reader.join().expect("read"), ["READY=1", "MAINPID=42", "BARRIER=1"]);
+    }
+
+    #[test]
+    fn the_container_is_shown_the_directory_and_told_the_socket() {
+        let place = tempfile::tempdir().expect("a directory");
+        let mut config =
+            Config::parse(br#"{"process":{"env":["NOTIFY_SOCKET=/host","A=1"]}}"#).expect("valid");
+        offer(&mut config, place.path()).expect("offered");
+        assert_eq!(config.process.expect("a process").env, ["A=1", "NOTIFY_SOCKET=/run/notify/notify.sock"]);
+        assert_eq!(Path::new(&config.mounts[0].source), place.path().join("notify"));
+        assert!(place.path().join("notify").is_dir());
     }
 
     #[test]

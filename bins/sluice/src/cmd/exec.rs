@@ -85,9 +85,7 @@ fn process(call: &Invocation<'_>) -> Result<ExecProcess, Failure> {
         return Ok(ExecProcess::Described(Box::new(process)));
     }
     if call.arguments.len() < 2 {
-        return Err(Failure::Usage(String::from(
-            "process args cannot be empty: name a command after the id",
-        )));
+        return Err(Failure::NoCommand);
     }
     let args = (1..call.arguments.len()).filter_map(|index| call.argument(index).transpose());
     Ok(ExecProcess::Derived(Overrides {
