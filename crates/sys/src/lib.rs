@@ -19,6 +19,7 @@ pub mod sched;
 pub mod seccomp;
 pub mod shared_page;
 pub mod signal;
+pub mod signalfd;
 pub mod stdio;
 pub mod working_directory;
 
