@@ -20,8 +20,9 @@ help: ## this list
 setup: ## install the Debian packages that building and testing need (root; starts no service)
 	scripts/setup
 
+# The object file stays beside the binary: `child-side` reads it.
 build: ## the release binary: static, one file
-	$(CARGO) build --release --locked --package sluice
+	$(CARGO) rustc --release --locked --package sluice --bin sluice -- --emit=obj
 	@echo "built $(RELEASE)/sluice"
 
 lint: ## house rules, format, clippy
@@ -37,6 +38,7 @@ test: ## everything: needs, lint, release build, all tests (root)
 	scripts/setup --quiet
 	$(MAKE) lint
 	$(MAKE) build
+	$(CARGO) xtask child-side
 	$(CARGO) test --locked --workspace --doc --quiet
 	@if $(CARGO) nextest --version >/dev/null 2>&1; \
 	then set -x; $(CARGO) nextest run --locked --workspace --no-fail-fast; \
