@@ -1,1 +1,3 @@
-//! placeholder
+//! The OCI life cycle, one file per verb.
+
+pub mod config;

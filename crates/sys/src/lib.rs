@@ -10,12 +10,14 @@ pub mod close_range;
 pub mod exec;
 pub mod ids;
 pub mod keyring;
+pub mod mount_setattr;
 pub mod namespace;
 pub mod prctl;
 pub mod sched;
 pub mod seccomp;
 pub mod shared_page;
 pub mod signal;
+pub mod stdio;
 pub mod working_directory;
 
 use rustix::io::Errno;
