@@ -50,7 +50,9 @@ soak: build ## the big counts: hours, not minutes; the result goes to docs/soak.
 fuzz: ## every fuzz target for one minute (needs cargo-fuzz, see fuzz/README.md)
 	fuzz/run
 
-demo: build ## containers and execs in good times and at their limits, beside runc and crun (root)
+demo: ## containers and execs in good times and at their limits, beside runc and crun (root)
+	@$(CARGO) xtask demo --needs
+	@$(MAKE) --no-print-directory build
 	@$(CARGO) xtask demo --sluice $(RELEASE)/sluice
 
 docs: ## rewrite the generated parts of the documents
