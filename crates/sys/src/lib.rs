@@ -12,6 +12,7 @@ pub mod ids;
 pub mod keyring;
 pub mod mount_setattr;
 pub mod namespace;
+pub mod network;
 pub mod prctl;
 pub mod sched;
 pub mod seccomp;
