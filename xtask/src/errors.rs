@@ -1,8 +1,8 @@
 //! `docs/errors.md`: every error text of the shipped code, collected from the source, with its answers.
 //!
 //! A text is what `#[error("...")]` of thiserror says. What the command exits with is one rule (1, in exec 255);
-//! what dockerd makes of it depends on the text, so a text may hold one of dockerd's phrases only when its variant
-//! says `Compat: dockerd 126` or `Compat: dockerd 127`.
+//! what dockerd makes of it depends on the text. So only a text that begins with `exec: "PROGRAM":` and thus is
+//! about the program may hold one of dockerd's phrases.
 
 mod collect;
 mod dockerd;
@@ -25,19 +25,22 @@ pub(crate) fn run(workspace: &Workspace, _arguments: &[String]) -> Result<ExitCo
     Ok(ExitCode::SUCCESS)
 }
 
-/// Finds texts whose phrases disagree with what their variant declares.
+/// How a text about the program begins: its operand is shown in quotes.
+const ABOUT_THE_PROGRAM: &str = "exec: \"{";
+
+/// Finds texts that dockerd would take for a missing or forbidden program although they are about something else.
 pub(crate) fn check(tree: &Tree) -> Vec<Finding> {
-    collect::conditions(tree).iter().filter_map(disagreement).collect()
+    collect::conditions(tree).iter().filter_map(misunderstanding).collect()
 }
 
-fn disagreement(condition: &Condition) -> Option<Finding> {
-    let declared = condition.declared.unwrap_or(dockerd::OTHER);
+fn misunderstanding(condition: &Condition) -> Option<Finding> {
     let answer = dockerd::answer(&condition.text);
+    let fine = answer == dockerd::OTHER || condition.text.starts_with(ABOUT_THE_PROGRAM);
     let text = format!(
-        "{}: dockerd reads {answer} out of \"{}\", the comment says {declared}",
+        "{}: dockerd reads {answer} out of \"{}\", which is not about the program",
         condition.name, condition.text
     );
-    (answer != declared).then(|| Finding::new(&condition.path, condition.line, text))
+    (!fine).then(|| Finding::new(&condition.path, condition.line, text))
 }
 
 /// The table of docs/errors.md: one section per file that defines errors.
@@ -70,28 +73,28 @@ fn row(condition: &Condition) -> String {
 mod tests {
     use super::*;
 
-    fn tree(comment: &str, text: &str) -> Tree {
-        let body = format!(
-            "//! Errors of x.\nenum Error {{\n/// Cause. {comment}\n#[error(\"{text}\")]\nA {{ n: u8 }},\n}}\n"
-        );
+    fn tree(text: &str) -> Tree {
+        let body =
+            format!("//! Errors of x.\nenum Error {{\n/// Cause.\n#[error({text:?})]\nA {{ n: u8 }},\n}}\n");
         Tree::of(&[("crates/x/src/error.rs", &body)])
     }
 
     #[test]
-    fn a_phrase_of_dockerd_needs_a_declaration() {
-        assert_eq!(check(&tree("", "open {n}: no such file or directory")).len(), 1);
-        assert_eq!(check(&tree("Compat: dockerd 127.", "exec: {n}: no such file or directory")), []);
-    }
-
-    #[test]
-    fn a_declaration_needs_the_phrase() {
-        assert_eq!(check(&tree("Compat: dockerd 126.", "exec: {n} is not for you")).len(), 1);
-        assert_eq!(check(&tree("", "exec: {n} is not for you")), []);
+    fn only_a_text_about_the_program_may_hold_a_phrase_of_dockerd() {
+        let table = [
+            ("open {n}: no such file or directory", 1),
+            ("exec: working directory {n:?}: no such file or directory", 1),
+            ("exec: {n:?}: no such file or directory", 0),
+            ("exec: {n:?}: the filter forbids it", 0),
+        ];
+        for (text, findings) in table {
+            assert_eq!(check(&tree(text)).len(), findings, "{text}");
+        }
     }
 
     #[test]
     fn the_table_has_a_row_per_variant() {
-        let text = table(&tree("", "a|b {n}"));
+        let text = table(&tree("a|b {n}"));
         assert!(text.contains("| Error::A: Cause. | `a\\|b {n}` | 1, exec 255 | 128 |"), "{text}");
     }
 }

@@ -3,6 +3,7 @@
 use proc_macro2::TokenStream;
 use syn::parse::{Parse, ParseStream};
 use syn::punctuated::Punctuated;
+use syn::visit::{self, Visit};
 use syn::{Attribute, Expr, LitStr, Token};
 
 use crate::tree::Tree;
@@ -22,8 +23,6 @@ pub(super) struct Condition {
     pub(super) meaning: String,
     /// What is printed, with the operands in braces.
     pub(super) text: String,
-    /// The answer of dockerd that its documentation declares.
-    pub(super) declared: Option<u8>,
 }
 
 /// Every condition, in the order of files and lines.
@@ -39,17 +38,17 @@ pub(super) fn conditions(tree: &Tree) -> Vec<Condition> {
 }
 
 fn in_items(path: &str, items: &[syn::Item], found: &mut Vec<Condition>) {
+    let words = Words::of(items);
     for item in items {
         match item {
             syn::Item::Enum(item) => {
-                let variants = item.variants.iter();
-                found.extend(variants.filter_map(|variant| {
+                for variant in &item.variants {
                     let name = format!("{}::{}", item.ident, variant.ident);
-                    condition(path, name, &variant.ident, &variant.attrs)
-                }));
+                    found.extend(conditions_of(path, &name, &variant.ident, &variant.attrs, &words));
+                }
             }
             syn::Item::Struct(item) => {
-                found.extend(condition(path, item.ident.to_string(), &item.ident, &item.attrs));
+                found.extend(conditions_of(path, &item.ident.to_string(), &item.ident, &item.attrs, &words));
             }
             syn::Item::Mod(module) => {
                 let inner = module.content.as_ref().map(|content| content.1.as_slice());
@@ -60,21 +59,76 @@ fn in_items(path: &str, items: &[syn::Item], found: &mut Vec<Condition>) {
     }
 }
 
-fn condition(path: &str, name: String, place: &syn::Ident, attributes: &[Attribute]) -> Option<Condition> {
-    let error = attributes.iter().find(|attribute| attribute.path().is_ident("error"))?;
-    let syn::Meta::List(list) = &error.meta else { return None };
-    let documentation = documentation(attributes);
-    let line = place.span().start().line;
-    let declared = declared(&documentation);
-    let meaning = first_sentence(&documentation);
-    Some(Condition {
+/// One condition for each text that the attribute can give.
+fn conditions_of(
+    path: &str,
+    name: &str,
+    place: &syn::Ident,
+    attributes: &[Attribute],
+    words: &Words,
+) -> Vec<Condition> {
+    let error = attributes.iter().find(|attribute| attribute.path().is_ident("error"));
+    let Some(syn::Meta::List(list)) = error.map(|attribute| &attribute.meta) else { return Vec::new() };
+    let meaning = first_sentence(&documentation(attributes));
+    let condition = |text| Condition {
         path: path.to_owned(),
-        line,
-        name,
-        meaning,
-        text: text_of(list.tokens.clone()),
-        declared,
-    })
+        line: place.span().start().line,
+        name: name.to_owned(),
+        meaning: meaning.clone(),
+        text,
+    };
+    texts_of(list.tokens.clone(), words).into_iter().map(condition).collect()
+}
+
+/// Functions of a file that choose among fixed texts: name and texts.
+struct Words(Vec<(String, Vec<String>)>);
+
+impl Words {
+    fn of(items: &[syn::Item]) -> Self {
+        let functions = items.iter().filter_map(|item| match item {
+            syn::Item::Fn(function) => Some(function),
+            _ => None,
+        });
+        let chosen = |function: &syn::ItemFn| {
+            let mut literals = Literals(Vec::new());
+            literals.visit_block(&function.block);
+            (function.sig.ident.to_string(), literals.0)
+        };
+        Self(functions.map(chosen).filter(|(_, texts)| !texts.is_empty()).collect())
+    }
+
+    /// The texts that a value can have, if it is a call of such a function.
+    fn texts_of(&self, value: &Expr) -> Option<&[String]> {
+        let Expr::Call(call) = value else { return None };
+        let Expr::Path(path) = &*call.func else { return None };
+        let row = self.0.iter().find(|(name, _)| path.path.is_ident(name));
+        row.map(|(_, texts)| texts.as_slice())
+    }
+}
+
+/// Collects the literal texts that arms and branches end with.
+struct Literals(Vec<String>);
+
+impl Visit<'_> for Literals {
+    fn visit_arm(&mut self, arm: &syn::Arm) {
+        self.take(&arm.body);
+        visit::visit_expr(self, &arm.body);
+    }
+
+    fn visit_stmt(&mut self, statement: &syn::Stmt) {
+        if let syn::Stmt::Expr(value, None) = statement {
+            self.take(value);
+        }
+        visit::visit_stmt(self, statement);
+    }
+}
+
+impl Literals {
+    fn take(&mut self, value: &Expr) {
+        if let Expr::Lit(syn::ExprLit { lit: syn::Lit::Str(text), .. }) = value {
+            self.0.push(text.value());
+        }
+    }
 }
 
 /// The arguments of `#[error(...)]`.
@@ -91,16 +145,36 @@ impl Parse for Arguments {
     }
 }
 
-/// The template with each `{}` replaced by the name of its value.
-fn text_of(tokens: TokenStream) -> String {
+/// The template with each `{}` replaced by the name of its value, or by each of the texts it can have.
+fn texts_of(tokens: TokenStream, words: &Words) -> Vec<String> {
     let Ok(arguments) = syn::parse2::<Arguments>(tokens.clone()) else {
-        return format!("({tokens})");
+        return vec![format!("({tokens})")];
     };
-    let mut text = arguments.template.value();
+    let mut texts = vec![arguments.template.value()];
     for value in arguments.values.iter().filter(|value| !matches!(value, Expr::Assign(_))) {
-        text = text.replacen("{}", &format!("{{{}}}", operand(value)), 1);
+        let name = [format!("{{{}}}", operand(value))];
+        let replacements = words.texts_of(value).unwrap_or(&name);
+        texts = texts
+            .iter()
+            .flat_map(|text| replacements.iter().map(|new| text.replacen("{}", new, 1)))
+            .collect();
     }
-    text.replace(":?}", "}")
+    texts.iter().map(|text| shown(text)).collect()
+}
+
+/// `{path:?}` prints quotes around the path, `{mode:04o}` only the number.
+fn shown(template: &str) -> String {
+    let mut text = String::new();
+    for (index, piece) in template.split('{').enumerate() {
+        let Some((operand, rest)) = piece.split_once('}').filter(|_| index > 0) else {
+            text.push_str(piece);
+            continue;
+        };
+        let (name, format) = operand.split_once(':').unwrap_or((operand, ""));
+        let quote = if format == "?" { "\"" } else { "" };
+        text.push_str(&format!("{quote}{{{name}}}{quote}{rest}"));
+    }
+    text
 }
 
 /// `path.display()` and `.0.display()` are shown as `path` and `0`.
@@ -108,6 +182,7 @@ fn operand(value: &Expr) -> String {
     match value {
         Expr::MethodCall(call) => operand(&call.receiver),
         Expr::Reference(reference) => operand(&reference.expr),
+        Expr::Unary(unary) => operand(&unary.expr),
         Expr::Path(path) => path.path.segments.last().map(|name| name.ident.to_string()).unwrap_or_default(),
         Expr::Call(call) => call.args.first().map(operand).unwrap_or_default(),
         _ => "…".to_owned(),
@@ -130,11 +205,6 @@ fn first_sentence(documentation: &str) -> String {
     documentation.get(..end).unwrap_or(documentation).trim().to_owned()
 }
 
-fn declared(documentation: &str) -> Option<u8> {
-    let after = documentation.split("Compat: dockerd ").nth(1)?;
-    after.get(..3)?.parse().ok()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -147,7 +217,14 @@ mod tests {
     #[test]
     fn operands_are_shown_by_name() {
         let body = r#"enum E { #[error("write {value:?} to {}", path.display())] A, #[error("{0}")] B, #[error(transparent)] C, D }"#;
-        assert_eq!(texts(body), ["write {value} to {path}", "{0}", "(transparent)"]);
+        assert_eq!(texts(body), ["write \"{value}\" to {path}", "{0}", "(transparent)"]);
+    }
+
+    #[test]
+    fn a_function_that_chooses_among_texts_gives_a_row_for_each() {
+        let body = r#"enum E { #[error("x: {}", why(*n))] A }
+            fn why(n: u8) -> &'static str { match n { 0 => "none", _ => "some" } }"#;
+        assert_eq!(texts(body), ["x: none", "x: some"]);
     }
 
     #[test]
@@ -159,7 +236,5 @@ mod tests {
     fn the_first_sentence_explains() {
         assert_eq!(first_sentence("One. Two."), "One.");
         assert_eq!(first_sentence("One"), "One");
-        assert_eq!(declared("x. Compat: dockerd 127 (not found)."), Some(127));
-        assert_eq!(declared("x"), None);
     }
 }
