@@ -294,7 +294,7 @@ pub enum Error {
         source: Errno,
     },
     /// A preserved descriptor leads out of the container.
-    #[error("preserved descriptor {number} is a directory outside the container")]
+    #[error("preserved descriptor {number} leads to a directory outside the container")]
     PreservedDirectory {
         /// The descriptor.
         number: u32,
