@@ -1,0 +1,56 @@
+//! One page of memory shared between a parent and its fork child.
+
+use core::ptr::NonNull;
+use core::sync::atomic::{AtomicU32, Ordering};
+use rustix::io::Errno;
+use rustix::mm::{MapFlags, ProtFlags, mmap_anonymous, munmap};
+
+const SIZE: usize = 4096;
+
+/// A word that a child writes and its parent reads, also after the child was killed.
+#[derive(Debug)]
+pub struct SharedWord(NonNull<AtomicU32>);
+
+// SAFETY: the pointee is atomic and lives until the value is dropped.
+unsafe impl Send for SharedWord {}
+// SAFETY: as above.
+unsafe impl Sync for SharedWord {}
+
+impl SharedWord {
+    /// Maps a page (`MAP_SHARED`) with the word at 0.
+    ///
+    /// # Errors
+    /// `ENOMEM`.
+    pub fn new() -> Result<Self, Errno> {
+        let flags = MapFlags::SHARED;
+        // SAFETY: a new anonymous mapping replaces nothing.
+        let page = unsafe {
+            mmap_anonymous(core::ptr::null_mut(), SIZE, ProtFlags::READ | ProtFlags::WRITE, flags)
+        }?;
+        NonNull::new(page.cast::<AtomicU32>()).map(SharedWord).ok_or(Errno::NOMEM)
+    }
+
+    /// Stores a value.
+    pub fn set(&self, value: u32) {
+        self.word().store(value, Ordering::Release);
+    }
+
+    /// The value stored last.
+    #[must_use]
+    pub fn get(&self) -> u32 {
+        self.word().load(Ordering::Acquire)
+    }
+
+    fn word(&self) -> &AtomicU32 {
+        // SAFETY: the mapping is page aligned, zero-initialised and lives as long as `self`.
+        unsafe { self.0.as_ref() }
+    }
+}
+
+impl Drop for SharedWord {
+    fn drop(&mut self) {
+        // SAFETY: the page was mapped by `new` with this size and no reference to it is left.
+        let unmapped = unsafe { munmap(self.0.as_ptr().cast(), SIZE) };
+        debug_assert!(unmapped.is_ok());
+    }
+}
