@@ -46,6 +46,9 @@ pub mod store;
 pub mod update;
 
 pub use error::{Error, chain};
+/// Results of this crate.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
 pub use id::ContainerId;
 pub use status::Status;
 pub use store::Store;
