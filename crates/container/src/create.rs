@@ -255,12 +255,15 @@ struct Birth<'a> {
 
 impl Birth<'_> {
     /// The script of `create`. Each effect on the host is on disk before it is made.
-    fn bring_up(&mut self, request: &CreateRequest, config: Config, filter: Compiled) -> Result<Created, Error> {
+    fn bring_up(&mut self, request: &CreateRequest, mut config: Config, filter: Compiled) -> Result<Created, Error> {
         let entry = self.store.insert(&request.id, &self.record)?;
         let start = entry.make_fifo(store::START)?;
         let report = entry.make_fifo(store::REPORT)?;
         if let Some((instructions, _)) = &filter {
             entry.replace(store::FILTER, &filter_bytes(instructions))?;
+        }
+        if request.notify_socket.is_some() {
+            crate::notify_socket::offer(&mut config, entry.path())?;
         }
         self.entry = Some(entry);
         self.cgroup.create().map_err(Error::Cgroup)?;
