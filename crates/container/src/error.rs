@@ -179,15 +179,6 @@ pub enum Error {
     /// The terminal, or a socket that descriptors are sent through.
     #[error(transparent)]
     Console(crate::console::Error),
-    /// A foreground process could not be supervised.
-    #[error(transparent)]
-    Foreground(#[from] crate::foreground::Error),
-    /// The service manager, or the container's way to it.
-    #[error(transparent)]
-    NotifySocket(#[from] crate::notify_socket::Error),
-    /// `spec` could not write its file.
-    #[error(transparent)]
-    Spec(#[from] crate::spec::Error),
     /// A text cannot be handed to the kernel.
     #[error("{place} holds a NUL byte")]
     NulByte {

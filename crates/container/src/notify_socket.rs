@@ -30,7 +30,7 @@ pub const CONTAINER_DIRECTORY: &str = "/run/notify";
 pub const CONTAINER_SOCKET: &str = "/run/notify/notify.sock";
 
 /// The name of the socket's directory below the container's state.
-pub(crate) const DIRECTORY: &str = "notify";
+const DIRECTORY: &str = "notify";
 
 /// How long the service manager may take to read what came before, in seconds.
 const BARRIER_PATIENCE_S: i64 = 30;

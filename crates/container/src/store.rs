@@ -115,7 +115,8 @@ impl Store {
     }
 
     fn subdirectory(&self, name: &str) -> Result<OwnedFd, Errno> {
-        subdirectory_of(&self.directory, name)
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+        rustix::fs::openat(&self.directory, name, flags, Mode::empty())
     }
 
     /// Makes the directory of a new container with its record inside, in one step.
@@ -164,15 +165,14 @@ impl Store {
         Ok(())
     }
 
-    /// Removes a directory. What cannot be removed now is swept by a later `create`.
+    /// Removes a directory that holds only files. What cannot be removed now is swept by a later `create`.
     fn discard(&self, name: &str) {
         let Ok(directory) = self.subdirectory(name) else { return };
-        // The only directory inside is that of the notify socket.
-        if let Ok(notify) = subdirectory_of(&directory, crate::notify_socket::DIRECTORY) {
-            remove_files(&notify);
-            let _ = rustix::fs::unlinkat(&directory, crate::notify_socket::DIRECTORY, AtFlags::REMOVEDIR);
+        if let Ok(files) = rustix::fs::Dir::read_from(&directory) {
+            for file in files.flatten() {
+                let _ = rustix::fs::unlinkat(&directory, file.file_name(), AtFlags::empty());
+            }
         }
-        remove_files(&directory);
         if let Err(errno) = rustix::fs::unlinkat(&self.directory, name, AtFlags::REMOVEDIR) {
             log::debug!("remove {}: {errno}", self.root.join(name).display());
         }
@@ -189,17 +189,6 @@ impl Store {
                 self.discard(&name);
             }
         }
-    }
-}
-
-fn subdirectory_of(directory: &OwnedFd, name: &str) -> Result<OwnedFd, Errno> {
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-    rustix::fs::openat(directory, name, flags, Mode::empty())
-}
-
-fn remove_files(directory: &OwnedFd) {
-    for file in rustix::fs::Dir::read_from(directory).into_iter().flatten().flatten() {
-        let _ = rustix::fs::unlinkat(directory, file.file_name(), AtFlags::empty());
     }
 }
 
