@@ -94,8 +94,11 @@ impl Cmd {
     /// A shell does it, because the standard library has no safe way to place a descriptor.
     #[must_use]
     pub fn inherit(self, paths: &[PathBuf]) -> Self {
-        let redirections: Vec<String> =
-            paths.iter().enumerate().map(|(at, path)| format!("exec {}<>'{}'", at + 3, path.display())).collect();
+        let redirections: Vec<String> = paths
+            .iter()
+            .enumerate()
+            .map(|(at, path)| format!("exec {}<>'{}'", at + 3, path.display()))
+            .collect();
         self.through_shell(&redirections.join("\n"))
     }
 
@@ -231,7 +234,13 @@ impl Running {
         eventually(&format!("{text:?} in the output of {}", self.line), || {
             let ended = self.has_ended();
             let found = self.stdout().contains(text);
-            assert!(found || !ended, "{} ended without {text:?}: {}{}", self.line, self.stdout(), self.stderr());
+            assert!(
+                found || !ended,
+                "{} ended without {text:?}: {}{}",
+                self.line,
+                self.stdout(),
+                self.stderr()
+            );
             found
         });
     }

@@ -104,7 +104,14 @@ impl Lab {
     #[track_caller]
     pub fn write(&self, name: &str, text: &str) -> PathBuf {
         let path = self.path(name);
-        fs::File::options().create(true).truncate(true).write(true).open(&path).unwrap().write_all(text.as_bytes()).unwrap();
+        fs::File::options()
+            .create(true)
+            .truncate(true)
+            .write(true)
+            .open(&path)
+            .unwrap()
+            .write_all(text.as_bytes())
+            .unwrap();
         path
     }
 
