@@ -59,6 +59,18 @@ fn parse(line: &str) -> Option<Hierarchy> {
     mount_point.starts_with("/sys/fs/cgroup").then_some(Hierarchy { mount_point, controllers })
 }
 
+/// v1 hierarchies that `/proc/self/cgroup` names but nobody mounted.
+///
+/// # Panics
+/// When `/proc/self/cgroup` cannot be read.
+#[must_use]
+pub fn unmounted() -> Vec<String> {
+    let mounted: Vec<String> = all().into_iter().flat_map(|hierarchy| hierarchy.controllers).collect();
+    let text = fs::read_to_string("/proc/self/cgroup").unwrap();
+    let names = text.lines().filter_map(|line| line.split(':').nth(1)).flat_map(|names| names.split(','));
+    names.filter(|name| !name.is_empty() && !mounted.iter().any(|known| known == name)).map(str::to_owned).collect()
+}
+
 /// The directory of `group` in the hierarchy that holds `controller`: v1 first, else the unified one.
 ///
 /// # Panics
