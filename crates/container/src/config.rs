@@ -24,9 +24,10 @@ pub use error::Error;
 pub use hooks::{Hook, Hooks};
 pub use linux::{
     DeviceType, IntelRdt, Linux, LinuxDevice, MemoryPolicy, Namespace, NamespaceType, NetDevice, Personality,
-    Resources, Seccomp, TimeOffset,
+    TimeOffset,
 };
 pub use load::MAX_BYTES;
+pub(crate) use load::escape as pointer_key;
 pub use mount::{IdMapping, Mount};
 pub use process::{
     Capabilities, ConsoleSize, ExecCpuAffinity, IoPriority, IoPriorityClass, Process, Rlimit, Scheduler,

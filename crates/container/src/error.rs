@@ -145,6 +145,40 @@ pub enum Error {
         /// The cause.
         source: Errno,
     },
+    /// A namespace file cannot be opened.
+    #[error("{pointer}: open the namespace {}", path.display())]
+    Namespace {
+        /// JSON pointer.
+        pointer: String,
+        /// The file.
+        path: PathBuf,
+        /// The cause.
+        source: Errno,
+    },
+    /// A namespace path leads to something else.
+    #[error("{pointer}: {} is no namespace; use a file such as /proc/PID/ns/net", path.display())]
+    NotNamespace {
+        /// JSON pointer.
+        pointer: String,
+        /// The file.
+        path: PathBuf,
+    },
+    /// A bind mount cannot be given an id mapping.
+    #[error("{pointer}: map the ids of {} (its file system may not support it)", path.display())]
+    IdMappedMount {
+        /// JSON pointer.
+        pointer: String,
+        /// The mount's source.
+        path: PathBuf,
+        /// The cause.
+        source: Errno,
+    },
+    /// The root file system could not be built.
+    #[error(transparent)]
+    Rootfs(crate::rootfs::Error),
+    /// The terminal, or a socket that descriptors are sent through.
+    #[error(transparent)]
+    Console(crate::console::Error),
     /// A text cannot be handed to the kernel.
     #[error("{place} holds a NUL byte")]
     NulByte {

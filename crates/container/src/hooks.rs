@@ -87,11 +87,12 @@ pub fn state(record: &Record, status: Status, pid: i32) -> Vec<u8> {
     state.to_string().into_bytes()
 }
 
-/// Runs the hooks of a list one after the other; the first that fails ends it.
+/// Runs the hooks of a list one after the other; the first that fails ends it. `proc` is the caller's pid namespace as
+/// `/proc` shows it, or `None` where no such view is at hand (inside a container).
 ///
 /// # Errors
 /// [`Error::Hook`], or what kept it from being run.
-pub fn run(proc: &Procfs, list: &List<'_>, ledger: &mut dyn Ledger) -> Result<(), Error> {
+pub fn run(proc: Option<&Procfs>, list: &List<'_>, ledger: &mut dyn Ledger) -> Result<(), Error> {
     for (index, hook) in list.hooks.iter().enumerate() {
         let name = format!("{}/{index}", list.name);
         let ran = run_one(proc, hook, &name, list.state, ledger);
@@ -101,7 +102,7 @@ pub fn run(proc: &Procfs, list: &List<'_>, ledger: &mut dyn Ledger) -> Result<()
     Ok(())
 }
 
-fn run_one(proc: &Procfs, hook: &Hook, name: &str, state: &[u8], ledger: &mut dyn Ledger) -> Result<(), Error> {
+fn run_one(proc: Option<&Procfs>, hook: &Hook, name: &str, state: &[u8], ledger: &mut dyn Ledger) -> Result<(), Error> {
     let failed = |reason: String| Error::Hook { name: name.to_owned(), path: hook.path.clone(), reason };
     let (mut running, process) = spawn(proc, hook, name, ledger).map_err(|error| match error {
         Error::NotStarted(cause) => failed(cause.to_string()),
@@ -148,7 +149,7 @@ struct Running {
     tail: Vec<u8>,
 }
 
-fn spawn(proc: &Procfs, hook: &Hook, name: &str, ledger: &mut dyn Ledger) -> Result<(Running, Process), Error> {
+fn spawn(proc: Option<&Procfs>, hook: &Hook, name: &str, ledger: &mut dyn Ledger) -> Result<(Running, Process), Error> {
     let wrap = |source| Error::Step { step: "make the pipes of a hook", source };
     let (input, our_input) = pipe_with(PipeFlags::CLOEXEC).map_err(wrap)?;
     let (our_error, error) = pipe_with(PipeFlags::CLOEXEC).map_err(wrap)?;
@@ -180,15 +181,17 @@ fn spawn(proc: &Procfs, hook: &Hook, name: &str, ledger: &mut dyn Ledger) -> Res
     if let Some(pid) = rustix::process::Pid::from_raw(launched.pid()) {
         let _ = rustix::process::setpgid(Some(pid), Some(pid));
     }
-    let leader = crate::status::identity(proc, launched.pid())?;
-    ledger.note(Some(RunningHook { leader, name: name.to_owned() }))?;
+    if let Some(proc) = proc {
+        let leader = crate::status::identity(proc, launched.pid())?;
+        ledger.note(Some(RunningHook { leader, name: name.to_owned() }))?;
+    }
     rustix::io::write(&our_gate, b"go").map_err(wrap)?;
     let process = executed(proc, launched, hook)?;
     let ours = Running { input: Some(our_input), error: our_error, tail: Vec::new() };
     Ok((ours, process))
 }
 
-fn executed(proc: &Procfs, launched: launch::Launched, hook: &Hook) -> Result<Process, Error> {
+fn executed(proc: Option<&Procfs>, launched: launch::Launched, hook: &Hook) -> Result<Process, Error> {
     const LIMIT: Duration = Duration::from_secs(10);
     let path = hook.path.display().to_string();
     match launched.outcome(proc, LIMIT).map_err(Error::Launch)? {

@@ -4,32 +4,48 @@
 //! deadline or while it logs whom it waits for, and leaves the calling thread and process as it found them. What
 //! is on disk has one owner, [`store`].
 
+pub mod capability;
 pub mod cause;
 pub mod config;
+pub mod console;
+mod conversation;
 pub mod create;
 pub mod delete;
+mod devices;
 mod error;
+mod evidence;
+pub mod events;
 pub mod exec;
+pub mod features;
+pub mod foreground;
+mod home;
 pub mod hooks;
 pub mod id;
-mod identity;
+mod id_map;
 mod init;
-mod keyring;
 pub mod kill;
+mod last_mile;
 pub mod list;
+mod listener;
 mod network;
+pub mod notify_socket;
 pub mod pause;
+mod personality;
+mod pid_file;
 pub mod program;
 pub mod ps;
 pub mod record;
 pub mod resume;
+pub mod rootfs;
+pub mod run;
+pub mod spec;
 pub mod start;
 pub mod state;
 pub mod status;
 pub mod store;
 pub mod update;
 
-pub use error::Error;
+pub use error::{Error, chain};
 pub use id::ContainerId;
 pub use status::Status;
 pub use store::Store;

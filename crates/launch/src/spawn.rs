@@ -107,9 +107,11 @@ impl Launched {
 
     /// Waits until the child executed its program, was refused, died, or `limit` has passed since its birth.
     ///
+    /// Without `proc`, a child that closes its pipe silently counts as one that executed its program.
+    ///
     /// # Errors
     /// [`Error::Wait`] and [`Error::Report`].
-    pub fn outcome(mut self, proc: &Procfs, limit: Duration) -> Result<Outcome, Error> {
+    pub fn outcome(mut self, proc: Option<&Procfs>, limit: Duration) -> Result<Outcome, Error> {
         let deadline = self.born + limit;
         loop {
             if !self.readable(deadline)? {
@@ -120,7 +122,7 @@ impl Launched {
                 return Ok(Outcome::Refused(failure));
             }
             // End of file: the pipe closed over execve, or the child is dying.
-            match never_executed(proc, self.pid()) {
+            match proc.and_then(|proc| never_executed(proc, self.pid())) {
                 Some(true) if Instant::now() >= deadline => {
                     return Ok(Outcome::Stuck { stage: self.stage(), waited: limit, launched: self });
                 }

@@ -4,6 +4,7 @@
 //! decides nothing, and returns the kernel's errno as it came.
 #![no_std]
 
+pub mod bpf;
 pub mod capability;
 pub mod clone;
 pub mod close_range;
@@ -18,6 +19,7 @@ pub mod sched;
 pub mod seccomp;
 pub mod shared_page;
 pub mod signal;
+pub mod signalfd;
 pub mod stdio;
 pub mod working_directory;
 
