@@ -4,6 +4,8 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot be set up fails")]
 #![expect(clippy::print_stderr, reason = "a skipped test says why")]
 
+#[path = "live/evidence.rs"]
+mod evidence;
 #[path = "live/fixture.rs"]
 mod fixture;
 #[path = "live/life.rs"]

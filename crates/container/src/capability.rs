@@ -60,6 +60,12 @@ pub(crate) fn mask(names: &[String]) -> (u64, Vec<&str>) {
     (mask, unknown)
 }
 
+/// The full name of a capability that may be given without its prefix.
+pub(crate) fn full_name(name: &str) -> String {
+    let upper = name.to_ascii_uppercase();
+    if upper.starts_with("CAP_") { upper } else { format!("CAP_{upper}") }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -198,7 +198,7 @@ pub enum Cause {
         path: String,
     },
     /// A number of processes is reached.
-    #[error("exec: the container is at its process limit: pids.current={current} pids.max={max} ({}/pids.max{})", path.display(), refusals(*refused))]
+    #[error("exec: the container is at its process limit: pids.current={current} pids.max={max} ({}/pids.max)", path.display())]
     PidsLimit {
         /// The cgroup whose limit was hit: the container's or an ancestor's.
         path: PathBuf,
@@ -206,8 +206,6 @@ pub enum Cause {
         current: u64,
         /// Its limit.
         max: u64,
-        /// How many refusals the counters show since the start.
-        refused: u64,
     },
     /// The host has no more processes.
     #[error("exec: the host cannot make a process (EAGAIN) and no pids.max of the container or its ancestors is reached: look at threads-max={threads_max}, pid_max={pid_max} and RLIMIT_NPROC of the runtime's user")]
@@ -218,44 +216,26 @@ pub enum Cause {
         pid_max: String,
     },
     /// Killed for memory.
-    #[error("exec: killed by the kernel in the step to {}: out of memory: usage={usage} limit={limit} bytes ({}, oom_kill +{kills})", stage.as_str(), file.display())]
+    #[error("exec: killed by the kernel in the step to {}: {cause}", stage.as_str())]
     OutOfMemory {
         /// The step.
         stage: Stage,
-        /// The limit's file: the container's or an ancestor's.
-        file: PathBuf,
-        /// Bytes used.
-        usage: u64,
-        /// The limit in bytes.
-        limit: u64,
-        /// Kills counted since the start.
-        kills: u64,
+        /// Limit, usage, kills and their file.
+        cause: cgroup::Cause,
     },
     /// Memory refused without a kill.
-    #[error("exec: not enough memory in the container's limit to {}: usage={usage} limit={limit} bytes ({})", stage.as_str(), file.display())]
+    #[error("exec: not enough memory in the container's limit to {}: {cause}", stage.as_str())]
     NoMemory {
         /// The step.
         stage: Stage,
-        /// The limit's file.
-        file: PathBuf,
-        /// Bytes used.
-        usage: u64,
-        /// The limit in bytes.
-        limit: u64,
-    },
-    /// Everything in the cgroup was killed.
-    #[error("exec: the container is out of memory and all its processes were killed (memory.oom.group of {})", path.display())]
-    OomGroup {
-        /// The cgroup.
-        path: PathBuf,
+        /// Limit, usage and their file.
+        cause: cgroup::Cause,
     },
     /// The container's init was the victim.
-    #[error("exec: the container was stopped by an out-of-memory kill during the exec ({}, oom_kill +{kills})", file.display())]
+    #[error("exec: the container was stopped by an out-of-memory kill during the exec: {cause}")]
     InitOutOfMemory {
-        /// The limit's file.
-        file: PathBuf,
-        /// Kills counted since the start.
-        kills: u64,
+        /// Limit, usage, kills and their file.
+        cause: cgroup::Cause,
     },
     /// v1 with the OOM killer off.
     #[error("exec: the container stands still out of memory: under_oom=1 oom_kill_disable=1 in {}/memory.oom_control; raise memory.limit_in_bytes or write 0 to memory.oom_control", path.display())]
@@ -378,10 +358,6 @@ pub enum Cause {
         /// Kernel function it sleeps in.
         wchan: String,
     },
-}
-
-fn refusals(count: u64) -> String {
-    if count == 0 { String::new() } else { format!(", refused +{count}") }
 }
 
 fn detail(number: u32) -> String {

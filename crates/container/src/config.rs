@@ -14,6 +14,7 @@ mod linux;
 mod load;
 mod mount;
 mod process;
+mod validate;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

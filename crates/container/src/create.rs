@@ -114,7 +114,7 @@ pub fn create(store: &Store, request: &CreateRequest) -> Result<Created, Error> 
     add_socket_activation(&mut config, request);
     let mappings = crate::id_map::is_ours(&config)
         .then(|| (config.linux.uid_mappings.clone(), config.linux.gid_mappings.clone()));
-    let mut birth = Birth { proc, store, record, cgroup, entry: None, init: None, mappings };
+    let mut birth = Birth { proc, store, record, cgroup, entry: None, init: None, before: None, mappings };
     let made = birth.bring_up(request, config, filter);
     match made {
         Ok(created) => Ok(created),
@@ -249,6 +249,8 @@ struct Birth<'a> {
     cgroup: Cgroup,
     entry: Option<Entry>,
     init: Option<Process>,
+    /// The counters of the cgroup before init.
+    before: Option<cgroup::Evidence>,
     /// Of a new user namespace.
     mappings: Option<(Vec<IdMapping>, Vec<IdMapping>)>,
 }
@@ -265,6 +267,7 @@ impl Birth<'_> {
         self.entry = Some(entry);
         self.cgroup.create().map_err(Error::Cgroup)?;
         self.apply_limits(&config)?;
+        self.before = Some(cgroup::Evidence::quick(&self.cgroup));
         let (line, theirs) = Line::pair()?;
         let plan = self.plan(request, config, filter, (theirs, start, report))?;
         self.make_init(plan, &line)?;
@@ -393,7 +396,7 @@ impl Birth<'_> {
         const SOON: Duration = Duration::from_secs(2);
         let _ = launch::process::wait_dead(init.pidfd.as_fd(), SOON);
         let ended = launch::process::ended(init, launch::process::Reap::No).ok().flatten();
-        let cause = evidence::of_init(&self.cgroup, ended);
+        let cause = evidence::of_init(&self.context(), ended);
         Error::InitDied { stage, cause }
     }
 
@@ -411,6 +414,8 @@ impl Birth<'_> {
             init: self.init.as_ref(),
             process: &self.record.process,
             cgroup: self.cgroup.paths(),
+            last_mile: None,
+            before: self.before.as_ref(),
         }
     }
 

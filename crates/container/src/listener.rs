@@ -4,11 +4,12 @@
 
 use crate::record::Record;
 use crate::{Error, Status};
-use rustix::fd::{AsFd, BorrowedFd};
-use rustix::io::IoSlice;
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use rustix::io::{IoSlice, IoSliceMut};
 use rustix::net::{
-    AddressFamily, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketAddrUnix, SocketFlags, SocketType,
-    connect, sendmsg, socket_with,
+    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage,
+    SendFlags, SocketAddrUnix, SocketFlags, SocketType, connect, recvmsg, sendmsg, socket_with,
 };
 use serde_json::json;
 use std::mem::MaybeUninit;
@@ -56,4 +57,25 @@ fn send(path: &std::path::Path, state: &str, listener: BorrowedFd<'_>) -> rustix
     let mut control = SendAncillaryBuffer::new(&mut space);
     control.push(SendAncillaryMessage::ScmRights(&descriptors));
     sendmsg(&socket, &[IoSlice::new(state.as_bytes())], &mut control, SendFlags::NOSIGNAL).map(drop)
+}
+
+/// Takes a listener that a child sent, or `None` when the child ended without sending one.
+///
+/// # Errors
+/// [`Error::Step`].
+pub(crate) fn receive(socket: &OwnedFd, limit: std::time::Duration) -> Result<Option<OwnedFd>, Error> {
+    let wrap = |source| Error::Step { step: "receive the seccomp listener", source };
+    let mut fds = [PollFd::new(socket, PollFlags::IN)];
+    if poll(&mut fds, Some(&launch::process::timespec(limit))).map_err(wrap)? == 0 {
+        return Ok(None);
+    }
+    let mut byte = [0; 1];
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut control = RecvAncillaryBuffer::new(&mut space);
+    let mut into = [IoSliceMut::new(&mut byte)];
+    recvmsg(socket, &mut into, &mut control, RecvFlags::CMSG_CLOEXEC).map_err(wrap)?;
+    Ok(control.drain().find_map(|message| match message {
+        RecvAncillaryMessage::ScmRights(mut descriptors) => descriptors.next(),
+        _ => None,
+    }))
 }

@@ -2,6 +2,7 @@
 //!
 //! Called by the container's init, a process with one thread that already is in its new namespaces:
 //!
+//! ```text
 //!     init                                      the caller's part
 //!      | Prepared::collect      as the host's root, before it becomes the root of a user namespace:
 //!      |                        propagation of "/", the root opened, in a user namespace all sources opened
@@ -11,6 +12,7 @@
 //!      | change_root            pivot_root, the final propagation of "/", the working directory made
 //!      | mount_console          if the process has a terminal
 //!      | after_pivot            read-only mounts, host name, kernel parameters, read-only and masked paths
+//! ```
 //!
 //! **Invariant:** inside of the root nothing is ever reached by a plain path: look-ups are confined to the root by
 //! `openat2`, and mounts are attached to descriptors. The container's own `/proc` is never used.
@@ -39,13 +41,14 @@ use proc::{Procfs, Root};
 use rustix::fs::{Mode, OFlags};
 use sys::mount_setattr::Depth;
 
-use crate::config::{Config, NamespaceType};
+use crate::config::{Config, Mount, NamespaceType};
 use bind::Sources;
 use options::Change;
 
 pub use error::{Error, Place};
 pub use options::known_words;
 pub use pivot::ChangeRoot;
+pub(crate) use sysctl::path_of as sysctl_path;
 
 /// Everything that the root file system is made of.
 #[derive(Debug)]
@@ -81,9 +84,33 @@ pub struct Prepared<'a> {
     read_only_later: Vec<(Place, OwnedFd)>,
 }
 
+/// What the options of a mount amount to, for those who check a configuration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Meaning {
+    /// Whether something that exists is shown once more.
+    pub(crate) is_bind: bool,
+    /// Whether the content of the mount point is kept (`tmpcopyup`).
+    pub(crate) copies_up: bool,
+    /// The options that only the file system can judge.
+    pub(crate) data: Vec<String>,
+}
+
+impl Meaning {
+    pub(crate) fn of(mount: &Mount) -> Self {
+        let options = options::Options::parse(&mount.options);
+        let is_bind = options.bind.is_some() || mount.kind == "bind";
+        Self { is_bind, copies_up: options.copy_up, data: options.data }
+    }
+}
+
+/// Whether this is a word of `linux.rootfsPropagation`.
+pub(crate) fn is_propagation(word: &str) -> bool {
+    options::propagation(word).is_some()
+}
+
 /// Whether a bind mount asks for an id-mapped copy in [`Request::id_mapped`], and how much of the source it takes.
 #[must_use]
-pub fn wants_id_mapping(mount: &crate::config::Mount) -> Option<Depth> {
+pub fn wants_id_mapping(mount: &Mount) -> Option<Depth> {
     let options = options::Options::parse(&mount.options);
     let mapped = !mount.uid_mappings.is_empty() || !mount.gid_mappings.is_empty();
     match options.id_mapped {
@@ -189,11 +216,8 @@ impl<'a> Prepared<'a> {
 
     /// Compat: runc leaves `/dev` alone when it is a bind mount (rootfs_linux.go, `needsSetupDev`).
     fn fills_dev(&self) -> bool {
-        !self.config.mounts.iter().any(|mount| {
-            let options = options::Options::parse(&mount.options);
-            (options.bind.is_some() || mount.kind == "bind")
-                && target::clean(&mount.destination) == Path::new("/dev")
-        })
+        let on_dev = |mount: &Mount| target::clean(&mount.destination) == Path::new("/dev");
+        !self.config.mounts.iter().any(|mount| on_dev(mount) && Meaning::of(mount).is_bind)
     }
 
     fn fill_dev(&self) -> Result<(), Error> {

@@ -80,7 +80,14 @@ fn attend(proc: &Procfs, record: &Record, init: &Process, report: &OwnedFd) -> R
 }
 
 fn verdict(proc: &Procfs, record: &Record, init: &Process, words: &[u8]) -> Result<(), Error> {
-    let context = Context { proc, init: Some(init), process: &record.process, cgroup: &record.cgroup };
+    let context = Context {
+        proc,
+        init: Some(init),
+        process: &record.process,
+        cgroup: &record.cgroup,
+        last_mile: None,
+        before: None,
+    };
     let failure = (words.len() == REPORT_SIZE).then(|| Failure::from_bytes(words)).flatten();
     if let Some(failure) = failure {
         let root = proc::Root::at(&record.rootfs).ok();
@@ -94,7 +101,7 @@ fn verdict(proc: &Procfs, record: &Record, init: &Process, words: &[u8]) -> Resu
         return Ok(());
     }
     let _ = launch::process::wait_dead(init.pidfd.as_fd(), Duration::from_secs(2));
-    Err(Error::InitDied { stage: "execute its program", cause: evidence::of_init(&cgroup::Cgroup::new(record.cgroup.clone()), None) })
+    Err(Error::InitDied { stage: "execute its program", cause: evidence::of_init(&context, None) })
 }
 
 /// Compat: runtime-spec 1.3 and runc 1.3: a failed poststart hook fails the start and ends the container.

@@ -33,8 +33,8 @@ pub fn update(store: &Store, id: &ContainerId, wanted: &Resources) -> Result<(),
     record.resources = Some(resources);
     record.generation += 1;
     entry.write(&record).inspect_err(|_| {
-        if let Err(error) = applied.undo() {
-            log::error!("the new limits are kept, since the former ones cannot be written back: {error}");
+        for error in applied.undo() {
+            log::error!("a new limit is kept, since the former one cannot be written back: {error}");
         }
     })
 }

@@ -3,7 +3,7 @@
 //! Each case writes a bundle and runs this very binary once more under `unshare(1)`, where [`inside`] calls the
 //! library as init does and then executes the bundle's own program. Needs root and busybox; says so when it skips.
 
-#![expect(clippy::unwrap_used, clippy::panic, clippy::print_stdout, reason = "a test")]
+#![expect(clippy::unwrap_used, clippy::panic, clippy::print_stderr, reason = "a test")]
 
 use std::os::unix::fs::symlink;
 use std::os::unix::process::CommandExt;

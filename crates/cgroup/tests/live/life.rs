@@ -5,7 +5,7 @@ use std::time::Duration;
 use cgroup::{Cgroup, Error, Freezer, Paths};
 use rustix::process::Signal;
 
-use crate::fixture::{Fixture, LONG, has_ended, pidfd};
+use crate::fixture::{Fixture, LONG, has_ended, pidfd, wait_until};
 
 const SHORT: Duration = Duration::from_millis(200);
 
@@ -100,6 +100,7 @@ fn kill_ends_everything_also_when_frozen_nested_or_below_a_frozen_group() {
         let Some(mut fixture) = Fixture::new(name) else { return };
         let pid = fixture.sleeper();
         fixture.shell("for i in 1 2 3 4 5; do sleep 1000 & done; wait");
+        wait_until("all have joined", || fixture.cgroup.all_pids().unwrap().len() == 7);
         match freeze {
             1 => fixture.cgroup.freeze(LONG).unwrap(),
             2 => fixture.parent().freeze(LONG).unwrap(),
@@ -116,6 +117,7 @@ fn kill_without_v2_freezes_and_signals_each() {
     let Some(mut fixture) = Fixture::new("killv1") else { return };
     fixture.sleeper();
     fixture.shell("while :; do sh -c 'sleep 0.001' & done");
+    wait_until("it forks", || fixture.cgroup.all_pids().unwrap().len() > 5);
     let only_v1 = Paths { unified: None, ..fixture.cgroup.paths().clone() };
     Cgroup::new(only_v1).kill(LONG).unwrap();
     assert!(fixture.cgroup.all_pids().unwrap().is_empty());
