@@ -1,8 +1,6 @@
 //! The option tables of the command line, for docs/compat.md: each option with a test that uses it.
 
 use proc_macro2::{TokenStream, TokenTree};
-use syn::visit::{self, Visit};
-use syn::{Expr, Lit};
 
 use crate::tree::Tree;
 
@@ -11,7 +9,7 @@ const VERBS: &str = "bins/sluice/src/cmd/";
 /// The functions that declare an option.
 const DECLARATIONS: &str = "bins/sluice/src/flag.rs";
 
-/// One section per verb: option, what it does, the test that uses it.
+/// One section per verb: option, what it does, how far it is there, the test that uses it.
 pub(crate) fn table(tree: &Tree) -> String {
     let declarations = declarations(tree);
     let tests = tests(tree);
@@ -19,25 +17,37 @@ pub(crate) fn table(tree: &Tree) -> String {
     let verbs = tree
         .rust()
         .filter(|(source, _)| source.path.starts_with(VERBS) && !source.path.ends_with("/tests.rs"));
-    for (source, file) in
+    for (source, _) in
         tree.rust().filter(|(source, _)| source.path == "bins/sluice/src/globals.rs").chain(verbs)
     {
-        let mut options = Options { declarations: &declarations, found: Vec::new() };
-        options.visit_file(file);
+        let mut found = Vec::new();
+        options(source.text.parse().unwrap_or_default(), &declarations, &mut found);
         let verb = source.stem();
         text.push_str(&format!("\n### {verb}\n\n"));
-        if options.found.is_empty() {
+        if found.is_empty() {
             text.push_str("No options.\n");
             continue;
         }
-        text.push_str("| option | meaning | a test that uses it |\n|---|---|---|\n");
-        for (name, meaning) in options.found {
-            let proof = proof(&tests, verb, &name).map_or("none".to_owned(), |test| format!("`{test}`"));
-            let meaning = if meaning.is_empty() { "accepted, without effect" } else { &meaning };
-            text.push_str(&format!("| `--{name}` | {} | {proof} |\n", meaning.replace('|', "\\|")));
+        text.push_str("| option | meaning | state | a test that uses it |\n|---|---|---|---|\n");
+        for (name, meaning) in found {
+            let proof = proof(&tests, verb, &name);
+            let state = state(verb, &meaning, proof.is_some());
+            let proof = proof.map_or("none".to_owned(), |test| format!("`{test}`"));
+            text.push_str(&format!("| `--{name}` | {} | {state} | {proof} |\n", meaning.replace('|', "\\|")));
         }
     }
     text
+}
+
+/// What is there of an option, in a word.
+fn state(verb: &str, meaning: &str, has_test: bool) -> &'static str {
+    let refused = matches!(verb, "checkpoint" | "restore") || meaning.contains("not supported");
+    match (refused, meaning.is_empty() || meaning.contains("without effect"), has_test) {
+        (true, ..) => "no",
+        (_, true, _) => "accepted, without effect",
+        (.., true) => "done",
+        (.., false) => "not proven",
+    }
 }
 
 fn declarations(tree: &Tree) -> Vec<String> {
@@ -51,27 +61,29 @@ fn declarations(tree: &Tree) -> Vec<String> {
 }
 
 /// Collects the calls that declare an option: its name is the first text, its help the last.
-struct Options<'a> {
-    declarations: &'a [String],
-    found: Vec<(String, String)>,
-}
-
-impl<'a> Visit<'a> for Options<'_> {
-    fn visit_expr_call(&mut self, call: &'a syn::ExprCall) {
-        let declares = matches!(&*call.func, Expr::Path(path) if self.declarations.iter().any(|name| path.path.is_ident(name)));
-        let texts: Vec<String> = call.args.iter().filter_map(literal).collect();
-        if let (true, [name, .., help]) = (declares, texts.as_slice()) {
-            self.found.push((name.clone(), help.clone()));
+///
+/// Looks at tokens, since the calls stand inside of `vec!`.
+fn options(tokens: TokenStream, declarations: &[String], found: &mut Vec<(String, String)>) {
+    let mut words = [String::new(), String::new()];
+    for token in tokens {
+        let TokenTree::Group(group) = &token else {
+            words.rotate_left(1);
+            words[1] = token.to_string();
+            continue;
+        };
+        if declarations.contains(&words[1]) && words[0] != "fn" {
+            let texts: Vec<String> = group.stream().into_iter().filter_map(literal).collect();
+            if let [name, .., help] = texts.as_slice() {
+                found.push((name.clone(), help.clone()));
+            }
         }
-        visit::visit_expr_call(self, call);
+        options(group.stream(), declarations, found);
     }
 }
 
-fn literal(value: &Expr) -> Option<String> {
-    match value {
-        Expr::Lit(syn::ExprLit { lit: Lit::Str(text), .. }) => Some(text.value()),
-        _ => None,
-    }
+fn literal(token: TokenTree) -> Option<String> {
+    let text = token.to_string();
+    Some(text.strip_prefix('"')?.strip_suffix('"')?.to_owned())
 }
 
 /// A function of a test file: where it is, and its words and texts.
@@ -149,7 +161,7 @@ mod tests {
             ("tests/oci/exec.rs", "case! { fn a_tty_is_given(lab) { lab.exec(&[\"--tty\"]) } }"),
         ]);
         let text = table(&tree);
-        assert!(text.contains("| `--tty` | A tty | `tests/oci/exec.rs::a_tty_is_given` |"), "{text}");
-        assert!(text.contains("| `--cwd` | Where | none |"), "{text}");
+        assert!(text.contains("| `--tty` | A tty | done | `tests/oci/exec.rs::a_tty_is_given` |"), "{text}");
+        assert!(text.contains("| `--cwd` | Where | not proven | none |"), "{text}");
     }
 }
