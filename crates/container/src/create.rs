@@ -191,7 +191,7 @@ fn compile_filter(config: &Config) -> Result<Compiled, Error> {
     let listener = if compiled.notify { sys::seccomp::NEW_LISTENER } else { 0 };
     let filter = Filter {
         flags: compiled.flags | listener,
-        listener_path: profile.listener_path.clone().map(PathBuf::from),
+        listener_path: Some(&profile.listener_path).filter(|path| !path.is_empty()).map(PathBuf::from),
         listener_metadata: profile.listener_metadata.clone(),
     };
     Ok(Some((instructions, filter)))
@@ -257,14 +257,17 @@ struct Birth<'a> {
 
 impl Birth<'_> {
     /// The script of `create`. Each effect on the host is on disk before it is made.
-    fn bring_up(&mut self, request: &CreateRequest, config: Config, filter: Compiled) -> Result<Created, Error> {
+    fn bring_up(&mut self, request: &CreateRequest, mut config: Config, filter: Compiled) -> Result<Created, Error> {
         let entry = self.store.insert(&request.id, &self.record)?;
+        if request.notify_socket.is_some() {
+            crate::notify_socket::offer(&mut config, entry.path())?;
+        }
+        let entry = self.entry.insert(entry);
         let start = entry.make_fifo(store::START)?;
         let report = entry.make_fifo(store::REPORT)?;
         if let Some((instructions, _)) = &filter {
             entry.replace(store::FILTER, &filter_bytes(instructions))?;
         }
-        self.entry = Some(entry);
         self.cgroup.create().map_err(Error::Cgroup)?;
         self.apply_limits(&config)?;
         self.before = Some(cgroup::Evidence::quick(&self.cgroup));

@@ -431,7 +431,7 @@ impl Attempt<'_> {
         let entries = self.target.proc.cgroups(self.target.init.pid).ok()?;
         let entry = entries.into_iter().find(|entry| entry.hierarchy_id == 0)?;
         let layout = cgroup::Layout::of(self.target.proc).ok()?;
-        let relative = entry.path.trim_start_matches('/').to_owned();
+        let relative = entry.path.strip_prefix("/").ok()?;
         let directory = layout.unified()?.mount_point.join(relative);
         let flags = rustix::fs::OFlags::PATH | rustix::fs::OFlags::DIRECTORY | rustix::fs::OFlags::CLOEXEC;
         rustix::fs::openat(rustix::fs::CWD, directory, flags, rustix::fs::Mode::empty()).ok()

@@ -27,7 +27,8 @@ use rustix::process::Signal;
 use serde_json::json;
 use std::ffi::CString;
 use std::time::{Duration, Instant};
-use sys::exec::{Entry, Vector};
+use crate::last_mile::entries;
+use sys::exec::Vector;
 
 /// How much of a hook's stderr is kept for the error, from its end.
 const TAIL: usize = 4096;
@@ -163,8 +164,6 @@ fn spawn(proc: Option<&Procfs>, hook: &Hook, name: &str, ledger: &mut dyn Ledger
         arguments.push(path.clone());
     }
     let environment = texts(&hook.env, "hooks/env")?;
-    let entries = |list: &[CString]| list.iter().map(|text| Entry::new(text)).chain([Entry::END]).collect::<Vec<_>>();
-    // The lists own nothing; the texts above outlive the fork.
     let (arguments, environment) = (entries(&arguments), entries(&environment));
     let invalid = || Error::Step { step: "build the argument vector", source: Errno::INVAL };
     let plan = HookPlan {

@@ -2,7 +2,6 @@
 
 use crate::config::{Config, IdMapping, NamespaceType};
 use crate::create::IdMapped;
-use crate::rootfs::wants_id_mapping;
 use crate::{Error, rootfs};
 use proc::Procfs;
 use rustix::fd::{AsFd, AsRawFd, OwnedFd};

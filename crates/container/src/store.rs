@@ -75,6 +75,12 @@ impl Store {
         &self.root
     }
 
+    /// The directory of a container, whether it is there or not.
+    #[must_use]
+    pub fn directory(&self, id: &ContainerId) -> PathBuf {
+        self.root.join(id.as_str())
+    }
+
     /// The ids of all containers, sorted.
     ///
     /// # Errors
@@ -165,16 +171,14 @@ impl Store {
         Ok(())
     }
 
-    /// Removes a directory that holds only files. What cannot be removed now is swept by a later `create`.
+    /// Removes a temporary directory. What cannot be removed now is swept by a later `create`.
     fn discard(&self, name: &str) {
-        let Ok(directory) = self.subdirectory(name) else { return };
-        if let Ok(files) = rustix::fs::Dir::read_from(&directory) {
-            for file in files.flatten() {
-                let _ = rustix::fs::unlinkat(&directory, file.file_name(), AtFlags::empty());
+        let path = self.root.join(name);
+        match std::fs::remove_dir_all(&path) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                log::debug!("remove {}: {error}", path.display());
             }
-        }
-        if let Err(errno) = rustix::fs::unlinkat(&self.directory, name, AtFlags::REMOVEDIR) {
-            log::debug!("remove {}: {errno}", self.root.join(name).display());
+            _ => {}
         }
     }
 
