@@ -11,8 +11,8 @@ use crate::environment::Environment;
 use crate::failure::{self, Failure};
 use crate::globals::{self, Globals};
 use crate::invocation::Invocation;
-use crate::verb::{Order, Verb};
-use crate::{help, logging};
+use crate::verb::{Order, Reach, Verb};
+use crate::{help, logging, protection};
 
 /// Every verb, one line each; the order is that of the help within a group.
 pub(crate) const VERBS: &[&Verb] = &[
@@ -90,6 +90,9 @@ fn invoke(
     let Some(matches) = parsed(command, options, &verb_help)? else { return Ok(0) };
     if !verb.count.admits(rest.len()) {
         return Err(incorrect_usage(verb.count.complaint(verb.name), &verb_help));
+    }
+    if verb.reach == Reach::Container {
+        protection::ensure()?;
     }
     (verb.run)(&Invocation { environment, globals, matches, arguments: rest })
 }

@@ -1,6 +1,5 @@
 //! Everything that makes the command line end with another exit code than the container's, and how it reads.
 
-use std::error::Error;
 use std::io;
 use std::path::PathBuf;
 use std::process::ExitStatus;
@@ -104,15 +103,8 @@ pub(crate) fn exit_code(verb: Option<&str>, failure: &Failure) -> u8 {
 }
 
 /// The failure and its causes on one line, as every log and every caller gets it.
-pub(crate) fn text(failure: &dyn Error) -> String {
-    let mut text = failure.to_string();
-    let mut cause = failure.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
+pub(crate) fn text(failure: &Failure) -> String {
+    container::chain(failure)
 }
 
 #[cfg(test)]
@@ -135,6 +127,6 @@ mod tests {
     #[test]
     fn the_text_holds_every_cause_once() {
         let failure = Failure::Read(PathBuf::from("/x"), io::Error::from_raw_os_error(2));
-        assert_eq!(text(&failure), "read /x: No such file or directory (os error 2)");
+        assert_eq!(text(&failure), "read /x: not found (ENOENT)");
     }
 }

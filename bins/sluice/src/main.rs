@@ -13,6 +13,7 @@ mod globals;
 mod help;
 mod invocation;
 mod logging;
+mod protection;
 mod signal;
 mod size;
 mod verb;

@@ -19,6 +19,8 @@ pub(crate) struct Verb {
     pub(crate) count: Count,
     /// Where options may stand.
     pub(crate) order: Order,
+    /// Whether it runs code of ours inside a container.
+    pub(crate) reach: Reach,
     /// One command line that works, without the program's name.
     pub(crate) example: &'static str,
     /// The verb's options.
@@ -53,6 +55,16 @@ impl Group {
             Self::Runtime => "The runtime itself",
         }
     }
+}
+
+/// How far a verb goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reach {
+    /// It stays on the host.
+    Host,
+    /// A child of this program enters a container, which could overwrite the executable through `/proc`
+    /// (CVE-2019-5736): it must be protected first.
+    Container,
 }
 
 /// Where options may stand on the command line.

@@ -175,10 +175,19 @@ pub enum Error {
     },
     /// The root file system could not be built.
     #[error(transparent)]
-    Rootfs(crate::rootfs::Error),
+    Rootfs(#[from] crate::rootfs::Error),
+    /// The relay between the caller and a process in the foreground.
+    #[error(transparent)]
+    Foreground(#[from] crate::foreground::Error),
+    /// The service manager's socket.
+    #[error(transparent)]
+    NotifySocket(#[from] crate::notify_socket::Error),
+    /// A new `config.json` could not be written.
+    #[error(transparent)]
+    Spec(#[from] crate::spec::Error),
     /// The terminal, or a socket that descriptors are sent through.
     #[error(transparent)]
-    Console(crate::console::Error),
+    Console(#[from] crate::console::Error),
     /// A text cannot be handed to the kernel.
     #[error("{place} holds a NUL byte")]
     NulByte {
@@ -361,7 +370,7 @@ fn one(error: &(dyn std::error::Error + 'static)) -> String {
 
 /// An errno in words, with its name where the words are ours.
 #[must_use]
-pub fn errno_text(errno: Errno) -> String {
+pub(crate) fn errno_text(errno: Errno) -> String {
     let words = match errno {
         Errno::NOENT => "not found (ENOENT)",
         Errno::ACCESS => "access refused (EACCES)",

@@ -12,101 +12,12 @@ use serde::Serialize;
 /// The oldest version of the specification whose bundles run.
 pub const OCI_VERSION_MIN: &str = "1.0.0";
 /// The newest version of the specification whose bundles run.
-pub const OCI_VERSION_MAX: &str = "1.2.1";
+pub const OCI_VERSION_MAX: &str = crate::state::OCI_VERSION;
 
 const HOOKS: &[&str] =
     &["prestart", "createRuntime", "createContainer", "startContainer", "poststart", "poststop"];
 
-const MOUNT_OPTIONS: &[&str] = &[
-    "async",
-    "atime",
-    "bind",
-    "defaults",
-    "dev",
-    "diratime",
-    "dirsync",
-    "exec",
-    "iversion",
-    "lazytime",
-    "loud",
-    "mand",
-    "noatime",
-    "nodev",
-    "nodiratime",
-    "noexec",
-    "noiversion",
-    "nolazytime",
-    "nomand",
-    "norelatime",
-    "nostrictatime",
-    "nosuid",
-    "nosymfollow",
-    "private",
-    "rbind",
-    "relatime",
-    "remount",
-    "ro",
-    "rprivate",
-    "rshared",
-    "rslave",
-    "runbindable",
-    "rw",
-    "shared",
-    "silent",
-    "slave",
-    "strictatime",
-    "suid",
-    "symfollow",
-    "sync",
-    "unbindable",
-];
-
 const NAMESPACES: &[&str] = &["cgroup", "ipc", "mount", "network", "pid", "user", "uts"];
-
-/// In the order of their numbers, as in `linux/capability.h`.
-const CAPABILITIES: &[&str] = &[
-    "CAP_CHOWN",
-    "CAP_DAC_OVERRIDE",
-    "CAP_DAC_READ_SEARCH",
-    "CAP_FOWNER",
-    "CAP_FSETID",
-    "CAP_KILL",
-    "CAP_SETGID",
-    "CAP_SETUID",
-    "CAP_SETPCAP",
-    "CAP_LINUX_IMMUTABLE",
-    "CAP_NET_BIND_SERVICE",
-    "CAP_NET_BROADCAST",
-    "CAP_NET_ADMIN",
-    "CAP_NET_RAW",
-    "CAP_IPC_LOCK",
-    "CAP_IPC_OWNER",
-    "CAP_SYS_MODULE",
-    "CAP_SYS_RAWIO",
-    "CAP_SYS_CHROOT",
-    "CAP_SYS_PTRACE",
-    "CAP_SYS_PACCT",
-    "CAP_SYS_ADMIN",
-    "CAP_SYS_BOOT",
-    "CAP_SYS_NICE",
-    "CAP_SYS_RESOURCE",
-    "CAP_SYS_TIME",
-    "CAP_SYS_TTY_CONFIG",
-    "CAP_MKNOD",
-    "CAP_LEASE",
-    "CAP_AUDIT_WRITE",
-    "CAP_AUDIT_CONTROL",
-    "CAP_SETFCAP",
-    "CAP_MAC_OVERRIDE",
-    "CAP_MAC_ADMIN",
-    "CAP_SYSLOG",
-    "CAP_WAKE_ALARM",
-    "CAP_BLOCK_SUSPEND",
-    "CAP_AUDIT_READ",
-    "CAP_PERFMON",
-    "CAP_BPF",
-    "CAP_CHECKPOINT_RESTORE",
-];
 
 const SECCOMP_ACTIONS: &[&str] = &[
     "SCMP_ACT_ALLOW",
@@ -168,7 +79,7 @@ pub struct Features {
     oci_version_min: &'static str,
     oci_version_max: &'static str,
     hooks: &'static [&'static str],
-    mount_options: &'static [&'static str],
+    mount_options: Vec<String>,
     linux: Linux,
     annotations: BTreeMap<&'static str, String>,
 }
@@ -233,16 +144,23 @@ pub fn features(version: &str, commit: Option<&str>) -> Features {
         oci_version_min: OCI_VERSION_MIN,
         oci_version_max: OCI_VERSION_MAX,
         hooks: HOOKS,
-        mount_options: MOUNT_OPTIONS,
+        mount_options: mount_options(),
         linux: linux(),
         annotations,
     }
 }
 
+/// The words that the mounts understand, without those whose claim is not made.
+fn mount_options() -> Vec<String> {
+    let mut words = crate::rootfs::known_words();
+    words.retain(|word| CLAIMS.idmapped_mounts || !matches!(word.as_str(), "idmap" | "ridmap"));
+    words
+}
+
 fn linux() -> Linux {
     Linux {
         namespaces: NAMESPACES,
-        capabilities: CAPABILITIES,
+        capabilities: &crate::capability::NAMES,
         cgroup: CLAIMS.cgroup,
         seccomp: Seccomp {
             enabled: CLAIMS.seccomp,
@@ -289,14 +207,7 @@ mod tests {
 
     #[test]
     fn lists_of_names_are_sorted_and_hold_each_name_once() {
-        for names in [
-            MOUNT_OPTIONS,
-            NAMESPACES,
-            SECCOMP_ACTIONS,
-            SECCOMP_OPERATORS,
-            SECCOMP_ARCHITECTURES,
-            SECCOMP_FLAGS,
-        ] {
+        for names in [NAMESPACES, SECCOMP_ACTIONS, SECCOMP_OPERATORS, SECCOMP_ARCHITECTURES, SECCOMP_FLAGS] {
             assert!(names.is_sorted_by(|left, right| left < right), "{names:?}");
         }
     }

@@ -22,9 +22,9 @@ use rustix::event::{PollFd, PollFlags};
 use rustix::io::Errno;
 use rustix::process::{WaitOptions, WaitStatus};
 
+use crate::Store;
 use crate::exec::{self, ExecRequest};
 use crate::notify_socket::NotifySocket;
-use crate::{Result as LibraryResult, Store};
 
 use relay::{Caller, Relay};
 
@@ -241,7 +241,7 @@ impl Drop for Foreground {
 ///
 /// # Errors
 /// As [`exec::exec`] and [`Foreground::supervise`].
-pub fn exec(store: &Store, request: &ExecRequest, subreaper: Subreaper) -> LibraryResult<Ended> {
+pub fn exec(store: &Store, request: &ExecRequest, subreaper: Subreaper) -> Result<Ended, crate::Error> {
     let foreground = Foreground::prepare(subreaper)?;
     let running = exec::exec(store, request)?;
     let process = Process { pid: running.pid, pidfd: running.pidfd };

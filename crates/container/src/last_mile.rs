@@ -13,7 +13,7 @@ use sys::exec::Entry;
 
 /// Whether a process lives in another user namespace than the runtime.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum UserNamespace {
+pub(crate) enum UserNamespace {
     /// The runtime's own.
     Host,
     /// Another one: all capabilities can be had there.
@@ -22,7 +22,7 @@ pub enum UserNamespace {
 
 /// Everything about a process that does not depend on its container's state.
 #[derive(Debug)]
-pub struct LastMile {
+pub(crate) struct LastMile {
     arguments: Vec<CString>,
     environment: Vec<CString>,
     paths: Vec<CString>,
@@ -51,7 +51,12 @@ impl LastMile {
     ///
     /// # Errors
     /// The field that cannot be used.
-    pub fn new(proc: &Procfs, mut process: Process, home: &str, users: UserNamespace) -> Result<Self, Error> {
+    pub(crate) fn new(
+        proc: &Procfs,
+        mut process: Process,
+        home: &str,
+        users: UserNamespace,
+    ) -> Result<Self, Error> {
         if !process.env.iter().any(|entry| entry.starts_with("HOME=")) {
             process.env.push(format!("HOME={home}"));
         }
@@ -75,13 +80,13 @@ impl LastMile {
     }
 
     /// Sets the execution domain of the container.
-    pub fn set_personality(&mut self, persona: u64) {
+    pub(crate) fn set_personality(&mut self, persona: u64) {
         self.scheduling.personality = Some(persona);
     }
 
     /// User, groups and capabilities.
     #[must_use]
-    pub fn identity(&self) -> Identity<'_> {
+    pub(crate) fn identity(&self) -> Identity<'_> {
         let user = &self.process.user;
         Identity {
             uid: user.uid,
@@ -95,13 +100,13 @@ impl LastMile {
 
     /// Resource limits.
     #[must_use]
-    pub fn limits(&self) -> &[Limit] {
+    pub(crate) fn limits(&self) -> &[Limit] {
         &self.limits
     }
 
     /// Scheduling.
     #[must_use]
-    pub fn scheduling(&self) -> Scheduling<'_> {
+    pub(crate) fn scheduling(&self) -> Scheduling<'_> {
         let owned = &self.scheduling;
         Scheduling {
             attributes: owned.attributes,
@@ -113,13 +118,13 @@ impl LastMile {
 
     /// The paths to try.
     #[must_use]
-    pub fn paths(&self) -> &[CString] {
+    pub(crate) fn paths(&self) -> &[CString] {
         &self.paths
     }
 
     /// Borrowed vectors for `execve`.
     #[must_use]
-    pub fn vectors(&self) -> Vectors<'_> {
+    pub(crate) fn vectors(&self) -> Vectors<'_> {
         Vectors {
             arguments: entries(&self.arguments),
             environment: entries(&self.environment),
@@ -129,11 +134,15 @@ impl LastMile {
 
     /// Bytes of arguments and environment with their NULs, and the longest entry: what, index, bytes.
     #[must_use]
-    pub fn sizes(&self) -> (usize, (&'static str, usize, usize)) {
+    pub(crate) fn sizes(&self) -> (usize, (&'static str, usize, usize)) {
         let size = |text: &CString| text.as_bytes_with_nul().len();
         let total = self.arguments.iter().chain(&self.environment).map(size).sum();
         let longest = |what, list: &[CString]| {
-            list.iter().map(size).enumerate().max_by_key(|(_, bytes)| *bytes).map(|(index, bytes)| (what, index, bytes))
+            list.iter()
+                .map(size)
+                .enumerate()
+                .max_by_key(|(_, bytes)| *bytes)
+                .map(|(index, bytes)| (what, index, bytes))
         };
         let both = [longest("argument", &self.arguments), longest("environment entry", &self.environment)];
         (total, both.into_iter().flatten().max_by_key(|longest| longest.2).unwrap_or(("argument", 0, 0)))
@@ -142,7 +151,7 @@ impl LastMile {
 
 /// Pointers into a [`LastMile`].
 #[derive(Debug)]
-pub struct Vectors<'a> {
+pub(crate) struct Vectors<'a> {
     /// Arguments with the end mark.
     pub arguments: Vec<Entry<'a>>,
     /// Environment with the end mark.
@@ -156,7 +165,7 @@ impl Vectors<'_> {
     ///
     /// # Errors
     /// Never: the vectors were built with their end marks.
-    pub fn program(&self) -> Result<child::program::Program<'_>, Error> {
+    pub(crate) fn program(&self) -> Result<child::program::Program<'_>, Error> {
         let invalid = || Error::Step { step: "build the argument vector", source: rustix::io::Errno::INVAL };
         Ok(child::program::Program {
             paths: &self.paths,
@@ -166,7 +175,8 @@ impl Vectors<'_> {
     }
 }
 
-fn entries(texts: &[CString]) -> Vec<Entry<'_>> {
+/// Pointers to texts, with the end mark that the kernel wants.
+pub(crate) fn entries(texts: &[CString]) -> Vec<Entry<'_>> {
     texts.iter().map(|text| Entry::new(text)).chain([Entry::END]).collect()
 }
 
@@ -203,7 +213,8 @@ fn limit(configured: &Rlimit) -> Result<Limit, Error> {
         reason: format!("{:?} is no resource limit of Linux", configured.kind),
     })?;
     let finite = |value: u64| (value != u64::MAX).then_some(value);
-    let value = rustix::process::Rlimit { current: finite(configured.soft), maximum: finite(configured.hard) };
+    let value =
+        rustix::process::Rlimit { current: finite(configured.soft), maximum: finite(configured.hard) };
     Ok(Limit { resource: *resource, value })
 }
 
@@ -295,7 +306,7 @@ pub(crate) fn processors(list: &str, pointer: &str) -> Result<Vec<u64>, Error> {
 
 impl LastMile {
     /// Restricts the process to processors before it joins its cgroup (`execCPUAffinity.initial`).
-    pub fn set_affinity(&mut self, mask: Vec<u64>) {
+    pub(crate) fn set_affinity(&mut self, mask: Vec<u64>) {
         self.scheduling.affinity = mask;
     }
 }
@@ -307,7 +318,8 @@ fn capabilities(
 ) -> Result<Capabilities, Error> {
     let last = proc.read("sys/kernel/cap_last_cap".as_ref()).map_err(Error::Proc)?;
     let last = last.trim().parse().unwrap_or(40);
-    let own = sys::capability::get().map_err(|source| Error::Step { step: "read the own capabilities", source })?;
+    let own =
+        sys::capability::get().map_err(|source| Error::Step { step: "read the own capabilities", source })?;
     let available = if users == UserNamespace::Other { u64::MAX } else { own.permitted };
     let known = u64::MAX >> (63 - u64::from(last).min(63));
     let mut ignored = Vec::new();
@@ -319,7 +331,11 @@ fn capabilities(
     };
     let bounding = set(&configured.bounding);
     let permitted = set(&configured.permitted);
-    let sets = Sets { effective: set(&configured.effective) & permitted, permitted, inheritable: set(&configured.inheritable) };
+    let sets = Sets {
+        effective: set(&configured.effective) & permitted,
+        permitted,
+        inheritable: set(&configured.inheritable),
+    };
     let ambient = set(&configured.ambient) & sets.permitted & sets.inheritable;
     if !ignored.is_empty() {
         ignored.sort();
@@ -350,7 +366,8 @@ fn label(process: &Process) -> Result<Option<(CString, Vec<u8>)>, Error> {
 
 /// Kernel: `attr/apparmor/exec` came with 5.8; before, all modules share `attr/exec`.
 fn apparmor(profile: &str) -> Result<(CString, Vec<u8>), Error> {
-    let enabled = std::fs::read("/sys/module/apparmor/parameters/enabled").is_ok_and(|text| text.starts_with(b"Y"));
+    let enabled =
+        std::fs::read("/sys/module/apparmor/parameters/enabled").is_ok_and(|text| text.starts_with(b"Y"));
     if !enabled {
         return Err(Error::NoSecurityModule { pointer: "process/apparmorProfile", module: "AppArmor" });
     }

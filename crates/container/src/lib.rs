@@ -13,8 +13,8 @@ pub mod create;
 pub mod delete;
 mod devices;
 mod error;
-mod evidence;
 pub mod events;
+mod evidence;
 pub mod exec;
 pub mod features;
 pub mod foreground;
@@ -46,6 +46,18 @@ pub mod store;
 pub mod update;
 
 pub use error::{Error, chain};
+/// Results of this crate.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
 pub use id::ContainerId;
 pub use status::Status;
 pub use store::Store;
+
+/// Makes sure that this process runs from a file that no container can write (CVE-2019-5736); executes itself once more
+/// with these arguments and this environment when it does not.
+///
+/// # Errors
+/// [`Error::Launch`] with the step that was refused.
+pub fn protect(arguments: &[std::ffi::CString], environment: &[std::ffi::CString]) -> Result<(), Error> {
+    launch::sealed::ensure(arguments, environment).map_err(Error::Launch)
+}

@@ -29,6 +29,9 @@ pub const CONTAINER_DIRECTORY: &str = "/run/notify";
 /// What `NOTIFY_SOCKET` is inside the container.
 pub const CONTAINER_SOCKET: &str = "/run/notify/notify.sock";
 
+/// The name of the socket's directory below the container's state.
+const DIRECTORY: &str = "notify";
+
 /// How long the service manager may take to read what came before, in seconds.
 const BARRIER_PATIENCE_S: i64 = 30;
 
@@ -68,7 +71,7 @@ pub enum Error {
 /// Where the container's socket lives on the host: a directory of its own below the container's state.
 #[must_use]
 pub fn directory(state: &Path) -> PathBuf {
-    state.join("notify")
+    state.join(DIRECTORY)
 }
 
 /// Shows the socket's directory to the container: a bind mount, and `NOTIFY_SOCKET` in the environment of its init.

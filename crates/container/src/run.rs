@@ -1,5 +1,6 @@
 //! `run`: create, start, and in the foreground wait for the end and delete.
 
+use std::os::fd::AsFd;
 use std::path::Path;
 
 use launch::{Ended, Process};
@@ -8,7 +9,7 @@ use crate::create::{self, CreateRequest, Created};
 use crate::delete::{self, Force};
 use crate::foreground::{Foreground, Subreaper, Supervised};
 use crate::notify_socket::{self, NotifySocket};
-use crate::{ContainerId, Result, Store, start};
+use crate::{ContainerId, Error, Store, start, status};
 
 /// What becomes of a container that has ended in the foreground.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,11 +24,11 @@ pub enum Keep {
 ///
 /// # Errors
 /// As create and start; a container that cannot be started is deleted.
-pub fn detached(store: &Store, request: &CreateRequest) -> Result<()> {
+pub fn detached(store: &Store, request: &CreateRequest) -> Result<(), Error> {
     let created = create::create(store, request)?;
     let notify = begin(store, request)?;
     if let Some(socket) = notify {
-        notify_socket::wait_until_ready(&socket, std::os::fd::AsFd::as_fd(&created.pidfd), created.pid)?;
+        notify_socket::wait_until_ready(&socket, created.pidfd.as_fd(), created.pid)?;
     }
     Ok(())
 }
@@ -36,7 +37,12 @@ pub fn detached(store: &Store, request: &CreateRequest) -> Result<()> {
 ///
 /// # Errors
 /// As create, start and [`Foreground::supervise`]; a container that cannot be started is deleted.
-pub fn foreground(store: &Store, request: &CreateRequest, keep: Keep, subreaper: Subreaper) -> Result<Ended> {
+pub fn foreground(
+    store: &Store,
+    request: &CreateRequest,
+    keep: Keep,
+    subreaper: Subreaper,
+) -> Result<Ended, Error> {
     let foreground = Foreground::prepare(subreaper)?;
     let Created { pid, pidfd, console } = create::create(store, request)?;
     let notify = begin(store, request)?;
@@ -52,42 +58,40 @@ pub fn foreground(store: &Store, request: &CreateRequest, keep: Keep, subreaper:
 ///
 /// # Errors
 /// As start; the service manager or the container's notify socket cannot be used.
-pub fn start_and_notify(store: &Store, id: &ContainerId, manager: Option<&Path>) -> Result<()> {
+pub fn start_and_notify(store: &Store, id: &ContainerId, manager: Option<&Path>) -> Result<(), Error> {
     let Some(manager) = manager else { return start::start(store, id) };
-    let socket = NotifySocket::bind(&store.directory(id), manager)?;
+    let entry = store.entry(id)?;
+    if !notify_socket::directory(entry.path()).is_dir() {
+        log::debug!("NOTIFY_SOCKET is ignored: container {id} was created without it");
+        return start::start(store, id);
+    }
+    let socket = NotifySocket::bind(entry.path(), manager)?;
+    let proc = proc::Procfs::host().map_err(Error::Proc)?;
+    let init = status::observe(&proc, &entry.read()?)?.init;
     start::start(store, id)?;
-    let _ = socket;
-    Ok(())
+    match init {
+        Some(init) => Ok(notify_socket::wait_until_ready(&socket, init.pidfd.as_fd(), init.pid)?),
+        None => Ok(()),
+    }
 }
 
 /// The socket is there before the program is, so that no message finds it missing.
-fn begin(store: &Store, request: &CreateRequest) -> Result<Option<NotifySocket>> {
-    let started = request
-        .notify_socket
-        .as_deref()
-        .map(|manager| NotifySocket::bind(&store.directory(&request.id), manager).map_err(Into::into))
-        .transpose()
-        .and_then(|notify| start::start(store, &request.id).map(|()| notify));
+fn begin(store: &Store, request: &CreateRequest) -> Result<Option<NotifySocket>, Error> {
+    let started = bind(store, request).and_then(|notify| start::start(store, &request.id).map(|()| notify));
     if started.is_err() {
         discard(store, &request.id);
     }
     started
 }
 
+fn bind(store: &Store, request: &CreateRequest) -> Result<Option<NotifySocket>, Error> {
+    let Some(manager) = &request.notify_socket else { return Ok(None) };
+    Ok(Some(NotifySocket::bind(store.entry(&request.id)?.path(), manager)?))
+}
+
 /// The caller is owed another answer already, so what goes wrong here can only be logged.
 fn discard(store: &Store, id: &ContainerId) {
     if let Err(error) = delete::delete(store, id, Force::Yes) {
-        log::error!("delete container {}: {}", id.as_str(), chain(&error));
+        log::error!("delete container {}: {}", id, crate::chain(&error));
     }
-}
-
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
 }

@@ -28,13 +28,47 @@ pub fn update(store: &Store, id: &ContainerId, wanted: &Resources) -> Result<(),
     let applied = cgroup
         .apply(wanted)
         .map_err(|source| Error::Update { outcome: "the former limits are in force", source })?;
-    let mut resources = record.resources.take().unwrap_or_default();
-    resources.merge(wanted);
-    record.resources = Some(resources);
+    record.resources = Some(merged(record.resources.as_ref(), wanted)?);
     record.generation += 1;
     entry.write(&record).inspect_err(|_| {
         for error in applied.undo() {
             log::error!("a new limit is kept, since the former one cannot be written back: {error}");
         }
     })
+}
+
+/// The former limits with the wanted ones over them, field by field.
+fn merged(former: Option<&Resources>, wanted: &Resources) -> Result<Resources, Error> {
+    let Some(former) = former else { return Ok(wanted.clone()) };
+    let mut tree = serde_json::to_value(former).map_err(Error::EncodeState)?;
+    lay_over(&mut tree, serde_json::to_value(wanted).map_err(Error::EncodeState)?);
+    serde_json::from_value(tree).map_err(Error::EncodeState)
+}
+
+fn lay_over(former: &mut serde_json::Value, wanted: serde_json::Value) {
+    use serde_json::Value;
+    match (former, wanted) {
+        (Value::Object(former), Value::Object(wanted)) => {
+            for (name, value) in wanted {
+                lay_over(former.entry(name).or_insert(Value::Null), value);
+            }
+        }
+        (_, Value::Null) => {}
+        (former, wanted) => *former = wanted,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn limits_that_are_not_wanted_anew_stay() {
+        let parse = |text| serde_json::from_str::<Resources>(text).unwrap();
+        let former = parse(r#"{"memory":{"limit":4096,"swap":8192},"pids":{"limit":7}}"#);
+        let wanted = parse(r#"{"memory":{"limit":1024}}"#);
+        let expected = parse(r#"{"memory":{"limit":1024,"swap":8192},"pids":{"limit":7}}"#);
+        assert_eq!(merged(Some(&former), &wanted).unwrap(), expected);
+        assert_eq!(merged(None, &wanted).unwrap(), wanted);
+    }
 }

@@ -1,3 +1,5 @@
+//! From argument vectors to what the verbs see: every option of runc, in every spelling.
+
 use super::*;
 
 /// Every option that callers of runc use, verb by verb: `=` marks an option with a value, `*` a repeatable one.

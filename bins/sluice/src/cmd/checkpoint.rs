@@ -5,7 +5,7 @@ use clap::Arg;
 use crate::failure::Failure;
 use crate::flag::{repeated, switch, value};
 use crate::invocation::Invocation;
-use crate::verb::{Count, Group, Order, Verb};
+use crate::verb::{Count, Group, Order, Reach, Verb};
 
 /// `checkpoint`.
 pub(crate) const VERB: Verb = Verb {
@@ -15,6 +15,7 @@ pub(crate) const VERB: Verb = Verb {
     synopsis: "ID",
     count: Count::Exactly(1),
     order: Order::Mixed,
+    reach: Reach::Host,
     example: "checkpoint --image-path /var/lib/web.img web",
     options,
     run,

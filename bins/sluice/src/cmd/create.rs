@@ -6,7 +6,7 @@ use container::create::{self, CreateRequest, Keyring, Pivot, Terminal};
 use crate::failure::Failure;
 use crate::flag::{switch, value};
 use crate::invocation::Invocation;
-use crate::verb::{Count, Group, Order, Verb};
+use crate::verb::{Count, Group, Order, Reach, Verb};
 
 /// `create`.
 pub(crate) const VERB: Verb = Verb {
@@ -16,6 +16,7 @@ pub(crate) const VERB: Verb = Verb {
     synopsis: "ID",
     count: Count::Exactly(1),
     order: Order::Mixed,
+    reach: Reach::Container,
     example: "create --bundle /srv/web --pid-file /run/web.pid web",
     options,
     run,

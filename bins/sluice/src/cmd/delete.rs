@@ -6,7 +6,7 @@ use container::delete::{self, Force};
 use crate::failure::Failure;
 use crate::flag::switch;
 use crate::invocation::Invocation;
-use crate::verb::{Count, Group, Order, Verb};
+use crate::verb::{Count, Group, Order, Reach, Verb};
 
 /// `delete`.
 pub(crate) const VERB: Verb = Verb {
@@ -16,6 +16,7 @@ pub(crate) const VERB: Verb = Verb {
     synopsis: "ID",
     count: Count::Exactly(1),
     order: Order::Mixed,
+    reach: Reach::Host,
     example: "delete --force web",
     options,
     run,

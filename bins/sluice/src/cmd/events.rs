@@ -9,7 +9,7 @@ use crate::answer;
 use crate::failure::Failure;
 use crate::flag::{switch, value};
 use crate::invocation::{Invocation, invalid};
-use crate::verb::{Count, Group, Order, Verb};
+use crate::verb::{Count, Group, Order, Reach, Verb};
 
 /// `events`.
 pub(crate) const VERB: Verb = Verb {
@@ -19,6 +19,7 @@ pub(crate) const VERB: Verb = Verb {
     synopsis: "ID",
     count: Count::Exactly(1),
     order: Order::Mixed,
+    reach: Reach::Host,
     example: "events --stats web",
     options,
     run,

@@ -9,7 +9,7 @@ use container::foreground::{self, Subreaper};
 use crate::failure::Failure;
 use crate::flag::{repeated, switch, value};
 use crate::invocation::{Invocation, invalid};
-use crate::verb::{Count, Group, Order, Verb};
+use crate::verb::{Count, Group, Order, Reach, Verb};
 
 /// `exec`.
 pub(crate) const VERB: Verb = Verb {
@@ -19,6 +19,7 @@ pub(crate) const VERB: Verb = Verb {
     synopsis: "ID COMMAND [ARGUMENTS...]",
     count: Count::AtLeast(1),
     order: Order::OptionsFirst,
+    reach: Reach::Container,
     example: "exec --tty --env TERM=xterm --user 1000:1000 web sh -l",
     options,
     run,

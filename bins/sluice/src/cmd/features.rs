@@ -5,7 +5,7 @@ use container::features;
 use crate::answer;
 use crate::failure::Failure;
 use crate::invocation::Invocation;
-use crate::verb::{Count, Group, Order, Verb};
+use crate::verb::{Count, Group, Order, Reach, Verb};
 
 /// `features`.
 pub(crate) const VERB: Verb = Verb {
@@ -15,6 +15,7 @@ pub(crate) const VERB: Verb = Verb {
     synopsis: "",
     count: Count::Exactly(0),
     order: Order::Mixed,
+    reach: Reach::Host,
     example: "features",
     options: Vec::new,
     run,

@@ -7,7 +7,7 @@ use crate::failure::Failure;
 use crate::flag::switch;
 use crate::invocation::Invocation;
 use crate::signal;
-use crate::verb::{Count, Group, Order, Verb};
+use crate::verb::{Count, Group, Order, Reach, Verb};
 
 /// `kill`.
 pub(crate) const VERB: Verb = Verb {
@@ -17,6 +17,7 @@ pub(crate) const VERB: Verb = Verb {
     synopsis: "ID [SIGNAL]",
     count: Count::Between(1, 2),
     order: Order::Mixed,
+    reach: Reach::Host,
     example: "kill web KILL",
     options,
     run,

@@ -8,7 +8,7 @@ use crate::answer;
 use crate::failure::Failure;
 use crate::flag::{switch, value};
 use crate::invocation::{Invocation, invalid};
-use crate::verb::{Count, Group, Order, Verb};
+use crate::verb::{Count, Group, Order, Reach, Verb};
 
 /// `list`.
 pub(crate) const VERB: Verb = Verb {
@@ -18,6 +18,7 @@ pub(crate) const VERB: Verb = Verb {
     synopsis: "",
     count: Count::Exactly(0),
     order: Order::Mixed,
+    reach: Reach::Host,
     example: "list --quiet",
     options,
     run,
@@ -31,7 +32,10 @@ fn options() -> Vec<Arg> {
 }
 
 fn run(call: &Invocation<'_>) -> Result<u8, Failure> {
-    let views = list::list(&call.store()?)?;
+    let (views, unreadable) = list::list(&call.store()?)?;
+    for (id, error) in unreadable {
+        log::warn!("container {id}: {}", container::chain(&error));
+    }
     if call.is("quiet") {
         answer::text(&views.iter().map(|view| format!("{}\n", view.id)).collect::<String>())?;
         return Ok(0);
@@ -58,6 +62,6 @@ fn row(view: &StateView) -> Vec<String> {
         view.status.to_string(),
         view.bundle.display().to_string(),
         view.created.clone(),
-        view.owner.clone().unwrap_or_default(),
+        view.owner.clone(),
     ]
 }

@@ -4,7 +4,7 @@ use container::pause;
 
 use crate::failure::Failure;
 use crate::invocation::Invocation;
-use crate::verb::{Count, Group, Order, Verb};
+use crate::verb::{Count, Group, Order, Reach, Verb};
 
 /// `pause`.
 pub(crate) const VERB: Verb = Verb {
@@ -14,6 +14,7 @@ pub(crate) const VERB: Verb = Verb {
     synopsis: "ID",
     count: Count::Exactly(1),
     order: Order::Mixed,
+    reach: Reach::Host,
     example: "pause web",
     options: Vec::new,
     run,

@@ -12,7 +12,7 @@ use crate::answer;
 use crate::failure::Failure;
 use crate::flag::value;
 use crate::invocation::{Invocation, invalid};
-use crate::verb::{Count, Group, Order, Verb};
+use crate::verb::{Count, Group, Order, Reach, Verb};
 
 /// `ps`.
 pub(crate) const VERB: Verb = Verb {
@@ -22,6 +22,7 @@ pub(crate) const VERB: Verb = Verb {
     synopsis: "ID [PS OPTIONS...]",
     count: Count::AtLeast(1),
     order: Order::OptionsFirst,
+    reach: Reach::Host,
     example: "ps web -o pid,stat,args",
     options,
     run,
@@ -49,7 +50,7 @@ fn run(call: &Invocation<'_>) -> Result<u8, Failure> {
 }
 
 /// Compat: runc, ps.go: the host's `ps -ef`, or with the options given, reduced to the container's lines.
-fn table(call: &Invocation<'_>, pids: &[u32]) -> Result<String, Failure> {
+fn table(call: &Invocation<'_>, pids: &[i32]) -> Result<String, Failure> {
     let given = (1..call.arguments.len()).filter_map(|index| call.argument(index).transpose());
     let mut arguments: Vec<String> = given.collect::<Result<_, _>>()?;
     if arguments.is_empty() {
@@ -98,13 +99,13 @@ fn read_until(child: &mut Child, deadline: Instant) -> io::Result<Option<Vec<u8>
 }
 
 /// The head line and the lines of `pids`; none if no column is headed `PID`.
-fn filter(listing: &str, pids: &[u32]) -> Option<String> {
+fn filter(listing: &str, pids: &[i32]) -> Option<String> {
     let mut lines = listing.lines();
     let head = lines.next()?;
     let column = head.split_whitespace().position(|title| title == "PID")?;
     let ours = |line: &&str| {
         let pid = line.split_whitespace().nth(column).and_then(|text| text.parse().ok());
-        pid.is_some_and(|pid: u32| pids.contains(&pid))
+        pid.is_some_and(|pid: i32| pids.contains(&pid))
     };
     Some(std::iter::once(head).chain(lines.filter(ours)).map(|line| format!("{line}\n")).collect())
 }

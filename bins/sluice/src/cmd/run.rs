@@ -8,7 +8,7 @@ use container::run::{self, Keep};
 use crate::failure::Failure;
 use crate::flag::switch;
 use crate::invocation::Invocation;
-use crate::verb::{Count, Group, Order, Verb};
+use crate::verb::{Count, Group, Order, Reach, Verb};
 
 /// `run`.
 pub(crate) const VERB: Verb = Verb {
@@ -18,6 +18,7 @@ pub(crate) const VERB: Verb = Verb {
     synopsis: "ID",
     count: Count::Exactly(1),
     order: Order::Mixed,
+    reach: Reach::Container,
     example: "run --bundle /srv/web web",
     options,
     run: execute,

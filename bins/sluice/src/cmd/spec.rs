@@ -8,7 +8,7 @@ use container::spec::{self, Identity};
 use crate::failure::Failure;
 use crate::flag::{switch, value};
 use crate::invocation::Invocation;
-use crate::verb::{Count, Group, Order, Verb};
+use crate::verb::{Count, Group, Order, Reach, Verb};
 
 /// `spec`.
 pub(crate) const VERB: Verb = Verb {
@@ -18,6 +18,7 @@ pub(crate) const VERB: Verb = Verb {
     synopsis: "",
     count: Count::Exactly(0),
     order: Order::Mixed,
+    reach: Reach::Host,
     example: "spec --bundle /srv/web",
     options,
     run,

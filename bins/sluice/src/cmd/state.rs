@@ -5,7 +5,7 @@ use container::state;
 use crate::answer;
 use crate::failure::Failure;
 use crate::invocation::Invocation;
-use crate::verb::{Count, Group, Order, Verb};
+use crate::verb::{Count, Group, Order, Reach, Verb};
 
 /// `state`.
 pub(crate) const VERB: Verb = Verb {
@@ -15,6 +15,7 @@ pub(crate) const VERB: Verb = Verb {
     synopsis: "ID",
     count: Count::Exactly(1),
     order: Order::Mixed,
+    reach: Reach::Host,
     example: "state web",
     options: Vec::new,
     run,

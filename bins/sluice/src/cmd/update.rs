@@ -12,7 +12,7 @@ use crate::failure::Failure;
 use crate::flag::value;
 use crate::invocation::{Invocation, invalid};
 use crate::size;
-use crate::verb::{Count, Group, Order, Verb};
+use crate::verb::{Count, Group, Order, Reach, Verb};
 
 /// `update`.
 pub(crate) const VERB: Verb = Verb {
@@ -22,6 +22,7 @@ pub(crate) const VERB: Verb = Verb {
     synopsis: "ID",
     count: Count::Exactly(1),
     order: Order::Mixed,
+    reach: Reach::Host,
     example: "update --memory 512m --pids-limit 200 web",
     options,
     run,

@@ -1,3 +1,5 @@
+//! Supervision of real processes.
+
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 use std::sync::Mutex;

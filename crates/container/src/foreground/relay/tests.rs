@@ -1,3 +1,5 @@
+//! Both directions of a terminal, with pipes for the caller and a real pty.
+
 use std::os::fd::AsFd;
 
 use rustix::pipe::{PipeFlags, pipe_with};
