@@ -37,6 +37,9 @@ fn inside() {
     let done = Prepared::collect(request).and_then(|mut prepared| {
         prepared.before_pivot()?;
         prepared.change_root()?;
+        if config.annotations.contains_key("console") {
+            prepared.mount_console(open_terminal(prepared.root()))?;
+        }
         prepared.after_pivot()
     });
     if let Err(error) = done {
@@ -48,6 +51,16 @@ fn inside() {
     println!("<<");
     let error = Command::new(&args[0]).args(&args[1..]).env_clear().env("PATH", "/bin").exec();
     panic!("{error}");
+}
+
+/// A terminal of the container's own devpts; its master is kept open.
+fn open_terminal(root: &proc::Root) -> std::os::fd::OwnedFd {
+    use rustix::fs::OFlags;
+    let master = root.open(Path::new("/dev/pts/ptmx"), OFlags::RDWR).unwrap();
+    rustix::pty::unlockpt(&master).unwrap();
+    let number = rustix::pty::ptsname(&master, Vec::new()).unwrap();
+    std::mem::forget(master);
+    root.open(Path::new(number.to_str().unwrap()), OFlags::RDWR).unwrap()
 }
 
 /// A bundle with a busybox root in a directory of its own.
@@ -448,4 +461,85 @@ fn names_and_kernel_parameters_are_those_of_the_new_namespaces() {
     let expected =
         "config.json/linux/sysctl/net.ipv4.no_such: /proc/sys/net/ipv4/no_such: open the kernel parameter";
     assert!(bundle.run(&[]).starts_with(expected));
+}
+
+#[test]
+fn private_mounts_without_pivot_root_are_refused() {
+    let Some(mut bundle) = Bundle::new("true") else { return };
+    bundle.config["annotations"] = json!({"no-pivot": "x"});
+    bundle.config["linux"]["rootfsPropagation"] = json!("rprivate");
+    let expected = "config.json/linux/rootfsPropagation: /: rprivate is not safe without pivot_root";
+    assert!(bundle.run(&[]).starts_with(expected));
+}
+
+#[test]
+fn the_terminal_is_shown_as_dev_console_and_never_through_a_link() {
+    let Some(mut bundle) = Bundle::new("grep console /proc/self/mountinfo; stat -c '%F %t:%T' /dev/console")
+    else {
+        return;
+    };
+    bundle.config["annotations"] = json!({"console": "x"});
+    let text = bundle.run(&[]);
+    assert!(text.contains(" /dev/console rw,nosuid,noexec,relatime - devpts"), "{text}");
+    assert!(text.contains("character special file 88:0"), "{text}");
+    bundle.config["mounts"][1] = json!({"destination": "/dev/pts", "type": "tmpfs", "source": "x"});
+    bundle.config["mounts"].as_array_mut().unwrap().remove(3);
+    std::fs::remove_dir_all(bundle.root().join("dev")).unwrap();
+    std::fs::create_dir(bundle.root().join("dev")).unwrap();
+    symlink("/bin/busybox", bundle.root().join("dev/console")).unwrap();
+    let expected = "config.json/process/terminal: /dev/console: a symbolic link is in the way";
+    assert!(bundle.run(&[]).starts_with(expected), "{}", bundle.run(&[]));
+}
+
+#[test]
+fn a_mount_made_in_a_shared_volume_appears_on_the_host() {
+    let Some(mut bundle) = Bundle::new("mount -t tmpfs inner /volume/sub; echo done") else { return };
+    std::fs::create_dir(bundle.outside("volume")).unwrap();
+    let volume = bundle.outside("volume");
+    bundle.config["linux"]["rootfsPropagation"] = json!("rshared");
+    bundle.config["root"]["readonly"] = json!(false);
+    bundle.mount(
+        json!({"destination": "/volume", "type": "bind", "source": &volume, "options": ["rbind", "rshared"]}),
+    );
+    let script = "mount -t tmpfs outer $VOLUME && mount --make-shared $VOLUME && mkdir $VOLUME/sub && \
+        unshare --mount --pid --fork --propagation unchanged $TEST --exact inside --ignored --nocapture; \
+        grep -c \"inner\" /proc/self/mountinfo";
+    bundle.write();
+    let output = Command::new("unshare")
+        .args(["--mount", "sh", "-c", script])
+        .env("VOLUME", &volume)
+        .env("TEST", std::env::current_exe().unwrap())
+        .env(BUNDLE, bundle.directory.path())
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(text.ends_with("done\n1\n"), "{text} {output:?}");
+}
+
+/// More than `fsconfig(2)` takes in one value: mount(2) is used.
+#[test]
+fn an_overlay_of_many_layers_is_mounted() {
+    let Some(mut bundle) = Bundle::new("ls /o; grep -c ' /o ' /proc/self/mountinfo") else { return };
+    let layers: Vec<String> = (0..8)
+        .map(|number| {
+            let layer = bundle.outside(&format!("layer-{}-{number}", "x".repeat(40)));
+            std::fs::create_dir_all(layer.join(format!("d{number}"))).unwrap();
+            layer.to_str().unwrap().to_owned()
+        })
+        .collect();
+    let options = [format!("lowerdir={}", layers.join(":")), "nosuid".to_owned()];
+    bundle.mount(json!({"destination": "/o", "type": "overlay", "source": "overlay", "options": options}));
+    assert_eq!(bundle.run(&[]), "d0\nd1\nd2\nd3\nd4\nd5\nd6\nd7\n1\n");
+}
+
+#[test]
+fn remount_changes_what_is_mounted_already() {
+    let Some(mut bundle) = Bundle::new("grep -e ' /sys ' -e ' /dev/shm ' /proc/self/mountinfo") else {
+        return;
+    };
+    bundle.mount(json!({"destination": "/sys", "type": "sysfs", "source": "sysfs", "options": ["remount", "rw", "nosuid"]}));
+    bundle.mount(
+        json!({"destination": "/dev/shm", "options": ["remount", "bind", "ro", "nodev"], "source": "/"}),
+    );
+    bundle.assert_same_as_reference(&[]);
 }

@@ -39,7 +39,7 @@ impl Prepared<'_> {
         let mount = match (bind::depth(entry, &options), entry.kind.as_str()) {
             _ if options.remount => return self.remount(&place, entry, &options),
             (Some(depth), _) => self.bind(index, &place, entry, (&options, depth))?,
-            (None, "cgroup" | "cgroup2") => return self.mount_cgroup(&place, entry, &options),
+            (None, "cgroup") => return self.mount_cgroup(&place, entry, &options),
             (None, "proc" | "sysfs") => self.mount_kernel(&place, entry, &options)?,
             (None, "tmpfs") => self.mount_tmpfs(&place, entry, options.clone())?,
             (None, _) => self.mount_other(&place, entry, &options)?,
