@@ -165,7 +165,13 @@ fn normal_line(line: &str) -> String {
     if is_cgroup {
         fields[3] = "GROUP";
     }
-    let fields: Vec<&str> = fields.into_iter().filter(|field| !field.starts_with("master:")).collect();
+    for field in &mut fields {
+        // Peer groups are numbered.
+        *field = match field.split_once(':') {
+            Some((kind @ ("master" | "shared"), _)) => kind,
+            _ => *field,
+        };
+    }
     // runc 1.1 sets the mode of a directory that was there by chmod(2), we and runc 1.2 by an option.
     fields.join(" ").replace(",mode=1750", "")
 }
