@@ -121,6 +121,15 @@ pub fn wants_id_mapping(mount: &Mount) -> Option<Depth> {
     }
 }
 
+/// How much of its source a bind mount takes: an id-mapped copy must take as much, whatever part of it is mapped.
+#[must_use]
+pub fn bind_depth(mount: &Mount) -> Depth {
+    match options::Options::parse(&mount.options).bind {
+        Some(options::Bind::Tree) => Depth::Tree,
+        _ => Depth::One,
+    }
+}
+
 impl<'a> Prepared<'a> {
     /// Cuts the mount namespace off from the host's, opens the root and, for a container with a user namespace,
     /// every source on the host: afterwards the process may not reach them any more.

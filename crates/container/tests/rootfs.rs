@@ -21,16 +21,20 @@ const BUNDLE: &str = "SLUICE_TEST_BUNDLE";
 #[test]
 #[ignore = "run by the other tests, under unshare"]
 fn inside() {
+    let mut id_mapped = std::collections::BTreeMap::new();
     let bundle = PathBuf::from(std::env::var_os(BUNDLE).expect("run by the other tests"));
     let proc = Procfs::host().unwrap();
     let config = Config::load(&bundle).unwrap();
+    if let Some(namespace) = config.annotations.get("id-mapped by") {
+        id_mapped.insert(config.mounts.len() - 1, map_ids(&bundle.join("source"), Path::new(namespace)));
+    }
     let change_root =
         if config.annotations.contains_key("no-pivot") { ChangeRoot::Move } else { ChangeRoot::Pivot };
     let request = Request {
         config: &config,
         bundle: &bundle,
         proc: &proc,
-        id_mapped: std::collections::BTreeMap::new(),
+        id_mapped,
         cgroup_directory: None,
         change_root,
     };
@@ -51,6 +55,21 @@ fn inside() {
     println!("<<");
     let error = Command::new(&args[0]).args(&args[1..]).env_clear().env("PATH", "/bin").exec();
     panic!("{error}");
+}
+
+/// A detached copy of `source` with the ids of a user namespace, as the parent makes it.
+fn map_ids(source: &Path, namespace: &Path) -> std::os::fd::OwnedFd {
+    use rustix::mount::OpenTreeFlags as Flags;
+    use std::os::fd::{AsFd, AsRawFd};
+    use sys::mount_setattr::{Attributes, Depth, mount_setattr};
+    let namespace = std::fs::File::open(namespace).unwrap();
+    let flags = Flags::OPEN_TREE_CLONE | Flags::OPEN_TREE_CLOEXEC;
+    let tree = rustix::mount::open_tree(rustix::fs::CWD, source, flags).unwrap();
+    let user_namespace = u64::try_from(namespace.as_raw_fd()).unwrap();
+    // MOUNT_ATTR_IDMAP
+    let attributes = Attributes { set: 0x0010_0000, user_namespace, ..Attributes::default() };
+    mount_setattr(tree.as_fd(), c"", Depth::One, &attributes).unwrap();
+    tree
 }
 
 /// A terminal of the container's own devpts; its master is kept open.
@@ -349,6 +368,14 @@ fn planted_links_do_not_lead_to_the_host() {
         bundle.mount(
             json!({"destination": "/mnt/f", "type": "bind", "source": "config.json", "options": ["bind"]}),
         );
+        let options = ["tmpcopyup"];
+        bundle
+            .mount(json!({"destination": "/mnt/t", "type": "tmpfs", "source": "tmpfs", "options": options}));
+        bundle.config["process"]["cwd"] = json!("/mnt/work/deep");
+        bundle.config["linux"]["maskedPaths"] = json!(["/mnt", "/mnt/x", "/dev/null"]);
+        bundle.config["linux"]["readonlyPaths"] = json!(["/mnt", "/mnt/x"]);
+        bundle.config["linux"]["devices"] =
+            json!([{"path": "/mnt/node", "type": "c", "major": 1, "minor": 3}]);
         bundle.config["mounts"].as_array_mut().unwrap().remove(1);
         let text = bundle.run(&[]);
         assert_eq!(std::fs::read_dir(&outside).unwrap().count(), 0, "{name}: {text}");
@@ -548,4 +575,34 @@ fn remount_changes_what_is_mounted_already() {
         json!({"destination": "/dev/shm", "options": ["remount", "bind", "ro", "nodev"], "source": "/"}),
     );
     bundle.assert_same_as_reference(&[]);
+}
+
+#[test]
+fn an_id_mapped_mount_shows_other_owners() {
+    let Some(mut bundle) = Bundle::new("stat -c '%u %g' /mapped/x; grep /mapped /proc/self/mountinfo") else {
+        return;
+    };
+    std::fs::create_dir(bundle.outside("source")).unwrap();
+    std::fs::copy("/etc/hostname", bundle.outside("source/x")).unwrap();
+    let mut holder =
+        Command::new("unshare").args(["--user", "cat"]).stdin(std::process::Stdio::piped()).spawn().unwrap();
+    let own = std::fs::read_link("/proc/self/ns/user").unwrap();
+    let namespace = format!("/proc/{}/ns/user", holder.id());
+    while std::fs::read_link(&namespace).unwrap() == own {
+        std::thread::yield_now();
+    }
+    for file in ["uid_map", "gid_map"] {
+        let file = std::fs::OpenOptions::new().write(true).open(format!("/proc/{}/{file}", holder.id()));
+        std::io::Write::write_all(&mut file.unwrap(), b"0 5000 10").unwrap();
+    }
+    bundle.config["annotations"] = json!({"id-mapped by": namespace});
+    let options = ["bind", "idmap", "ro"];
+    bundle.mount(json!({"destination": "/mapped", "source": "source", "options": options}));
+    let text = bundle.run(&[]);
+    drop(holder.stdin.take());
+    holder.wait().unwrap();
+    assert!(text.starts_with("5000 5000\n") && text.contains(" ro,relatime,idmapped"), "{text}");
+    bundle.config["annotations"] = json!({});
+    let expected = "config.json/mounts/6: /mapped: no id-mapped copy of the source was made for this mount";
+    assert!(bundle.run(&[]).starts_with(expected));
 }
