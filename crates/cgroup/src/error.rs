@@ -70,7 +70,7 @@ pub enum Error {
         /// Place in the resources, such as `memory/limit`.
         field: String,
         /// Name of the controller.
-        controller: &'static str,
+        controller: String,
         /// Why it is not there, where it can be known.
         hint: Option<String>,
     },
@@ -81,6 +81,14 @@ pub enum Error {
         field: String,
         /// What would be right.
         expected: String,
+    },
+    /// `bpf(2)`: the program for the device rules could not be loaded or attached.
+    #[error("attach the device program to cgroup {}", path.display())]
+    DeviceProgram {
+        /// Directory of the group.
+        path: PathBuf,
+        /// What the kernel said.
+        source: Errno,
     },
     /// `rmdir(2)` of a group.
     #[error("remove cgroup {}", path.display())]
@@ -127,6 +135,7 @@ impl Error {
             | Self::Open { source, .. }
             | Self::Read { source, .. }
             | Self::Write { source, .. }
+            | Self::DeviceProgram { source, .. }
             | Self::Remove { source, .. } => Some(*source),
             _ => None,
         }

@@ -85,6 +85,14 @@ impl Cgroup {
         self.controls().find_map(Control::frozen_ancestor)
     }
 
+    /// The nearest level that is frozen by itself, the group included, if one is.
+    #[must_use]
+    pub fn frozen_level(&self) -> Option<&Path> {
+        self.controls().find_map(|control| {
+            if control.is_frozen_itself() { Some(control.path()) } else { control.frozen_ancestor() }
+        })
+    }
+
     /// Thaws the groups and those nested in them as far as it goes, without waiting: a step of killing.
     pub(crate) fn thaw_for_kill(&self) {
         for control in self.controls() {

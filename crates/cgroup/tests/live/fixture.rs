@@ -85,6 +85,12 @@ impl Fixture {
         pid
     }
 
+    /// Waits for a process that was started here and says how it ended.
+    pub(crate) fn wait(&mut self, pid: i32) -> std::process::ExitStatus {
+        let is_it = |child: &&mut Child| i32::try_from(child.id()) == Ok(pid);
+        self.children.iter_mut().find(is_it).unwrap().wait().unwrap()
+    }
+
     pub(crate) fn v1(&self, controller: &str) -> PathBuf {
         self.cgroup.paths().v1(controller).unwrap().to_owned()
     }
