@@ -22,6 +22,7 @@ mod plan;
 mod procs;
 mod remove;
 mod resources;
+mod stats;
 
 pub use apply::Applied;
 pub use cgroup::Cgroup;
@@ -34,3 +35,7 @@ pub use layout::{Hierarchy, Kind, Layout};
 pub use paths::{Paths, resolve};
 pub use plan::{Order, Presence, Write, ignored, plan};
 pub use resources::*;
+pub use stats::{
+    BlockIoEntry, BlockIoStats, CpuStats, CpuUsage, CpusetStats, HugetlbStats, MemoryStats, MemoryUse,
+    PidsStats, Pressure, PressureLine, Stats, Throttling,
+};

@@ -12,3 +12,5 @@ mod fixture;
 mod life;
 #[path = "live/limits.rs"]
 mod limits;
+#[path = "live/stats.rs"]
+mod stats;
