@@ -44,7 +44,7 @@ test: ## everything: needs, lint, release build, all tests (root)
 	then set -x; $(CARGO) nextest run --locked --workspace --no-fail-fast; \
 	else set -x; $(CARGO) test --locked --workspace --no-fail-fast --lib --bins --tests; fi
 
-soak: build ## the big counts: hours, not minutes; the result goes to docs/soak.md (root)
+soak: build ## the big counts: hours, not minutes (root)
 	$(CARGO) test --locked --package sluice-tests --tests -- --ignored --nocapture soak
 
 fuzz: ## every fuzz target for one minute (needs cargo-fuzz, see fuzz/README.md)

@@ -8,15 +8,17 @@ use crate::failure::Failure;
 use crate::findings::Finding;
 use crate::tree::Tree;
 use crate::workspace::Workspace;
-use crate::{errors, kernel_notes, tidy};
+use crate::{errors, flags, kernel_notes, map, tidy};
 
 /// A document, the name of its generated part, and what writes that part.
 type Part = (&'static str, &'static str, fn(&Tree) -> String);
 
 const PARTS: &[Part] = &[
     ("docs/architecture.md", "arrows", tidy::picture),
+    ("docs/architecture.md", "map", map::table),
     ("docs/errors.md", "errors", errors::table),
     ("docs/kernel.md", "kernel", kernel_notes::kernel),
+    ("docs/compat.md", "options", flags::table),
     ("docs/compat.md", "compat", kernel_notes::compat),
 ];
 

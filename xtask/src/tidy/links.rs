@@ -1,4 +1,4 @@
-//! Relative links of the Markdown files: the file exists, and the heading too.
+//! Relative links of the Markdown files, and documents that code names: the file exists, and the heading too.
 
 use std::path::{Component, Path, PathBuf};
 
@@ -12,6 +12,26 @@ pub(crate) fn check(tree: &Tree) -> Vec<Finding> {
         for (line, target) in links(&source.text) {
             if let Some(text) = broken(tree, source, &target) {
                 findings.push(Finding::new(&source.path, line, text));
+            }
+        }
+    }
+    findings.extend(mentions(tree));
+    findings
+}
+
+/// Documents that comments name by their path from the root.
+fn mentions(tree: &Tree) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for source in
+        tree.files().filter(|source| !source.path.ends_with(".md") && !source.path.starts_with("xtask/"))
+    {
+        for (line, text) in source.lines() {
+            let words = text.split(|letter: char| !(letter.is_alphanumeric() || "/-._".contains(letter)));
+            let named = words
+                .map(|word| word.trim_end_matches('.'))
+                .filter(|word| word.starts_with("docs/") && word.ends_with(".md"));
+            for path in named.filter(|path| tree.file(path).is_none()) {
+                findings.push(Finding::new(&source.path, line, format!("{path} does not exist")));
             }
         }
     }
@@ -81,6 +101,12 @@ mod tests {
         let tree = Tree::of(&[("README.md", ""), ("docs/a.md", page), ("docs/b.md", "# Some thing")]);
         let found: Vec<String> = check(&tree).into_iter().map(|finding| finding.text).collect();
         assert_eq!(found, ["docs/b.md has no heading #Some-thing"]);
+    }
+
+    #[test]
+    fn a_document_named_in_a_comment_exists() {
+        let tree = Tree::of(&[("a.rs", "// see docs/b.md, docs/c.md."), ("docs/b.md", "")]);
+        assert_eq!(check(&tree), [Finding::new("a.rs", 1, "docs/c.md does not exist")]);
     }
 
     #[test]

@@ -4,10 +4,8 @@ use crate::findings::Finding;
 use crate::tree::Tree;
 
 /// Names under which anything could lie.
-const BANNED: &[&str] = &[
-    "util", "utils", "common", "helper", "helpers", "misc", "manager", "core", "types", "mod", "shared",
-    "lib2",
-];
+const BANNED: &[&str] =
+    &["util", "utils", "common", "helper", "helpers", "misc", "manager", "core", "types", "mod"];
 
 /// Finds Rust files, and folders with Rust files, that have a banned name.
 pub(crate) fn check(tree: &Tree) -> Vec<Finding> {
