@@ -20,8 +20,9 @@ help: ## this list
 setup: ## install the Debian packages that building and testing need (root; starts no service)
 	scripts/setup
 
+# The object file stays beside the binary: `child-side` reads it.
 build: ## the release binary: static, one file
-	$(CARGO) build --release --locked --package sluice
+	$(CARGO) rustc --release --locked --package sluice --bin sluice -- --emit=obj
 	@echo "built $(RELEASE)/sluice"
 
 lint: ## house rules, format, clippy
@@ -37,18 +38,21 @@ test: ## everything: needs, lint, release build, all tests (root)
 	scripts/setup --quiet
 	$(MAKE) lint
 	$(MAKE) build
+	$(CARGO) xtask child-side
 	$(CARGO) test --locked --workspace --doc --quiet
 	@if $(CARGO) nextest --version >/dev/null 2>&1; \
 	then set -x; $(CARGO) nextest run --locked --workspace --no-fail-fast; \
 	else set -x; $(CARGO) test --locked --workspace --no-fail-fast --lib --bins --tests; fi
 
-soak: build ## the big counts: hours, not minutes; the result goes to docs/soak.md (root)
+soak: build ## the big counts: hours, not minutes (root)
 	$(CARGO) test --locked --package sluice-tests --tests -- --ignored --nocapture soak
 
 fuzz: ## every fuzz target for one minute (needs cargo-fuzz, see fuzz/README.md)
 	fuzz/run
 
-demo: build ## containers and execs in good times and at their limits, beside runc and crun (root)
+demo: ## containers and execs in good times and at their limits, beside runc and crun (root)
+	@$(CARGO) xtask demo --needs
+	@$(MAKE) --no-print-directory build
 	@$(CARGO) xtask demo --sluice $(RELEASE)/sluice
 
 docs: ## rewrite the generated parts of the documents

@@ -28,6 +28,8 @@ pub struct Plan<'a> {
     pub limits: &'a [Limit],
     /// Scheduling, likewise.
     pub scheduling: Scheduling<'a>,
+    /// Processors after the join of the cgroup, one bit each (`execCPUAffinity.final`).
+    pub affinity: Option<&'a [u64]>,
     /// The slave side of a pseudoterminal.
     pub terminal: Option<BorrowedFd<'a>>,
     /// Name of the container's session keyring.
@@ -75,6 +77,9 @@ fn steps(report: Report<'_>, plan: &Plan<'_>) -> Result<Infallible, Failure> {
     // Before the first setns: from there the container's processes can see us.
     report.step(Stage::Undumpable, sys::prctl::set_undumpable)?;
     join_cgroups(report, plan)?;
+    if let Some(mask) = plan.affinity {
+        report.step_of(Stage::Scheduler, 3, || sys::sched::set_affinity(mask))?;
+    }
     join_namespaces(report, plan)?;
     session::start(report, plan.terminal)?;
     // After the user namespace: keyrings are found by name within one.

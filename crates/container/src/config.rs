@@ -14,19 +14,22 @@ mod linux;
 mod load;
 mod mount;
 mod process;
+mod validate;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+pub use cgroup::Resources;
 pub use error::Error;
 pub use hooks::{Hook, Hooks};
 pub use linux::{
     DeviceType, IntelRdt, Linux, LinuxDevice, MemoryPolicy, Namespace, NamespaceType, NetDevice, Personality,
-    Resources, Seccomp, TimeOffset,
+    TimeOffset,
 };
 pub use load::MAX_BYTES;
+pub(crate) use load::escape as pointer_key;
 pub use mount::{IdMapping, Mount};
 pub use process::{
     Capabilities, ConsoleSize, ExecCpuAffinity, IoPriority, IoPriorityClass, Process, Rlimit, Scheduler,

@@ -12,9 +12,17 @@ pub enum Error {
     /// The pid namespace for children could not be set.
     #[error("enter the pid namespace of the container's init")]
     PidNamespace(#[source] Errno),
-    /// This process's own pid namespace for children could not be restored.
-    #[error("return to the own pid namespace")]
-    RestorePidNamespace(#[source] Errno),
+    /// A namespace could not be entered.
+    #[error("enter namespace {index}")]
+    Visit {
+        /// Which of the given ones, counted from 0.
+        index: usize,
+        /// The cause.
+        source: Errno,
+    },
+    /// The own namespaces could not be entered again.
+    #[error("return to the own namespaces")]
+    Return(#[source] Errno),
     /// The kernel refused to make the child.
     #[error("clone3")]
     Clone(#[source] Errno),

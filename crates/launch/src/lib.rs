@@ -7,6 +7,7 @@ mod error;
 pub mod process;
 pub mod sealed;
 pub mod spawn;
+pub mod visit;
 
 pub use error::Error;
 pub use process::{Ended, Process};

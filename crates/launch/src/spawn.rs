@@ -2,6 +2,7 @@
 
 use crate::Error;
 use crate::process::{Ended, Process, Reap, ended, never_executed, timespec};
+use crate::visit::Visit;
 use ::proc::Procfs;
 use child::stage::{Failure, REPORT_SIZE, Report, Stage};
 use rustix::event::{PollFd, PollFlags, poll};
@@ -10,7 +11,7 @@ use rustix::io::Errno;
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::Signal;
 use std::time::{Duration, Instant};
-use sys::clone::{Clone3, Parent, Side, clone3, new};
+use sys::clone::{Clone3, Parent, Side, clone3};
 use sys::shared_page::SharedWord;
 
 /// Where a child is born.
@@ -68,39 +69,20 @@ pub fn spawn<P: ?Sized>(
     let (pipe, their_pipe) = pipe_with(PipeFlags::CLOEXEC).map_err(Error::ReportChannel)?;
     let word = SharedWord::new().map_err(Error::ReportChannel)?;
     let how = Clone3 { namespaces: 0, cgroup: birth.cgroup, parent: Parent::Caller };
-    let visit = birth.pid_namespace_of.map(PidNamespaceVisit::start).transpose()?;
+    let visit = birth.pid_namespace_of.map(Visit::pid_namespace_of).transpose()?;
     let side = clone3(&how);
     match side {
         Ok(Side::Child) => child(Report { word: &word, pipe: their_pipe.as_fd() }, plan),
         Ok(Side::Parent { pid, pidfd }) => {
             let process = Some(Process { pid, pidfd });
             let launched = Launched { process, pipe, word, born: Instant::now() };
-            visit.map_or(Ok(()), PidNamespaceVisit::end)?;
+            visit.map_or(Ok(()), Visit::end)?;
             Ok(launched)
         }
         Err(errno) => {
-            visit.map_or(Ok(()), PidNamespaceVisit::end)?;
+            visit.map_or(Ok(()), Visit::end)?;
             Err(Error::Clone(errno))
         }
-    }
-}
-
-/// The calling thread's pid-namespace-for-children set to another one, until [`PidNamespaceVisit::end`].
-struct PidNamespaceVisit {
-    own: OwnedFd,
-}
-
-impl PidNamespaceVisit {
-    fn start(target: BorrowedFd<'_>) -> Result<Self, Error> {
-        let own =
-            rustix::process::pidfd_open(rustix::process::getpid(), rustix::process::PidfdFlags::empty())
-                .map_err(Error::PidNamespace)?;
-        sys::namespace::join(target, new::PID).map_err(Error::PidNamespace)?;
-        Ok(PidNamespaceVisit { own })
-    }
-
-    fn end(self) -> Result<(), Error> {
-        sys::namespace::join(self.own.as_fd(), new::PID).map_err(Error::RestorePidNamespace)
     }
 }
 
@@ -125,9 +107,11 @@ impl Launched {
 
     /// Waits until the child executed its program, was refused, died, or `limit` has passed since its birth.
     ///
+    /// Without `proc`, a child that closes its pipe silently counts as one that executed its program.
+    ///
     /// # Errors
     /// [`Error::Wait`] and [`Error::Report`].
-    pub fn outcome(mut self, proc: &Procfs, limit: Duration) -> Result<Outcome, Error> {
+    pub fn outcome(mut self, proc: Option<&Procfs>, limit: Duration) -> Result<Outcome, Error> {
         let deadline = self.born + limit;
         loop {
             if !self.readable(deadline)? {
@@ -138,7 +122,7 @@ impl Launched {
                 return Ok(Outcome::Refused(failure));
             }
             // End of file: the pipe closed over execve, or the child is dying.
-            match never_executed(proc, self.pid()) {
+            match proc.and_then(|proc| never_executed(proc, self.pid())) {
                 Some(true) if Instant::now() >= deadline => {
                     return Ok(Outcome::Stuck { stage: self.stage(), waited: limit, launched: self });
                 }

@@ -60,4 +60,22 @@ pub enum Error {
         /// What was met and what was expected.
         reason: String,
     },
+    /// A value has the right type, but no meaning, or is not supported.
+    #[error("{pointer}: {reason}")]
+    Invalid {
+        /// File name and JSON pointer.
+        pointer: String,
+        /// What is wrong, and what would be right.
+        reason: String,
+    },
+    /// A path in the configuration cannot be opened.
+    #[error("{pointer}: open {path}", path = path.display())]
+    Reference {
+        /// File name and JSON pointer.
+        pointer: String,
+        /// The path.
+        path: PathBuf,
+        /// Why.
+        source: Errno,
+    },
 }

@@ -8,12 +8,6 @@ use serde::{Deserialize, Serialize};
 
 use super::mount::IdMapping;
 
-/// The limits of `linux.resources`.
-pub type Resources = serde_json::Value;
-
-/// The profile of `linux.seccomp`.
-pub type Seccomp = serde_json::Value;
-
 /// What only Linux has.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
@@ -29,7 +23,7 @@ pub struct Linux {
     pub sysctl: BTreeMap<String, String>,
     /// Limits of the container's cgroup.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub resources: Option<Resources>,
+    pub resources: Option<cgroup::Resources>,
     /// Where the cgroup is: a path, or `slice:prefix:name` with systemd; empty: the runtime chooses.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub cgroups_path: String,
@@ -44,7 +38,7 @@ pub struct Linux {
     pub net_devices: BTreeMap<String, NetDevice>,
     /// The system call filter.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub seccomp: Option<Seccomp>,
+    pub seccomp: Option<seccomp::Profile>,
     /// The propagation of `/` at the end: `private`, `slave`, `shared`, `unbindable`, each also with a leading `r`.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub rootfs_propagation: String,

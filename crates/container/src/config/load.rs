@@ -115,7 +115,7 @@ fn pointer(file: &Path, path: &serde_path_to_error::Path) -> String {
 /// Escapes one key of a JSON pointer.
 ///
 /// Source: RFC 6901, section 3
-pub(super) fn escape(key: &str) -> String {
+pub(crate) fn escape(key: &str) -> String {
     key.replace('~', "~0").replace('/', "~1")
 }
 
