@@ -57,8 +57,7 @@ impl Cgroup {
             Kind::V2 => self.paths().unified.as_deref(),
         };
         let Some(group) = group.map(Path::to_owned) else {
-            let controller = "memory".to_owned();
-            return Err(Error::NoController { field: "memory".to_owned(), controller, hint: None });
+            return Err(Error::NoHierarchyOf { controller: "memory".to_owned() });
         };
         let events = match kind {
             Kind::V1 => register_v1(&group)?,
