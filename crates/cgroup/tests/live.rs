@@ -4,6 +4,8 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot be set up fails")]
 #![expect(clippy::print_stderr, reason = "a skipped test says why")]
 
+#[path = "live/cost.rs"]
+mod cost;
 #[path = "live/evidence.rs"]
 mod evidence;
 #[path = "live/fixture.rs"]
@@ -12,3 +14,7 @@ mod fixture;
 mod life;
 #[path = "live/limits.rs"]
 mod limits;
+#[path = "live/oom.rs"]
+mod oom;
+#[path = "live/stats.rs"]
+mod stats;

@@ -1,8 +1,9 @@
 //! `events`: what a container uses, and its out-of-memory kills as they happen.
 
-use crate::{ContainerId, Error, Store};
-use cgroup::Cgroup;
+use cgroup::{Cgroup, Stats};
 use serde::Serialize;
+
+use crate::{ContainerId, Error, Store};
 
 /// One event in the schema of runc.
 ///
@@ -16,19 +17,21 @@ pub struct Event {
     pub id: String,
     /// The figures of `stats`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub data: Option<serde_json::Value>,
+    pub data: Option<Stats>,
 }
 
 /// What the container uses now.
 ///
 /// # Errors
-/// [`Error::NotFound`], [`Error::NotRunning`] when its cgroup is gone, [`Error::Cgroup`].
+/// [`Error::NotFound`], [`Error::NotRunning`] when its cgroup is gone.
 pub fn stats(store: &Store, id: &ContainerId) -> Result<Event, Error> {
-    live_cgroup(store, id)?;
-    Err(Error::NotRunning)
+    let cgroup = Cgroup::new(store.entry(id)?.read()?.cgroup);
+    if !cgroup.exists() {
+        return Err(Error::NotRunning);
+    }
+    Ok(stats_event(id, &cgroup))
 }
 
-fn live_cgroup(store: &Store, id: &ContainerId) -> Result<Cgroup, Error> {
-    let cgroup = Cgroup::new(store.entry(id)?.read()?.cgroup);
-    if cgroup.exists() { Ok(cgroup) } else { Err(Error::NotRunning) }
+fn stats_event(id: &ContainerId, cgroup: &Cgroup) -> Event {
+    Event { kind: "stats", id: id.to_string(), data: Some(cgroup.stats()) }
 }

@@ -155,3 +155,45 @@ fn a_group_that_is_gone_has_no_processes_and_is_not_frozen() {
     fixture.cgroup.kill(LONG).unwrap();
     assert_eq!(fixture.cgroup.join().unwrap_err().errno(), Some(rustix::io::Errno::NOENT));
 }
+
+#[test]
+fn kill_reaches_what_is_frozen_in_a_nested_group() {
+    let Some(mut fixture) = Fixture::new("nested") else { return };
+    let nested = Cgroup::new(fixture.cgroup.paths().nested(None, "inner").unwrap());
+    nested.create().unwrap();
+    let outer = std::mem::replace(&mut fixture.cgroup, nested);
+    let pid = fixture.sleeper();
+    fixture.cgroup.freeze(LONG).unwrap();
+    let held = pidfd(pid);
+    outer.kill(LONG).unwrap();
+    assert!(has_ended(held, LONG));
+    outer.remove(LONG).unwrap();
+    assert!(!fixture.cgroup.exists());
+}
+
+#[test]
+fn a_tree_of_v2_alone_is_frozen_killed_and_removed() {
+    let Some(mut fixture) = Fixture::new("only2") else { return };
+    let Some(unified) = fixture.cgroup.paths().unified.clone() else { return };
+    fixture.cgroup.remove(LONG).unwrap();
+    fixture.cgroup = Cgroup::new(Paths { unified: Some(unified), ..Paths::default() });
+    fixture.cgroup.create().unwrap();
+    assert_eq!(fixture.cgroup.kind(), cgroup::Kind::V2);
+    let pid = fixture.sleeper();
+    assert!(fixture.cgroup.join().unwrap().directory.is_some());
+    fixture.cgroup.freeze(LONG).unwrap();
+    assert_eq!(fixture.cgroup.freezer().unwrap(), Freezer::Frozen);
+    let held = pidfd(pid);
+    fixture.cgroup.kill(LONG).unwrap();
+    assert!(has_ended(held, LONG));
+    fixture.cgroup.remove(LONG).unwrap();
+    assert!(!fixture.cgroup.exists());
+}
+
+#[test]
+fn a_process_is_found_in_the_groups_it_has_joined() {
+    let Some(mut fixture) = Fixture::new("ofpid") else { return };
+    let pid = fixture.sleeper();
+    let entries = proc::Procfs::host().unwrap().cgroups(pid).unwrap();
+    assert_eq!(Paths::of_process(&cgroup::Layout::discover().unwrap(), &entries), *fixture.cgroup.paths());
+}
