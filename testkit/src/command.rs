@@ -70,6 +70,16 @@ impl Cmd {
         self
     }
 
+    /// Runs the command in a session of its own, with `terminal` as its controlling terminal.
+    #[must_use]
+    pub fn on_terminal(self, terminal: &OwnedFd) -> Self {
+        let mut session = Command::new("setsid");
+        session.args(["--wait", "--ctty"]).arg(self.command.get_program()).args(self.command.get_args());
+        session.process_group(0);
+        copy_surroundings(&self.command, &mut session);
+        Self { command: session, ..self }.terminal(terminal)
+    }
+
     /// Gives one descriptor as standard input, output and error: a terminal.
     #[must_use]
     pub fn terminal(mut self, terminal: &OwnedFd) -> Self {
@@ -94,8 +104,11 @@ impl Cmd {
     /// A shell does it, because the standard library has no safe way to place a descriptor.
     #[must_use]
     pub fn inherit(self, paths: &[PathBuf]) -> Self {
-        let redirections: Vec<String> =
-            paths.iter().enumerate().map(|(at, path)| format!("exec {}<>'{}'", at + 3, path.display())).collect();
+        let redirections: Vec<String> = paths
+            .iter()
+            .enumerate()
+            .map(|(at, path)| format!("exec {}<>'{}'", at + 3, path.display()))
+            .collect();
         self.through_shell(&redirections.join("\n"))
     }
 
@@ -105,23 +118,8 @@ impl Cmd {
         let mut shell = Command::new("/bin/sh");
         shell.arg("-c").arg(format!("{preamble}\nexec \"$@\"")).arg("sh").arg(self.command.get_program());
         shell.args(self.command.get_args()).stdin(Stdio::null()).process_group(0);
-        for (key, value) in self.command.get_envs() {
-            match value {
-                Some(value) => shell.env(key, value),
-                None => shell.env_remove(key),
-            };
-        }
-        if let Some(directory) = self.command.get_current_dir() {
-            shell.current_dir(directory);
-        }
+        copy_surroundings(&self.command, &mut shell);
         Self { command: shell, ..self }
-    }
-
-    /// Program and arguments, to be given to another program.
-    #[must_use]
-    pub fn words(&self) -> Vec<OsString> {
-        let words = std::iter::once(self.command.get_program()).chain(self.command.get_args());
-        words.map(OsStr::to_owned).collect()
     }
 
     fn file(&self, kind: &str) -> PathBuf {
@@ -161,6 +159,18 @@ impl Cmd {
     #[track_caller]
     pub fn ok(self) -> Output {
         self.run().ok()
+    }
+}
+
+fn copy_surroundings(from: &Command, to: &mut Command) {
+    for (key, value) in from.get_envs() {
+        match value {
+            Some(value) => to.env(key, value),
+            None => to.env_remove(key),
+        };
+    }
+    if let Some(directory) = from.get_current_dir() {
+        to.current_dir(directory);
     }
 }
 
@@ -231,7 +241,13 @@ impl Running {
         eventually(&format!("{text:?} in the output of {}", self.line), || {
             let ended = self.has_ended();
             let found = self.stdout().contains(text);
-            assert!(found || !ended, "{} ended without {text:?}: {}{}", self.line, self.stdout(), self.stderr());
+            assert!(
+                found || !ended,
+                "{} ended without {text:?}: {}{}",
+                self.line,
+                self.stdout(),
+                self.stderr()
+            );
             found
         });
     }

@@ -33,7 +33,11 @@ impl<'lab> Container<'lab> {
         let container = Self { lab, id, bundle };
         let has_path = config.value().pointer("/linux/cgroupsPath").is_some();
         let path = json!(container.group());
-        container.write_config(&if has_path { config.clone() } else { config.clone().set("/linux/cgroupsPath", path) });
+        container.write_config(&if has_path {
+            config.clone()
+        } else {
+            config.clone().set("/linux/cgroupsPath", path)
+        });
         container
     }
 

@@ -51,10 +51,24 @@ fn parse(line: &str) -> Option<Hierarchy> {
     let options = fields.nth(1)?;
     let controllers = match kind {
         "cgroup2" => Vec::new(),
-        "cgroup" => options.split(',').filter(|name| !matches!(*name, "rw" | "ro")).map(str::to_owned).collect(),
+        "cgroup" => {
+            options.split(',').filter(|name| !matches!(*name, "rw" | "ro")).map(str::to_owned).collect()
+        }
         _ => return None,
     };
     mount_point.starts_with("/sys/fs/cgroup").then_some(Hierarchy { mount_point, controllers })
+}
+
+/// v1 hierarchies that `/proc/self/cgroup` names but nobody mounted.
+///
+/// # Panics
+/// When `/proc/self/cgroup` cannot be read.
+#[must_use]
+pub fn unmounted() -> Vec<String> {
+    let mounted: Vec<String> = all().into_iter().flat_map(|hierarchy| hierarchy.controllers).collect();
+    let text = fs::read_to_string("/proc/self/cgroup").unwrap();
+    let names = text.lines().filter_map(|line| line.split(':').nth(1)).flat_map(|names| names.split(','));
+    names.filter(|name| !name.is_empty() && !mounted.iter().any(|known| known == name)).map(str::to_owned).collect()
 }
 
 /// The directory of `group` in the hierarchy that holds `controller`: v1 first, else the unified one.
@@ -65,7 +79,8 @@ fn parse(line: &str) -> Option<Hierarchy> {
 #[track_caller]
 pub fn directory(controller: &str, group: &str) -> PathBuf {
     let hierarchies = all();
-    let own = hierarchies.iter().find(|hierarchy| hierarchy.controllers.iter().any(|name| name == controller));
+    let own =
+        hierarchies.iter().find(|hierarchy| hierarchy.controllers.iter().any(|name| name == controller));
     let found = own.or_else(|| hierarchies.iter().find(|hierarchy| hierarchy.is_unified()));
     found.unwrap_or_else(|| panic!("no cgroup hierarchy for {controller}")).directory(group)
 }
@@ -88,9 +103,15 @@ pub fn subtree(directory: &Path) -> Vec<PathBuf> {
     let mut found = vec![directory.to_owned()];
     let mut at = 0;
     while let Some(directory) = found.get(at) {
-        let children: Vec<PathBuf> = fs::read_dir(directory).map_or_else(|_| Vec::new(), |entries| {
-            entries.filter_map(|entry| entry.ok().map(|entry| entry.path())).filter(|path| path.is_dir()).collect()
-        });
+        let children: Vec<PathBuf> = fs::read_dir(directory).map_or_else(
+            |_| Vec::new(),
+            |entries| {
+                entries
+                    .filter_map(|entry| entry.ok().map(|entry| entry.path()))
+                    .filter(|path| path.is_dir())
+                    .collect()
+            },
+        );
         found.extend(children);
         at += 1;
     }
@@ -108,7 +129,11 @@ pub fn pids(group: &str) -> Vec<i32> {
 
 fn pids_below(directory: &Path) -> Vec<i32> {
     let texts = subtree(directory).into_iter().map(|path| fs::read_to_string(path.join("cgroup.procs")));
-    texts.flat_map(|text| text.unwrap_or_default().lines().filter_map(|pid| pid.parse().ok()).collect::<Vec<_>>()).collect()
+    texts
+        .flat_map(|text| {
+            text.unwrap_or_default().lines().filter_map(|pid| pid.parse().ok()).collect::<Vec<_>>()
+        })
+        .collect()
 }
 
 /// Ends every process in `group` and removes the group from all hierarchies.
@@ -120,7 +145,9 @@ fn pids_below(directory: &Path) -> Vec<i32> {
 pub fn destroy(group: &str) {
     assert!(group.starts_with("/sluice-test-"), "not a group of ours: {group}");
     for directory in existing(group).iter().flat_map(|directory| subtree(directory)) {
-        for (file, value) in [("freezer.state", "THAWED"), ("cgroup.freeze", "0"), ("memory.oom_control", "0")] {
+        for (file, value) in
+            [("freezer.state", "THAWED"), ("cgroup.freeze", "0"), ("memory.oom_control", "0")]
+        {
             let path = directory.join(file);
             if path.exists() {
                 let _best_effort = fs::write(path, value);
@@ -133,7 +160,8 @@ pub fn destroy(group: &str) {
         pids.is_empty()
     });
     eventually(&format!("{group} to be removed"), || {
-        let directories: Vec<PathBuf> = existing(group).iter().flat_map(|directory| subtree(directory)).collect();
+        let directories: Vec<PathBuf> =
+            existing(group).iter().flat_map(|directory| subtree(directory)).collect();
         directories.iter().rev().for_each(|directory| drop(fs::remove_dir(directory)));
         directories.is_empty()
     });

@@ -2,6 +2,7 @@
 //!
 //! **Invariant**: after drop nothing of the lab exists: no process, cgroup, mount or file; also after a panic.
 
+use std::cell::RefCell;
 use std::fs;
 use std::io::Write as _;
 use std::os::unix::ffi::OsStrExt as _;
@@ -14,6 +15,7 @@ use rustix::process::Signal;
 use crate::command::{Cmd, Output};
 use crate::config::Config;
 use crate::container::Container;
+use crate::daemons::Daemons;
 use crate::hang::eventually;
 use crate::hierarchy;
 use crate::process;
@@ -31,6 +33,7 @@ pub struct Lab {
     binary: PathBuf,
     directory: PathBuf,
     group: String,
+    daemons: RefCell<Daemons>,
 }
 
 impl Lab {
@@ -44,7 +47,7 @@ impl Lab {
         let name = format!("{}-{number}", std::process::id());
         let directory = PathBuf::from(format!("/tmp/st-{name}"));
         rustix::process::set_child_subreaper(Some(rustix::process::getpid())).unwrap();
-        let lab = Self { runtime, binary, directory, group: format!("/sluice-test-{name}") };
+        let lab = Self { runtime, binary, directory, group: format!("/sluice-test-{name}"), daemons: RefCell::default() };
         fs::create_dir(&lab.directory).unwrap();
         for part in ["io", "root"] {
             fs::create_dir(lab.directory.join(part)).unwrap();
@@ -104,7 +107,14 @@ impl Lab {
     #[track_caller]
     pub fn write(&self, name: &str, text: &str) -> PathBuf {
         let path = self.path(name);
-        fs::File::options().create(true).truncate(true).write(true).open(&path).unwrap().write_all(text.as_bytes()).unwrap();
+        fs::File::options()
+            .create(true)
+            .truncate(true)
+            .write(true)
+            .open(&path)
+            .unwrap()
+            .write_all(text.as_bytes())
+            .unwrap();
         path
     }
 
@@ -112,6 +122,36 @@ impl Lab {
     #[must_use]
     pub fn program(&self, program: impl AsRef<Path>) -> Cmd {
         Cmd::new(program.as_ref(), &self.path("io")).env(MARK, &self.directory)
+    }
+
+    /// A program that stays, with everything it starts kept in the group `daemons` of the lab.
+    ///
+    /// Daemons and shims leave their parent and their environment, but not their group.
+    ///
+    /// # Panics
+    /// When the group cannot be made.
+    #[must_use]
+    pub fn daemon(&self, program: impl AsRef<Path>) -> Cmd {
+        self.daemons.borrow().command(&self.group, program.as_ref(), |program| self.program(program))
+    }
+
+    /// Says which step of a long script comes now, so that a failure shows where it stands.
+    pub fn step(&self, name: &str) {
+        eprintln!("[{}] {name}", self.runtime.name());
+    }
+
+    /// Packs a busybox root as a tar file for engines to import; returns its path.
+    ///
+    /// # Panics
+    /// When `tar` is missing.
+    #[track_caller]
+    pub fn image(&self) -> PathBuf {
+        let (tree, archive) = (self.path("image"), self.path("image.tar"));
+        if !archive.exists() {
+            crate::rootfs::build(&tree);
+            self.program("tar").args(["-C"]).args([&tree]).args(["-cf"]).args([&archive]).args(["."]).ok();
+        }
+        archive
     }
 
     /// The runtime with `--root` given, and these arguments.
@@ -170,6 +210,8 @@ impl Lab {
     /// When a process, cgroup, mount or state directory is left.
     #[track_caller]
     pub fn assert_nothing_left(&self) {
+        self.daemons.borrow_mut().end();
+        let _no_daemons = fs::remove_dir(Daemons::directory(&self.group));
         for id in self.ids() {
             self.run(&["delete", "--force", &id]).ok();
         }

@@ -25,7 +25,8 @@ pub fn open() -> (Terminal, OwnedFd) {
     grantpt(&fd).unwrap();
     unlockpt(&fd).unwrap();
     let name = ptsname(&fd, Vec::new()).unwrap();
-    let side = rustix::fs::open(name, OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC, Mode::empty()).unwrap();
+    let side =
+        rustix::fs::open(name, OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC, Mode::empty()).unwrap();
     (Terminal::new(fd), side)
 }
 

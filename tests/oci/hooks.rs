@@ -5,7 +5,8 @@ use std::fs;
 use serde_json::{Value, json};
 use testkit::{Config, conformance, hang};
 
-const KINDS: [&str; 6] = ["prestart", "createRuntime", "createContainer", "startContainer", "poststart", "poststop"];
+const KINDS: [&str; 6] =
+    ["prestart", "createRuntime", "createContainer", "startContainer", "poststart", "poststop"];
 
 conformance! {
     fn all_six_kinds_run_in_order(lab) {

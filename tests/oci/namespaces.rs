@@ -7,7 +7,13 @@ use testkit::{Config, conformance, process};
 
 /// Kind in `config.json` and name below `/proc/PID/ns`.
 const KINDS: [(&str, &str); 7] = [
-    ("mount", "mnt"), ("network", "net"), ("uts", "uts"), ("pid", "pid"), ("ipc", "ipc"), ("cgroup", "cgroup"), ("user", "user"),
+    ("mount", "mnt"),
+    ("network", "net"),
+    ("uts", "uts"),
+    ("pid", "pid"),
+    ("ipc", "ipc"),
+    ("cgroup", "cgroup"),
+    ("user", "user"),
 ];
 
 conformance! {

@@ -76,7 +76,7 @@ conformance! {
         let c = lab.bundle(&Config::new().set("/process/terminal", json!(true)).script("tty; stty size; read x; echo got $x; exit 3"));
         let (mut terminal, side) = pty::open();
         terminal.resize(33, 77);
-        let running = in_session(lab, &c.run_with(&[]), &side).spawn();
+        let running = c.run_with(&[]).on_terminal(&side).spawn();
         drop(side);
         terminal.expect("33 77");
         terminal.send("hello\n");
@@ -88,7 +88,7 @@ conformance! {
         let script = "trap 'stty size' WINCH; echo ready; while :; do sleep 0.05; done";
         let c = lab.bundle(&Config::new().set("/process/terminal", json!(true)).script(script));
         let (mut terminal, side) = pty::open();
-        let running = in_session(lab, &c.run_with(&[]), &side).spawn();
+        let running = c.run_with(&[]).on_terminal(&side).spawn();
         drop(side);
         terminal.expect("ready");
         terminal.resize(44, 99);
@@ -101,7 +101,7 @@ conformance! {
         let c = lab.sleeper();
         let (mut terminal, side) = pty::open();
         let command = c.exec_with(&["--tty"], &["sh", "-c", "echo on $(tty); read x; echo got $x; exit 4"]);
-        let running = in_session(lab, &command, &side).spawn();
+        let running = command.on_terminal(&side).spawn();
         drop(side);
         terminal.expect("on /dev/pts/0");
         terminal.send("hello\n");
@@ -139,9 +139,4 @@ conformance! {
         hang::eventually("the program", || c.rootfs("/mark").exists());
         assert_eq!(c.status(), "running");
     }
-}
-
-/// The same command in a session of its own, with `side` as its controlling terminal.
-fn in_session(lab: &testkit::Lab, command: &testkit::Cmd, side: &std::os::fd::OwnedFd) -> testkit::Cmd {
-    lab.program("setsid").args(["--wait", "--ctty"]).args(command.words()).terminal(side)
 }

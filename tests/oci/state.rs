@@ -62,7 +62,9 @@ conformance! {
 fn is_rfc3339_utc(text: &str) -> bool {
     let shape: String = text.chars().map(|c| if c.is_ascii_digit() { '9' } else { c }).collect();
     let fraction = shape.trim_start_matches("9999-99-99T99:99:99").trim_end_matches('Z');
-    text.ends_with('Z') && (fraction.is_empty() || fraction.starts_with('.')) && shape.starts_with("9999-99-99T99:99:99")
+    text.ends_with('Z')
+        && (fraction.is_empty() || fraction.starts_with('.'))
+        && shape.starts_with("9999-99-99T99:99:99")
 }
 
 #[test]

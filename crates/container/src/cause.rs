@@ -32,7 +32,9 @@ pub enum Cause {
         loader: String,
     },
     /// The interpreter of a script is missing.
-    #[error("exec: {path:?}: no such file or directory: the script wants {interpreter}, which the image lacks")]
+    #[error(
+        "exec: {path:?}: no such file or directory: the script wants {interpreter}, which the image lacks"
+    )]
     NoInterpreter {
         /// The script.
         path: String,
@@ -82,7 +84,9 @@ pub enum Cause {
         path: String,
     },
     /// A directory on the way may not be searched.
-    #[error("exec: {path:?}: permission denied: uid {uid} may not search {component} (mode {mode:04o}, owner {owner}:{group})")]
+    #[error(
+        "exec: {path:?}: permission denied: uid {uid} may not search {component} (mode {mode:04o}, owner {owner}:{group})"
+    )]
     NoSearch {
         /// As given.
         path: String,
@@ -98,7 +102,9 @@ pub enum Cause {
         group: u32,
     },
     /// The file may not be executed by this user, or a security module forbids it.
-    #[error("exec: {path:?}: permission denied: uid {uid} may not execute it (mode {mode:04o}, owner {owner}:{group})")]
+    #[error(
+        "exec: {path:?}: permission denied: uid {uid} may not execute it (mode {mode:04o}, owner {owner}:{group})"
+    )]
     NoExecute {
         /// As given.
         path: String,
@@ -140,7 +146,9 @@ pub enum Cause {
         limit: usize,
     },
     /// All of them together are too long.
-    #[error("exec: {path:?}: arguments and environment are {bytes} bytes, more than the kernel takes (a quarter of RLIMIT_STACK, at most 6 MiB)")]
+    #[error(
+        "exec: {path:?}: arguments and environment are {bytes} bytes, more than the kernel takes (a quarter of RLIMIT_STACK, at most 6 MiB)"
+    )]
     ArgumentsTooLong {
         /// The program.
         path: String,
@@ -208,7 +216,9 @@ pub enum Cause {
         max: u64,
     },
     /// The host has no more processes.
-    #[error("exec: the host cannot make a process (EAGAIN) and no pids.max of the container or its ancestors is reached: look at threads-max={threads_max}, pid_max={pid_max} and RLIMIT_NPROC of the runtime's user")]
+    #[error(
+        "exec: the host cannot make a process (EAGAIN) and no pids.max of the container or its ancestors is reached: look at threads-max={threads_max}, pid_max={pid_max} and RLIMIT_NPROC of the runtime's user"
+    )]
     HostProcesses {
         /// `/proc/sys/kernel/threads-max`.
         threads_max: String,
@@ -283,7 +293,9 @@ pub enum Cause {
         stage: Stage,
     },
     /// The first thread of init is gone and others live.
-    #[error("exec: the main thread of the container's init {pid} has exited while {threads} other threads live, so its namespaces cannot be joined")]
+    #[error(
+        "exec: the main thread of the container's init {pid} has exited while {threads} other threads live, so its namespaces cannot be joined"
+    )]
     LeaderGone {
         /// Init.
         pid: i32,
@@ -315,7 +327,9 @@ pub enum Cause {
         reason: String,
     },
     /// The key quota of the user is used up.
-    #[error("exec: the session keyring cannot be made: the key quota of uid {uid} is used up (/proc/key-users, /proc/sys/kernel/keys)")]
+    #[error(
+        "exec: the session keyring cannot be made: the key quota of uid {uid} is used up (/proc/key-users, /proc/sys/kernel/keys)"
+    )]
     KeyQuota {
         /// The user whose quota it is.
         uid: u32,

@@ -21,6 +21,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+pub use cgroup::Resources;
 pub use error::Error;
 pub use hooks::{Hook, Hooks};
 pub use linux::{

@@ -151,7 +151,9 @@ pub(crate) fn check_preserved(count: u32, listening: u32) -> Result<(), Error> {
     for number in 0..count {
         let path = format!("/proc/self/fd/{}", number + 3);
         match rustix::fs::stat(&path) {
-            Ok(stat) if rustix::fs::FileType::from_raw_mode(stat.st_mode) == rustix::fs::FileType::Directory => {
+            Ok(stat)
+                if rustix::fs::FileType::from_raw_mode(stat.st_mode) == rustix::fs::FileType::Directory =>
+            {
                 return Err(Error::PreservedDirectory { number: number + 3 });
             }
             Ok(_) => {}
@@ -186,7 +188,8 @@ fn compile_filter(config: &Config) -> Result<Compiled, Error> {
     for warning in &compiled.warnings {
         log::warn!("config.json/linux/seccomp: {warning}");
     }
-    let convert = |one: &seccomp::Instruction| Instruction { code: one.code, jt: one.jt, jf: one.jf, k: one.k };
+    let convert =
+        |one: &seccomp::Instruction| Instruction { code: one.code, jt: one.jt, jf: one.jf, k: one.k };
     let instructions = compiled.instructions.iter().map(convert).collect();
     let listener = if compiled.notify { sys::seccomp::NEW_LISTENER } else { 0 };
     let filter = Filter {
@@ -257,7 +260,12 @@ struct Birth<'a> {
 
 impl Birth<'_> {
     /// The script of `create`. Each effect on the host is on disk before it is made.
-    fn bring_up(&mut self, request: &CreateRequest, mut config: Config, filter: Compiled) -> Result<Created, Error> {
+    fn bring_up(
+        &mut self,
+        request: &CreateRequest,
+        mut config: Config,
+        filter: Compiled,
+    ) -> Result<Created, Error> {
         let entry = self.store.insert(&request.id, &self.record)?;
         if request.notify_socket.is_some() {
             crate::notify_socket::offer(&mut config, entry.path())?;
@@ -303,7 +311,8 @@ impl Birth<'_> {
         if let Some(persona) = crate::personality::of(&config) {
             last_mile.set_personality(persona);
         }
-        let keyring = self.record.keyring.as_deref().map(|name| crate::program::c_string(name, "id")).transpose()?;
+        let keyring =
+            self.record.keyring.as_deref().map(|name| crate::program::c_string(name, "id")).transpose()?;
         Ok(init::Plan {
             bundle: self.record.bundle.clone(),
             proc: Procfs::host().map_err(Error::Proc)?,
@@ -321,7 +330,10 @@ impl Birth<'_> {
             },
             preserved: request.listen_fds + request.preserve_fds,
             id_mapped: crate::id_map::mounts(&self.proc, &config, &self.record.bundle)?,
-            joined: open_namespaces(&config, &[NamespaceType::Mount, NamespaceType::Cgroup, NamespaceType::Time])?,
+            joined: open_namespaces(
+                &config,
+                &[NamespaceType::Mount, NamespaceType::Cgroup, NamespaceType::Time],
+            )?,
             hook_state: hooks::state(&self.record, Status::Created, 1),
             config,
         })
@@ -433,10 +445,17 @@ impl Birth<'_> {
         Ok(())
     }
 
-    fn place_terminal(&self, request: &CreateRequest, name: &str, master: OwnedFd) -> Result<Option<OwnedFd>, Error> {
+    fn place_terminal(
+        &self,
+        request: &CreateRequest,
+        name: &str,
+        master: OwnedFd,
+    ) -> Result<Option<OwnedFd>, Error> {
         match &request.console_socket {
             None => Ok(Some(master)),
-            Some(socket) => console::send(socket, name, master.as_fd()).map(|()| None).map_err(Error::Console),
+            Some(socket) => {
+                console::send(socket, name, master.as_fd()).map(|()| None).map_err(Error::Console)
+            }
         }
     }
 
@@ -476,7 +495,11 @@ impl Birth<'_> {
         }
         let removed = self.cgroup.kill(LIMIT).and_then(|()| self.cgroup.remove(LIMIT));
         if let Err(error) = removed {
-            log::error!("after a failed create: {}; `delete --force {}` tries again", crate::error::chain(&error), self.record.id);
+            log::error!(
+                "after a failed create: {}; `delete --force {}` tries again",
+                crate::error::chain(&error),
+                self.record.id
+            );
             return;
         }
         if let Some(entry) = self.entry.take()
@@ -495,12 +518,17 @@ impl Ledger for Birth<'_> {
 }
 
 fn filter_bytes(instructions: &[Instruction]) -> Vec<u8> {
-    let convert = |one: &Instruction| seccomp::Instruction { code: one.code, jt: one.jt, jf: one.jf, k: one.k };
+    let convert =
+        |one: &Instruction| seccomp::Instruction { code: one.code, jt: one.jt, jf: one.jf, k: one.k };
     instructions.iter().flat_map(|one| convert(one).to_bytes()).collect()
 }
 
 pub(crate) fn users(config: &Config) -> UserNamespace {
-    if config.linux.namespace(NamespaceType::User).is_some() { UserNamespace::Other } else { UserNamespace::Host }
+    if config.linux.namespace(NamespaceType::User).is_some() {
+        UserNamespace::Other
+    } else {
+        UserNamespace::Host
+    }
 }
 
 /// The bit of a kind of namespace in `clone3`, `setns` and `unshare`.
@@ -520,7 +548,8 @@ pub(crate) fn namespace_bit(kind: NamespaceType) -> u64 {
 /// What `clone3` makes new; cgroup and time namespaces are init's business.
 fn new_namespaces(config: &Config) -> u64 {
     let made = config.linux.namespaces.iter().filter(|namespace| namespace.path().is_none());
-    made.map(|namespace| namespace_bit(namespace.kind)).fold(0, |all, bit| all | bit) & !(new::CGROUP | new::TIME)
+    made.map(|namespace| namespace_bit(namespace.kind)).fold(0, |all, bit| all | bit)
+        & !(new::CGROUP | new::TIME)
 }
 
 /// Opens the files of namespaces that are joined by path.
@@ -530,11 +559,8 @@ fn open_namespaces(config: &Config, kinds: &[NamespaceType]) -> Result<Vec<(Owne
         let Some(path) = namespace.path().filter(|_| kinds.contains(&namespace.kind)) else { continue };
         let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
         let pointer = || format!("config.json/linux/namespaces/{index}/path");
-        let file = rustix::fs::openat(CWD, path, flags, Mode::empty()).map_err(|source| Error::Namespace {
-            pointer: pointer(),
-            path: path.to_owned(),
-            source,
-        })?;
+        let file = rustix::fs::openat(CWD, path, flags, Mode::empty())
+            .map_err(|source| Error::Namespace { pointer: pointer(), path: path.to_owned(), source })?;
         let kind = rustix::fs::fstatfs(&file).map(|stat| stat.f_type);
         // Source: include/uapi/linux/magic.h, NSFS_MAGIC.
         if kind != Ok(0x6e73_6673) {
@@ -546,11 +572,8 @@ fn open_namespaces(config: &Config, kinds: &[NamespaceType]) -> Result<Vec<(Owne
 }
 
 fn fork_init(plan: init::Plan, namespaces: u64) -> Result<Process, Error> {
-    let how = Clone3 {
-        namespaces,
-        cgroup: plan.join.directory.as_ref().map(AsFd::as_fd),
-        parent: Parent::Caller,
-    };
+    let how =
+        Clone3 { namespaces, cgroup: plan.join.directory.as_ref().map(AsFd::as_fd), parent: Parent::Caller };
     match sys::clone::clone3(&how).map_err(|errno| Error::Launch(launch::Error::Clone(errno)))? {
         Side::Child => init::run(plan),
         Side::Parent { pid, pidfd } => Ok(Process { pid, pidfd }),
@@ -559,7 +582,12 @@ fn fork_init(plan: init::Plan, namespaces: u64) -> Result<Process, Error> {
 
 /// A user namespace joined by path must own the new namespaces, so a go-between joins it first and makes init as its
 /// sibling.
-fn fork_through(plan: init::Plan, namespaces: u64, user: BorrowedFd<'_>, line: &Line) -> Result<Process, Error> {
+fn fork_through(
+    plan: init::Plan,
+    namespaces: u64,
+    user: BorrowedFd<'_>,
+    line: &Line,
+) -> Result<Process, Error> {
     let cgroup = plan.join.directory.as_ref().map(AsFd::as_fd);
     let how = Clone3 { namespaces: 0, cgroup, parent: Parent::Caller };
     match sys::clone::clone3(&how).map_err(|errno| Error::Launch(launch::Error::Clone(errno)))? {
@@ -574,10 +602,11 @@ fn fork_through(plan: init::Plan, namespaces: u64, user: BorrowedFd<'_>, line: &
 
 fn go_between(plan: init::Plan, namespaces: u64, user: BorrowedFd<'_>) -> ! {
     let step = |step: &'static str| move |source| Error::Step { step, source };
-    let born = sys::namespace::join(user, new::USER).map_err(step("join the user namespace")).and_then(|()| {
-        let how = Clone3 { namespaces, cgroup: None, parent: Parent::Grandparent };
-        sys::clone::clone3(&how).map_err(step("clone3 in the joined user namespace"))
-    });
+    let born =
+        sys::namespace::join(user, new::USER).map_err(step("join the user namespace")).and_then(|()| {
+            let how = Clone3 { namespaces, cgroup: None, parent: Parent::Grandparent };
+            sys::clone::clone3(&how).map_err(step("clone3 in the joined user namespace"))
+        });
     match born {
         Ok(Side::Child) => init::run(plan),
         Ok(Side::Parent { pid, pidfd }) => {
@@ -605,4 +634,3 @@ fn await_birth(go_between: &Process, line: &Line) -> Result<Process, Error> {
 
 /// Detached, id-mapped mounts by their index in `mounts`.
 pub(crate) type IdMapped = BTreeMap<usize, OwnedFd>;
-

@@ -69,7 +69,10 @@ fn read(entry: &Entry, force: Force) -> Result<Option<Record>, Error> {
             Ok(Some(record))
         }
         Err(_) => {
-            log::error!("{}; its copy is lost too: only the state directory is removed", error::chain(&error));
+            log::error!(
+                "{}; its copy is lost too: only the state directory is removed",
+                error::chain(&error)
+            );
             Ok(None)
         }
     }
@@ -84,7 +87,8 @@ fn end_init(init: &launch::Process, left: &mut Vec<String>) {
 
 fn remove_cgroup(record: &Record, left: &mut Vec<String>) {
     let cgroup = Cgroup::new(record.cgroup.clone());
-    let removed = if cgroup.exists() { cgroup.kill(LIMIT).and_then(|()| cgroup.remove(LIMIT)) } else { Ok(()) };
+    let removed =
+        if cgroup.exists() { cgroup.kill(LIMIT).and_then(|()| cgroup.remove(LIMIT)) } else { Ok(()) };
     if let Err(cause) = removed {
         left.push(error::chain(&cause));
     }
@@ -96,7 +100,11 @@ fn end_hook(proc: &Procfs, record: &Record) {
     if lives(proc, hook.leader)
         && let Some(group) = rustix::process::Pid::from_raw(hook.leader.pid)
     {
-        log::warn!("hook {} of a killed runtime still runs; its process group {} is killed", hook.name, hook.leader.pid);
+        log::warn!(
+            "hook {} of a killed runtime still runs; its process group {} is killed",
+            hook.name,
+            hook.leader.pid
+        );
         let _ = rustix::process::kill_process_group(group, Signal::KILL);
     }
 }

@@ -131,10 +131,7 @@ fn of_no_pids(context: &Context<'_>) -> Cause {
         return obstacle(cause);
     }
     let read = |path: &str| context.proc.read(path.as_ref()).unwrap_or_default().trim().to_owned();
-    Cause::HostProcesses {
-        threads_max: read("sys/kernel/threads-max"),
-        pid_max: read("sys/kernel/pid_max"),
-    }
+    Cause::HostProcesses { threads_max: read("sys/kernel/threads-max"), pid_max: read("sys/kernel/pid_max") }
 }
 
 fn no_memory(context: &Context<'_>, stage: Stage) -> Option<Cause> {
@@ -202,10 +199,14 @@ fn of_rlimit(context: &Context<'_>, number: u32, errno: Errno) -> Option<Cause> 
     let ceiling = context.proc.read("sys/fs/nr_open".as_ref()).unwrap_or_default();
     let ceiling: u64 = ceiling.trim().parse().unwrap_or(u64::MAX);
     let reason = match errno {
-        Errno::PERM if *name == "RLIMIT_NOFILE" && wanted.hard > ceiling => format!("is above fs.nr_open={ceiling}"),
+        Errno::PERM if *name == "RLIMIT_NOFILE" && wanted.hard > ceiling => {
+            format!("is above fs.nr_open={ceiling}")
+        }
         Errno::PERM => {
             let own = rlimit_of_caller(context, name).unwrap_or_else(|| "lower".to_owned());
-            format!("is above the runtime's own hard limit of {own}, and it has no CAP_SYS_RESOURCE to raise it")
+            format!(
+                "is above the runtime's own hard limit of {own}, and it has no CAP_SYS_RESOURCE to raise it"
+            )
         }
         errno => format!("is refused: {}", errno_text(errno)),
     };
@@ -239,12 +240,18 @@ fn of_execve(context: &Context<'_>, errno: Errno, root: Option<&Root>) -> Cause 
         Errno::TOOBIG => too_big(context, name),
         Errno::AGAIN => {
             let limit = context.process.rlimits.iter().find(|limit| limit.kind == "RLIMIT_NPROC");
-            let limit = limit.map(|limit| limit.soft.to_string()).or_else(|| rlimit_of_caller(context, "RLIMIT_NPROC"));
+            let limit = limit
+                .map(|limit| limit.soft.to_string())
+                .or_else(|| rlimit_of_caller(context, "RLIMIT_NPROC"));
             Cause::TooManyProcesses { path: name, uid, limit: limit.unwrap_or_else(|| "unknown".to_owned()) }
         }
-        Errno::NOENT | Errno::NOTDIR | Errno::ACCESS | Errno::NOEXEC | Errno::TXTBSY | Errno::LOOP | Errno::ISDIR => {
-            of_program_in(context, errno, root)
-        }
+        Errno::NOENT
+        | Errno::NOTDIR
+        | Errno::ACCESS
+        | Errno::NOEXEC
+        | Errno::TXTBSY
+        | Errno::LOOP
+        | Errno::ISDIR => of_program_in(context, errno, root),
         errno => Cause::ExecveForbidden { path: name, errno: errno_text(errno) },
     }
 }
@@ -273,9 +280,16 @@ fn of_program_in(context: &Context<'_>, errno: Errno, root: Option<&Root>) -> Ca
         Some(last_mile) => last_mile.paths().to_vec(),
         None => program::candidates(program, &process.env).unwrap_or_default(),
     };
-    let gids: Vec<u32> = std::iter::once(process.user.gid).chain(process.user.additional_gids.clone()).collect();
-    let attempt =
-        Attempt { program, paths: &paths, directory: &process.cwd, uid: process.user.uid, gids: &gids, errno };
+    let gids: Vec<u32> =
+        std::iter::once(process.user.gid).chain(process.user.additional_gids.clone()).collect();
+    let attempt = Attempt {
+        program,
+        paths: &paths,
+        directory: &process.cwd,
+        uid: process.user.uid,
+        gids: &gids,
+        errno,
+    };
     program::diagnose(root, &attempt)
 }
 

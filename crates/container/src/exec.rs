@@ -126,7 +126,8 @@ pub fn exec(store: &Store, request: &ExecRequest) -> Result<Running, Error> {
     refuse_hopeless(&before, request)?;
     let last_mile = prepare(&target, process)?;
     let pty = last_mile.process.terminal.then(|| open_terminal(&target, &last_mile)).transpose()?;
-    let launched = Attempt { target: &target, request, last_mile: &last_mile, cgroup: &cgroup, before: &before };
+    let launched =
+        Attempt { target: &target, request, last_mile: &last_mile, cgroup: &cgroup, before: &before };
     let process = launched.run(pty.as_ref().map(|pty| pty.peer.as_fd()))?;
     let console = announce(request, &process, pty).inspect_err(|_| {
         let _ = rustix::process::pidfd_send_signal(&process.pidfd, rustix::process::Signal::KILL);
@@ -208,7 +209,8 @@ fn check_preserved(target: &Target<'_>, request: &ExecRequest) -> Result<(), Err
         let flags = rustix::fs::AtFlags::empty();
         let mask = rustix::fs::StatxFlags::MNT_ID | rustix::fs::StatxFlags::TYPE;
         let Ok(stat) = rustix::fs::statx(rustix::fs::CWD, path, flags, mask) else { continue };
-        let is_directory = rustix::fs::FileType::from_raw_mode(stat.stx_mode.into()) == rustix::fs::FileType::Directory;
+        let is_directory =
+            rustix::fs::FileType::from_raw_mode(stat.stx_mode.into()) == rustix::fs::FileType::Directory;
         let inside = mounts.iter().any(|mount| u64::from(mount.id) == stat.stx_mnt_id);
         if is_directory && !inside {
             return Err(Error::PreservedDirectory { number });
@@ -234,7 +236,8 @@ fn sub_cgroups(record: &Record, request: &ExecRequest) -> Result<cgroup::Paths, 
         }
         let mut matched = false;
         let wanted = |key: &str| {
-            controllers.is_empty() || controllers.split(',').any(|one| key.split(',').any(|known| known == one))
+            controllers.is_empty()
+                || controllers.split(',').any(|one| key.split(',').any(|known| known == one))
         };
         for (_, group) in paths.v1.iter_mut().filter(|(key, _)| wanted(key)) {
             group.push(&relative);
@@ -270,7 +273,8 @@ fn prepare(target: &Target<'_>, process: Configured) -> Result<LastMile, Error> 
         UserNamespace::Host
     };
     let needs_home = !process.env.iter().any(|entry| entry.starts_with("HOME="));
-    let home = if needs_home { root(target).map(|root| home::of(&root, process.user.uid))? } else { String::new() };
+    let home =
+        if needs_home { root(target).map(|root| home::of(&root, process.user.uid))? } else { String::new() };
     let affinity = process.exec_cpu_affinity.clone();
     let mut last_mile = LastMile::new(target.proc, process, &home, users)?;
     if let Some(initial) = affinity.map(|affinity| affinity.initial).filter(|list| !list.is_empty()) {
@@ -293,7 +297,11 @@ fn open_terminal(target: &Target<'_>, last_mile: &LastMile) -> Result<console::P
 }
 
 /// Pid file, pidfd socket, console socket.
-fn announce(request: &ExecRequest, process: &Process, pty: Option<console::Pty>) -> Result<Option<OwnedFd>, Error> {
+fn announce(
+    request: &ExecRequest,
+    process: &Process,
+    pty: Option<console::Pty>,
+) -> Result<Option<OwnedFd>, Error> {
     if let Some(path) = &request.pid_file {
         crate::pid_file::write(path, process.pid)?;
     }
@@ -350,7 +358,8 @@ impl Attempt<'_> {
             place: format!("its {} bytes", bytes.len()),
             reason: error.to_string(),
         })?;
-        let convert = |one: seccomp::Instruction| Instruction { code: one.code, jt: one.jt, jf: one.jf, k: one.k };
+        let convert =
+            |one: seccomp::Instruction| Instruction { code: one.code, jt: one.jt, jf: one.jf, k: one.k };
         Ok(instructions.into_iter().map(convert).collect())
     }
 
@@ -380,7 +389,8 @@ impl Attempt<'_> {
         let record = self.target.record;
         let tasks: Vec<_> = join.tasks.iter().map(AsFd::as_fd).collect();
         let vectors = self.last_mile.vectors();
-        let keyring = record.keyring.as_deref().map(|name| crate::program::c_string(name, "id")).transpose()?;
+        let keyring =
+            record.keyring.as_deref().map(|name| crate::program::c_string(name, "id")).transpose()?;
         let oom_score = self.oom_score();
         let affinity = self.last_affinity()?;
         let label = self.last_mile.label.as_ref();
@@ -452,7 +462,8 @@ impl Attempt<'_> {
     /// The process's own value, else the container's, else that of the caller.
     fn oom_score(&self) -> String {
         let configured = self.last_mile.process.oom_score_adj.or(self.target.record.process.oom_score_adj);
-        let inherited = || self.target.proc.read("self/oom_score_adj".as_ref()).unwrap_or_else(|_| "0".to_owned());
+        let inherited =
+            || self.target.proc.read("self/oom_score_adj".as_ref()).unwrap_or_else(|_| "0".to_owned());
         configured.map_or_else(|| inherited().trim().to_owned(), |score| score.to_string())
     }
 

@@ -207,13 +207,7 @@ mod tests {
 
     #[test]
     fn lists_of_names_are_sorted_and_hold_each_name_once() {
-        for names in [
-            NAMESPACES,
-            SECCOMP_ACTIONS,
-            SECCOMP_OPERATORS,
-            SECCOMP_ARCHITECTURES,
-            SECCOMP_FLAGS,
-        ] {
+        for names in [NAMESPACES, SECCOMP_ACTIONS, SECCOMP_OPERATORS, SECCOMP_ARCHITECTURES, SECCOMP_FLAGS] {
             assert!(names.is_sorted_by(|left, right| left < right), "{names:?}");
         }
     }

@@ -22,9 +22,9 @@ use rustix::event::{PollFd, PollFlags};
 use rustix::io::Errno;
 use rustix::process::{WaitOptions, WaitStatus};
 
+use crate::Store;
 use crate::exec::{self, ExecRequest};
 use crate::notify_socket::NotifySocket;
-use crate::Store;
 
 use relay::{Caller, Relay};
 

@@ -14,6 +14,7 @@
 
 use crate::config::Hook;
 use crate::error::errno_text;
+use crate::last_mile::entries;
 use crate::program::c_string;
 use crate::record::{Record, RunningHook};
 use crate::{Error, Status};
@@ -27,7 +28,6 @@ use rustix::process::Signal;
 use serde_json::json;
 use std::ffi::CString;
 use std::time::{Duration, Instant};
-use crate::last_mile::entries;
 use sys::exec::Vector;
 
 /// How much of a hook's stderr is kept for the error, from its end.
@@ -103,7 +103,13 @@ pub fn run(proc: Option<&Procfs>, list: &List<'_>, ledger: &mut dyn Ledger) -> R
     Ok(())
 }
 
-fn run_one(proc: Option<&Procfs>, hook: &Hook, name: &str, state: &[u8], ledger: &mut dyn Ledger) -> Result<(), Error> {
+fn run_one(
+    proc: Option<&Procfs>,
+    hook: &Hook,
+    name: &str,
+    state: &[u8],
+    ledger: &mut dyn Ledger,
+) -> Result<(), Error> {
     let failed = |reason: String| Error::Hook { name: name.to_owned(), path: hook.path.clone(), reason };
     let (mut running, process) = spawn(proc, hook, name, ledger).map_err(|error| match error {
         Error::NotStarted(cause) => failed(cause.to_string()),
@@ -120,7 +126,9 @@ fn run_one(proc: Option<&Procfs>, hook: &Hook, name: &str, state: &[u8], ledger:
     match ended {
         launch::Ended::Exited(0) => Ok(()),
         launch::Ended::Exited(status) => Err(failed(running.with_tail(format!("exit status {status}")))),
-        launch::Ended::Signaled(signal) => Err(failed(running.with_tail(format!("ended by signal {signal}")))),
+        launch::Ended::Signaled(signal) => {
+            Err(failed(running.with_tail(format!("ended by signal {signal}"))))
+        }
     }
 }
 
@@ -150,7 +158,12 @@ struct Running {
     tail: Vec<u8>,
 }
 
-fn spawn(proc: Option<&Procfs>, hook: &Hook, name: &str, ledger: &mut dyn Ledger) -> Result<(Running, Process), Error> {
+fn spawn(
+    proc: Option<&Procfs>,
+    hook: &Hook,
+    name: &str,
+    ledger: &mut dyn Ledger,
+) -> Result<(Running, Process), Error> {
     let wrap = |source| Error::Step { step: "make the pipes of a hook", source };
     let (input, our_input) = pipe_with(PipeFlags::CLOEXEC).map_err(wrap)?;
     let (our_error, error) = pipe_with(PipeFlags::CLOEXEC).map_err(wrap)?;
@@ -203,7 +216,9 @@ fn executed(proc: Option<&Procfs>, launched: launch::Launched, hook: &Hook) -> R
         Outcome::Died { stage, ended } => {
             Err(Error::NotStarted(crate::cause::Cause::Died { stage, how: crate::evidence::how(ended) }))
         }
-        Outcome::Stuck { stage, waited, launched } => Err(Error::NotStarted(crate::evidence::stuck(proc, stage, waited, launched.pid()))),
+        Outcome::Stuck { stage, waited, launched } => {
+            Err(Error::NotStarted(crate::evidence::stuck(proc, stage, waited, launched.pid())))
+        }
     }
 }
 
@@ -237,7 +252,13 @@ fn child_of_hook(report: child::Report<'_>, plan: &HookPlan<'_>) -> ! {
 
 impl Running {
     /// Feeds the state, drains stderr, waits for the end; the text of a failure otherwise.
-    fn attend(&mut self, process: &Process, state: &[u8], hook: &Hook, name: &str) -> Result<launch::Ended, String> {
+    fn attend(
+        &mut self,
+        process: &Process,
+        state: &[u8],
+        hook: &Hook,
+        name: &str,
+    ) -> Result<launch::Ended, String> {
         let begun = Instant::now();
         let limit = hook.timeout.and_then(|seconds| u64::try_from(seconds).ok()).map(Duration::from_secs);
         let mut left = state;
@@ -254,7 +275,9 @@ impl Running {
             if ready.ended {
                 self.drain();
                 let ended = launch::process::ended(process, launch::process::Reap::Yes);
-                return ended.map_err(|error| error.to_string())?.ok_or_else(|| "its end was lost".to_owned());
+                return ended
+                    .map_err(|error| error.to_string())?
+                    .ok_or_else(|| "its end was lost".to_owned());
             }
             if limit.is_some_and(|limit| begun.elapsed() >= limit) {
                 let seconds = begun.elapsed().as_secs();
@@ -263,14 +286,18 @@ impl Running {
             if named.elapsed() >= PATIENCE {
                 named = Instant::now();
                 let (pid, seconds) = (process.pid, begun.elapsed().as_secs());
-                log::warn!("still waiting for hook {name} ({}), process {pid}, {seconds} s", hook.path.display());
+                log::warn!(
+                    "still waiting for hook {name} ({}), process {pid}, {seconds} s",
+                    hook.path.display()
+                );
             }
         }
     }
 
     fn poll(&self, process: &Process, limit: Duration, fed: bool) -> Result<Ready, Errno> {
         let input = self.input.as_ref().filter(|_| !fed);
-        let mut fds = vec![PollFd::new(&process.pidfd, PollFlags::IN), PollFd::new(&self.error, PollFlags::IN)];
+        let mut fds =
+            vec![PollFd::new(&process.pidfd, PollFlags::IN), PollFd::new(&self.error, PollFlags::IN)];
         if let Some(input) = input {
             fds.push(PollFd::new(input, PollFlags::OUT));
         }

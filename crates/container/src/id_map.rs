@@ -88,7 +88,8 @@ fn map(source: &Path, namespace: &OwnedFd, depth: Depth) -> rustix::io::Result<O
 /// A user namespace with these mappings, held by its file only: its one process is gone when this returns.
 fn user_namespace(proc: &Procfs, uids: &[IdMapping], gids: &[IdMapping]) -> Result<OwnedFd, Error> {
     let step = |step| move |source| Error::Step { step, source };
-    let (wait, release) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).map_err(step("make a pipe"))?;
+    let (wait, release) =
+        rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).map_err(step("make a pipe"))?;
     let how = Clone3 { namespaces: new::USER, cgroup: None, parent: Parent::Caller };
     match sys::clone::clone3(&how).map_err(step("make a user namespace for an id-mapped mount"))? {
         Side::Child => {
@@ -99,7 +100,8 @@ fn user_namespace(proc: &Procfs, uids: &[IdMapping], gids: &[IdMapping]) -> Resu
         Side::Parent { pid, pidfd } => {
             let written = write(proc, pid, uids, gids);
             let path = format!("{pid}/ns/user");
-            let file = rustix::fs::openat(proc.as_fd(), path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty());
+            let file =
+                rustix::fs::openat(proc.as_fd(), path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty());
             drop((wait, release));
             let process = launch::Process { pid, pidfd };
             let _ = launch::process::wait_dead(process.pidfd.as_fd(), std::time::Duration::from_secs(2));

@@ -108,7 +108,10 @@ impl From<Failure> for Stop {
 
 fn prepare(plan: &mut Plan) -> Result<Option<OwnedFd>, Stop> {
     let word = SharedWord::new().map_err(|source| Error::Step { step: "make the stage word", source })?;
-    let report_pipe = plan.report.try_clone().map_err(|_| Error::Step { step: "copy a descriptor", source: Errno::MFILE })?;
+    let report_pipe = plan
+        .report
+        .try_clone()
+        .map_err(|_| Error::Step { step: "copy a descriptor", source: Errno::MFILE })?;
     let report = Report { word: &word, pipe: report_pipe.as_fd() };
     // First, so that everything from here on is charged to the container and can be killed through its cgroup.
     join_cgroups(plan, report)?;
@@ -167,7 +170,11 @@ fn set_oom_score(plan: &Plan) -> Result<(), Error> {
         return Ok(());
     };
     let path = Path::new("self/oom_score_adj");
-    let wrap = |source| Error::File { step: "write process/oomScoreAdj to", path: Path::new("/proc").join(path), source };
+    let wrap = |source| Error::File {
+        step: "write process/oomScoreAdj to",
+        path: Path::new("/proc").join(path),
+        source,
+    };
     write_attribute(&plan.proc, path, score.to_string().as_bytes()).map_err(wrap)
 }
 
@@ -188,7 +195,8 @@ fn open_label(plan: &Plan) -> Result<Option<OwnedFd>, Error> {
 fn enter_namespaces(plan: &Plan) -> Result<(), Error> {
     let step = |step| move |source| Error::Step { step, source };
     for (file, kind) in &plan.joined {
-        sys::namespace::join(file.as_fd(), *kind).map_err(step("join a namespace of config.json/linux/namespaces"))?;
+        sys::namespace::join(file.as_fd(), *kind)
+            .map_err(step("join a namespace of config.json/linux/namespaces"))?;
     }
     let linux = &plan.config.linux;
     if linux.makes_new(NamespaceType::Cgroup) {
@@ -248,7 +256,9 @@ fn allow_keyring_search(plan: &Plan) {
     let mut text = [0; 256];
     let Ok(length) = sys::keyring::describe(serial, &mut text) else { return };
     let described = String::from_utf8_lossy(text.get(..length.min(text.len())).unwrap_or(&[])).into_owned();
-    let Some(mask) = described.split(';').nth(3).and_then(|mask| u32::from_str_radix(mask, 16).ok()) else { return };
+    let Some(mask) = described.split(';').nth(3).and_then(|mask| u32::from_str_radix(mask, 16).ok()) else {
+        return;
+    };
     if let Err(errno) = sys::keyring::set_permissions(serial, mask | SEARCH_BY_OWNER) {
         log::debug!("the session keyring cannot be found by execs: {errno}");
     }
@@ -265,7 +275,9 @@ fn run_hooks(plan: &Plan, name: &'static str) -> Result<(), Error> {
 }
 
 fn take_terminal(plan: &Plan, root: &Prepared<'_>, report: Report<'_>) -> Result<(), Stop> {
-    let Some(process) = plan.config.process.as_ref().filter(|process| process.terminal) else { return Ok(()) };
+    let Some(process) = plan.config.process.as_ref().filter(|process| process.terminal) else {
+        return Ok(());
+    };
     let pty = console::open(root.root().as_fd()).map_err(Error::Console)?;
     if let Some(size) = process.console_size.clone() {
         pty.resize(size).map_err(Error::Console)?;

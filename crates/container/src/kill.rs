@@ -6,8 +6,8 @@ use crate::{ContainerId, Error, Status, Store, pause, status};
 use cgroup::Cgroup;
 use launch::Process;
 use proc::Procfs;
-use rustix::process::Signal;
 use rustix::io::Errno;
+use rustix::process::Signal;
 
 /// Who gets the signal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,7 +47,10 @@ pub fn kill(store: &Store, id: &ContainerId, signal: i32, scope: Scope) -> Resul
 }
 
 fn has_own_pids(record: &Record) -> bool {
-    record.namespaces.iter().any(|namespace| namespace.kind == NamespaceType::Pid && namespace.path().is_none())
+    record
+        .namespaces
+        .iter()
+        .any(|namespace| namespace.kind == NamespaceType::Pid && namespace.path().is_none())
 }
 
 fn to_all(cgroup: &Cgroup, signal: i32) -> Result<(), Error> {
@@ -56,7 +59,9 @@ fn to_all(cgroup: &Cgroup, signal: i32) -> Result<(), Error> {
     }
     for pid in cgroup.all_pids().map_err(Error::Cgroup)? {
         let Some(known) = rustix::process::Pid::from_raw(pid) else { continue };
-        let Ok(pidfd) = rustix::process::pidfd_open(known, rustix::process::PidfdFlags::empty()) else { continue };
+        let Ok(pidfd) = rustix::process::pidfd_open(known, rustix::process::PidfdFlags::empty()) else {
+            continue;
+        };
         // Once more, now that the pidfd holds the process: the pid may have been used again meanwhile.
         let still_inside = cgroup.all_pids().is_ok_and(|pids| pids.contains(&pid));
         if still_inside {
@@ -70,7 +75,8 @@ fn send(process: &Process, signal: i32) -> Result<(), Error> {
     if signal == 0 {
         return Ok(());
     }
-    let known = sys::signal::from_number(signal).ok_or_else(|| Error::UnknownSignal { text: signal.to_string() })?;
+    let known =
+        sys::signal::from_number(signal).ok_or_else(|| Error::UnknownSignal { text: signal.to_string() })?;
     match rustix::process::pidfd_send_signal(&process.pidfd, known) {
         Ok(()) => Ok(()),
         Err(Errno::SRCH) => Err(Error::NotRunning),

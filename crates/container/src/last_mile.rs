@@ -51,7 +51,12 @@ impl LastMile {
     ///
     /// # Errors
     /// The field that cannot be used.
-    pub(crate) fn new(proc: &Procfs, mut process: Process, home: &str, users: UserNamespace) -> Result<Self, Error> {
+    pub(crate) fn new(
+        proc: &Procfs,
+        mut process: Process,
+        home: &str,
+        users: UserNamespace,
+    ) -> Result<Self, Error> {
         if !process.env.iter().any(|entry| entry.starts_with("HOME=")) {
             process.env.push(format!("HOME={home}"));
         }
@@ -133,7 +138,11 @@ impl LastMile {
         let size = |text: &CString| text.as_bytes_with_nul().len();
         let total = self.arguments.iter().chain(&self.environment).map(size).sum();
         let longest = |what, list: &[CString]| {
-            list.iter().map(size).enumerate().max_by_key(|(_, bytes)| *bytes).map(|(index, bytes)| (what, index, bytes))
+            list.iter()
+                .map(size)
+                .enumerate()
+                .max_by_key(|(_, bytes)| *bytes)
+                .map(|(index, bytes)| (what, index, bytes))
         };
         let both = [longest("argument", &self.arguments), longest("environment entry", &self.environment)];
         (total, both.into_iter().flatten().max_by_key(|longest| longest.2).unwrap_or(("argument", 0, 0)))
@@ -204,7 +213,8 @@ fn limit(configured: &Rlimit) -> Result<Limit, Error> {
         reason: format!("{:?} is no resource limit of Linux", configured.kind),
     })?;
     let finite = |value: u64| (value != u64::MAX).then_some(value);
-    let value = rustix::process::Rlimit { current: finite(configured.soft), maximum: finite(configured.hard) };
+    let value =
+        rustix::process::Rlimit { current: finite(configured.soft), maximum: finite(configured.hard) };
     Ok(Limit { resource: *resource, value })
 }
 
@@ -308,7 +318,8 @@ fn capabilities(
 ) -> Result<Capabilities, Error> {
     let last = proc.read("sys/kernel/cap_last_cap".as_ref()).map_err(Error::Proc)?;
     let last = last.trim().parse().unwrap_or(40);
-    let own = sys::capability::get().map_err(|source| Error::Step { step: "read the own capabilities", source })?;
+    let own =
+        sys::capability::get().map_err(|source| Error::Step { step: "read the own capabilities", source })?;
     let available = if users == UserNamespace::Other { u64::MAX } else { own.permitted };
     let known = u64::MAX >> (63 - u64::from(last).min(63));
     let mut ignored = Vec::new();
@@ -320,7 +331,11 @@ fn capabilities(
     };
     let bounding = set(&configured.bounding);
     let permitted = set(&configured.permitted);
-    let sets = Sets { effective: set(&configured.effective) & permitted, permitted, inheritable: set(&configured.inheritable) };
+    let sets = Sets {
+        effective: set(&configured.effective) & permitted,
+        permitted,
+        inheritable: set(&configured.inheritable),
+    };
     let ambient = set(&configured.ambient) & sets.permitted & sets.inheritable;
     if !ignored.is_empty() {
         ignored.sort();
@@ -351,7 +366,8 @@ fn label(process: &Process) -> Result<Option<(CString, Vec<u8>)>, Error> {
 
 /// Kernel: `attr/apparmor/exec` came with 5.8; before, all modules share `attr/exec`.
 fn apparmor(profile: &str) -> Result<(CString, Vec<u8>), Error> {
-    let enabled = std::fs::read("/sys/module/apparmor/parameters/enabled").is_ok_and(|text| text.starts_with(b"Y"));
+    let enabled =
+        std::fs::read("/sys/module/apparmor/parameters/enabled").is_ok_and(|text| text.starts_with(b"Y"));
     if !enabled {
         return Err(Error::NoSecurityModule { pointer: "process/apparmorProfile", module: "AppArmor" });
     }

@@ -8,8 +8,9 @@ use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::io::{IoSlice, IoSliceMut};
 use rustix::net::{
-    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage,
-    SendFlags, SocketAddrUnix, SocketFlags, SocketType, connect, recvmsg, sendmsg, socket_with,
+    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
+    SendAncillaryMessage, SendFlags, SocketAddrUnix, SocketFlags, SocketType, connect, recvmsg, sendmsg,
+    socket_with,
 };
 use serde_json::json;
 use std::mem::MaybeUninit;
@@ -18,7 +19,11 @@ use std::mem::MaybeUninit;
 ///
 /// # Errors
 /// [`Error::File`] with the socket's path.
-pub(crate) fn hand_over(record: &Record, (pid, status): (i32, Status), listener: BorrowedFd<'_>) -> Result<(), Error> {
+pub(crate) fn hand_over(
+    record: &Record,
+    (pid, status): (i32, Status),
+    listener: BorrowedFd<'_>,
+) -> Result<(), Error> {
     let Some(filter) = &record.filter else { return Ok(()) };
     let Some(path) = &filter.listener_path else {
         return Err(Error::Unsupported {

@@ -8,5 +8,9 @@ use crate::config::Config;
 pub(crate) fn of(config: &Config) -> Option<u64> {
     const PER_LINUX: u64 = 0;
     const PER_LINUX32: u64 = 8;
-    config.linux.personality.as_ref().map(|wanted| if wanted.domain == "LINUX32" { PER_LINUX32 } else { PER_LINUX })
+    config
+        .linux
+        .personality
+        .as_ref()
+        .map(|wanted| if wanted.domain == "LINUX32" { PER_LINUX32 } else { PER_LINUX })
 }

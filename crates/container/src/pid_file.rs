@@ -25,5 +25,6 @@ fn write_temporary(path: &Path, pid: i32) -> rustix::io::Result<()> {
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let file = rustix::fs::openat(CWD, path, flags, Mode::from_raw_mode(0o666))?;
     let mut file = std::fs::File::from(file);
-    write!(file, "{pid}").map_err(|error| rustix::io::Errno::from_io_error(&error).unwrap_or(rustix::io::Errno::IO))
+    write!(file, "{pid}")
+        .map_err(|error| rustix::io::Errno::from_io_error(&error).unwrap_or(rustix::io::Errno::IO))
 }

@@ -145,8 +145,10 @@ fn is_file(root: &Root, path: &Path) -> bool {
 
 /// The first directory on the way that the user may not search.
 fn closed_directory(root: &Root, attempt: &Attempt<'_>, path: &Path) -> Option<Cause> {
-    prefixes(path).into_iter().filter(|prefix| prefix.components().next() == Some(Component::RootDir)).find_map(
-        |prefix| {
+    prefixes(path)
+        .into_iter()
+        .filter(|prefix| prefix.components().next() == Some(Component::RootDir))
+        .find_map(|prefix| {
             let directory = root.open(&prefix, OFlags::PATH).ok()?;
             let stat = rustix::fs::fstat(&directory).ok()?;
             let denied = FileType::from_raw_mode(stat.st_mode) == FileType::Directory
@@ -160,8 +162,7 @@ fn closed_directory(root: &Root, attempt: &Attempt<'_>, path: &Path) -> Option<C
                 owner: stat.st_uid,
                 group: stat.st_gid,
             })
-        },
-    )
+        })
 }
 
 /// The classic rule; capabilities and ACLs are not looked at, so it is used only to explain a refusal.
@@ -293,7 +294,8 @@ mod elf {
         if !head.starts_with(MAGIC) || head.get(4) != Some(&2) {
             return None;
         }
-        let (start, size, count) = (long(head, 32)?, usize::from(half(head, 54)?), usize::from(half(head, 56)?));
+        let (start, size, count) =
+            (long(head, 32)?, usize::from(half(head, 54)?), usize::from(half(head, 56)?));
         (0..count.min(64)).find_map(|index| {
             let at = start.checked_add(index.checked_mul(size)?)?;
             let kind = u32::from_le_bytes(head.get(at..at.checked_add(4)?)?.try_into().ok()?);

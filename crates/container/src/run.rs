@@ -37,7 +37,12 @@ pub fn detached(store: &Store, request: &CreateRequest) -> Result<(), Error> {
 ///
 /// # Errors
 /// As create, start and [`Foreground::supervise`]; a container that cannot be started is deleted.
-pub fn foreground(store: &Store, request: &CreateRequest, keep: Keep, subreaper: Subreaper) -> Result<Ended, Error> {
+pub fn foreground(
+    store: &Store,
+    request: &CreateRequest,
+    keep: Keep,
+    subreaper: Subreaper,
+) -> Result<Ended, Error> {
     let foreground = Foreground::prepare(subreaper)?;
     let Created { pid, pidfd, console } = create::create(store, request)?;
     let notify = begin(store, request)?;

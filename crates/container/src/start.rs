@@ -46,8 +46,10 @@ fn release(entry: &Entry) -> Result<OwnedFd, Error> {
         let path = entry.path().join(name);
         move |source| Error::File { step: "open", path, source }
     };
-    let report = entry.open_fifo(store::REPORT, OFlags::RDONLY | OFlags::NONBLOCK).map_err(wrap(store::REPORT))?;
-    let gate = entry.open_fifo(store::START, OFlags::WRONLY | OFlags::NONBLOCK).map_err(wrap(store::START))?;
+    let report =
+        entry.open_fifo(store::REPORT, OFlags::RDONLY | OFlags::NONBLOCK).map_err(wrap(store::REPORT))?;
+    let gate =
+        entry.open_fifo(store::START, OFlags::WRONLY | OFlags::NONBLOCK).map_err(wrap(store::START))?;
     rustix::io::write(&gate, b"s").map_err(wrap(store::START))?;
     Ok(report)
 }
@@ -61,7 +63,10 @@ fn attend(proc: &Procfs, record: &Record, init: &Process, report: &OwnedFd) -> R
         match poll(&mut fds, Some(&launch::process::timespec(PATIENCE))) {
             Ok(0) => {
                 let seconds = begun.elapsed().as_secs();
-                log::warn!("still waiting for container init {} to execute its program, {seconds} s", init.pid);
+                log::warn!(
+                    "still waiting for container init {} to execute its program, {seconds} s",
+                    init.pid
+                );
                 continue;
             }
             Ok(_) | Err(Errno::INTR) => {}
@@ -111,7 +116,11 @@ fn run_poststart(proc: &Procfs, record: &Record, init: &Process) -> Result<(), E
         return Ok(());
     }
     let state = hooks::state(record, Status::Running, init.pid);
-    let ran = hooks::run(Some(proc), &hooks::List { name: "poststart", hooks: list, state: &state }, &mut hooks::InContainer);
+    let ran = hooks::run(
+        Some(proc),
+        &hooks::List { name: "poststart", hooks: list, state: &state },
+        &mut hooks::InContainer,
+    );
     if ran.is_err() {
         let _ = rustix::process::pidfd_send_signal(&init.pidfd, rustix::process::Signal::KILL);
     }

@@ -101,7 +101,9 @@ impl Store {
         let mut names = Vec::new();
         for entry in rustix::fs::Dir::read_from(&self.directory).map_err(wrap)? {
             let entry = entry.map_err(wrap)?;
-            if entry.file_type() == rustix::fs::FileType::Directory && !matches!(entry.file_name().to_bytes(), b"." | b"..") {
+            if entry.file_type() == rustix::fs::FileType::Directory
+                && !matches!(entry.file_name().to_bytes(), b"." | b"..")
+            {
                 names.extend(entry.file_name().to_str().ok().map(str::to_owned));
             }
         }
@@ -246,7 +248,11 @@ impl Entry {
         if deleted || !self.path.exists() {
             return Error::NotFound { id: self.id.clone() };
         }
-        Error::DamagedState { path: self.path.join(STATE), place: "the file".into(), reason: "missing".into() }
+        Error::DamagedState {
+            path: self.path.join(STATE),
+            place: "the file".into(),
+            reason: "missing".into(),
+        }
     }
 
     /// Reads a whole file of the directory.
@@ -287,9 +293,9 @@ impl Entry {
     /// [`Error::WriteState`]; the former file is intact and the temporary one gone.
     pub fn replace(&self, name: &str, bytes: &[u8]) -> Result<(), Error> {
         let temporary = format!(".{name}-{}", std::process::id());
-        let replaced = self.write_temporary(&temporary, bytes).and_then(|()| {
-            rustix::fs::renameat(&self.directory, &temporary, &self.directory, name)
-        });
+        let replaced = self
+            .write_temporary(&temporary, bytes)
+            .and_then(|()| rustix::fs::renameat(&self.directory, &temporary, &self.directory, name));
         replaced.map_err(|source| {
             let _ = rustix::fs::unlinkat(&self.directory, &temporary, AtFlags::empty());
             Error::WriteState { path: self.path.join(name), source }
@@ -372,7 +378,8 @@ fn text(record: &Record) -> Result<Vec<u8>, Error> {
 /// # Errors
 /// [`Error::DamagedState`], [`Error::NewerState`], [`Error::ForeignState`].
 pub fn parse(path: &Path, text: &[u8]) -> Result<Record, Error> {
-    let damaged = |place: String, reason: String| Error::DamagedState { path: path.to_owned(), place, reason };
+    let damaged =
+        |place: String, reason: String| Error::DamagedState { path: path.to_owned(), place, reason };
     if text.is_empty() {
         return Err(damaged("byte 0".into(), "the file is empty".into()));
     }
@@ -385,7 +392,10 @@ pub fn parse(path: &Path, text: &[u8]) -> Result<Record, Error> {
             let cause = error.into_inner();
             let value = serde_json::from_slice::<serde_json::Value>(text);
             let Ok(value) = value else {
-                return Err(damaged(format!("line {} column {}", cause.line(), cause.column()), cause.to_string()));
+                return Err(damaged(
+                    format!("line {} column {}", cause.line(), cause.column()),
+                    cause.to_string(),
+                ));
             };
             Err(other_state(path, &value).unwrap_or_else(|| damaged(place, cause.to_string())))
         }

@@ -1,8 +1,8 @@
 //! Makes one child and finds out whether it reached its program.
 
 use crate::Error;
-use crate::visit::Visit;
 use crate::process::{Ended, Process, Reap, ended, never_executed, timespec};
+use crate::visit::Visit;
 use ::proc::Procfs;
 use child::stage::{Failure, REPORT_SIZE, Report, Stage};
 use rustix::event::{PollFd, PollFlags, poll};

@@ -23,7 +23,8 @@ impl Visit {
     /// [`Error::PidNamespace`]; `ESRCH` when the process or its namespace is dead.
     pub fn pid_namespace_of(process: BorrowedFd<'_>) -> Result<Self, Error> {
         let flags = rustix::process::PidfdFlags::empty();
-        let own = rustix::process::pidfd_open(rustix::process::getpid(), flags).map_err(Error::PidNamespace)?;
+        let own =
+            rustix::process::pidfd_open(rustix::process::getpid(), flags).map_err(Error::PidNamespace)?;
         sys::namespace::join(process, new::PID).map_err(Error::PidNamespace)?;
         Ok(Visit { own: vec![(own, new::PID)] })
     }
