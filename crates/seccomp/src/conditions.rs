@@ -27,7 +27,8 @@ pub(crate) fn first_of(graph: &mut Graph, layout: Layout, rules: &[Rule], defaul
 fn one(graph: &mut Graph, layout: Layout, rule: &Rule, otherwise: Id) -> Id {
     let mut then = graph.returns(rule.returns);
     for (position, condition) in rule.conditions.iter().enumerate().rev() {
-        let facts: Vec<Fact> = rule.conditions[..position].iter().flat_map(|one| layout.implied(one)).collect();
+        let facts: Vec<Fact> =
+            rule.conditions[..position].iter().flat_map(|one| layout.implied(one)).collect();
         let comparison = Comparison { facts, then, otherwise };
         then = comparison.build(graph, layout.halves(condition));
     }

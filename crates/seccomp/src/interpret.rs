@@ -115,12 +115,18 @@ mod tests {
     use super::*;
 
     fn data() -> Data {
-        Data { nr: 1, arch: 2, instruction_pointer: 0x4_0000_0003, args: [0x6_0000_0005, 0, 0, 0, 0, 0xf_0000_000e] }
+        Data {
+            nr: 1,
+            arch: 2,
+            instruction_pointer: 0x4_0000_0003,
+            args: [0x6_0000_0005, 0, 0, 0, 0, 0xf_0000_000e],
+        }
     }
 
     #[test]
     fn words_lie_as_in_struct_seccomp_data() {
-        let rows = [(0, 1, 1), (4, 2, 2), (8, 3, 4), (12, 4, 3), (16, 5, 6), (20, 6, 5), (56, 14, 15), (60, 15, 14)];
+        let rows =
+            [(0, 1, 1), (4, 2, 2), (8, 3, 4), (12, 4, 3), (16, 5, 6), (20, 6, 5), (56, 14, 15), (60, 15, 14)];
         for (offset, little, big) in rows {
             assert_eq!(data().word(offset, ByteOrder::Little), Some(little), "{offset}");
             assert_eq!(data().word(offset, ByteOrder::Big), Some(big), "{offset}");

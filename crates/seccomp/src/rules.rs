@@ -62,7 +62,8 @@ impl Rules {
     pub(crate) fn of(profile: &Profile, arch: Arch, default_returns: u32) -> Result<Self, Error> {
         let mut rules = Rules::default();
         for (entry, syscall) in profile.syscalls.iter().enumerate() {
-            let returns = action::returns(syscall.action, syscall.errno_ret, || format!("syscalls/{entry}/errnoRet"))?;
+            let returns =
+                action::returns(syscall.action, syscall.errno_ret, || format!("syscalls/{entry}/errnoRet"))?;
             let alternatives = alternatives(syscall, arch, entry)?;
             for (position, name) in syscall.names.iter().enumerate() {
                 let place = || format!("syscalls/{entry}/names/{position}");
@@ -72,10 +73,9 @@ impl Rules {
                 }
                 for conditions in &alternatives {
                     let rule = Rule { conditions: conditions.clone(), returns };
-                    rules.add_by_name(arch, name, rule).map_err(|Contradicts| Error::Contradiction {
-                        place: place(),
-                        name: name.clone(),
-                    })?;
+                    rules
+                        .add_by_name(arch, name, rule)
+                        .map_err(|Contradicts| Error::Contradiction { place: place(), name: name.clone() })?;
                 }
             }
         }
@@ -173,7 +173,8 @@ impl Condition {
             1 => condition.value,
             _ => u64::MAX - condition.value,
         };
-        let key = |condition: &Condition| (Reverse(condition.index), kind(condition.operator), narrow(condition));
+        let key =
+            |condition: &Condition| (Reverse(condition.index), kind(condition.operator), narrow(condition));
         key(self).cmp(&key(other))
     }
 }
@@ -190,7 +191,8 @@ fn alternatives(syscall: &Syscall, arch: Arch, entry: usize) -> Result<Vec<Vec<C
     }
     conditions.sort_by_key(|condition| condition.index);
     let repeated = conditions.windows(2).any(|pair| pair[0].index == pair[1].index);
-    let sets = if repeated { conditions.into_iter().map(|one| vec![one]).collect() } else { vec![conditions] };
+    let sets =
+        if repeated { conditions.into_iter().map(|one| vec![one]).collect() } else { vec![conditions] };
     Ok(sets.into_iter().map(without_empty_masks).collect())
 }
 
