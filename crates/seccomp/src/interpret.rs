@@ -95,7 +95,7 @@ impl Data {
     /// The 32-bit word at `offset`, as the kernel's `BPF_LD | BPF_W | BPF_ABS` reads it.
     #[expect(clippy::cast_possible_truncation, reason = "cutting 64-bit fields into their halves")]
     fn word(&self, offset: u32, order: ByteOrder) -> Option<u32> {
-        if offset % 4 != 0 {
+        if !offset.is_multiple_of(4) {
             return None;
         }
         let wide = match offset {

@@ -33,16 +33,24 @@ fn compare(oracle: &mut Oracle, profile: &Profile, native: Arch) -> Result<(), S
     Ok(())
 }
 
+/// The architectures that dockerd puts together.
+const FAMILIES: [&[Arch]; 6] = [
+    &[Arch::X86_64, Arch::X86, Arch::X32],
+    &[Arch::X86_64],
+    &[Arch::Aarch64, Arch::Arm],
+    &[Arch::Mipsel64, Arch::Mipsel, Arch::Mipsel64N32],
+    &[Arch::Ppc64le],
+    &[Arch::Riscv64],
+];
+
 #[test]
 fn profiles_of_docker_and_podman_answer_as_with_libseccomp() {
     let Some(mut oracle) = Oracle::start() else { return };
-    let archs = known_archs(&mut oracle, ByteOrder::Little);
     for json in [DOCKER_DEFAULT, DOCKER_ALL_CAPABILITIES, PODMAN_DEFAULT] {
-        let mut profile = profile(json);
-        compare(&mut oracle, &profile, Arch::X86_64).expect("equal");
-        profile.architectures.clone_from(&archs);
-        for native in [Arch::X86_64, Arch::Aarch64, Arch::Arm, Arch::Ppc64le, Arch::Riscv64] {
-            compare(&mut oracle, &profile, native).expect("equal");
+        for family in FAMILIES {
+            let mut profile = profile(json);
+            profile.architectures = family.to_vec();
+            compare(&mut oracle, &profile, family[0]).unwrap_or_else(|error| panic!("{family:?}: {error}"));
         }
     }
 }

@@ -1,13 +1,22 @@
 //! What compiled filters answer: compared with a naive reading of the profile, and with libseccomp.
 
+#![expect(
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "a test fails by a panic and skips aloud"
+)]
+
 mod differential;
 mod fragile;
 mod operators;
 mod oracle;
 mod probes;
 mod properties;
+mod refusals;
 mod runc;
 mod size;
+mod soundness;
 mod strategies;
 
 use seccomp::Profile;

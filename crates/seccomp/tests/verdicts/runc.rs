@@ -46,6 +46,11 @@ pub(crate) fn alternatives(args: &[Arg]) -> Vec<Vec<Arg>> {
     if twice { args.iter().map(|arg| vec![arg.clone()]).collect() } else { vec![args.to_vec()] }
 }
 
+/// Forms of libseccomp's filters: one rule after the other (runc 1.1), or a tree over the numbers (runc since
+/// 1.2, for more than 32 names). `SCMP_FLTATR_CTL_OPTIMIZE`
+pub(crate) const LINEAR: u32 = 1;
+pub(crate) const BINARY_TREE: u32 = 2;
+
 /// What stock runc loads: libseccomp's filter behind runc's own part.
 pub(crate) struct Stock {
     pub(crate) filter: Vec<Instruction>,
@@ -56,6 +61,18 @@ pub(crate) struct Stock {
 impl Stock {
     /// Asks libseccomp for the filter; the error is its errno.
     pub(crate) fn compile(oracle: &mut Oracle, profile: &Profile, native: Arch) -> Result<Stock, i32> {
+        let names = profile.syscalls.iter().flat_map(|syscall| &syscall.names);
+        let form = if names.count() > 32 { BINARY_TREE } else { LINEAR };
+        Stock::compile_as(oracle, profile, native, form)
+    }
+
+    /// The same in a given form.
+    pub(crate) fn compile_as(
+        oracle: &mut Oracle,
+        profile: &Profile,
+        native: Arch,
+        optimize: u32,
+    ) -> Result<Stock, i32> {
         let default = default_returns(profile);
         let mut rules = Vec::new();
         for syscall in &profile.syscalls {
@@ -67,8 +84,6 @@ impl Stock {
                 }
             }
         }
-        let names = profile.syscalls.iter().flat_map(|syscall| &syscall.names);
-        let optimize = if names.count() > 32 { 2 } else { 1 };
         let archs = archs(profile, native);
         let request = oracle::Request { native, archs: archs.clone(), default, optimize, rules };
         let filter = oracle.compile(&request)?;

@@ -5,7 +5,7 @@ use seccomp::syscalls::{self, Number};
 use seccomp::{Arch, ByteOrder};
 
 use crate::oracle::Oracle;
-use crate::runc::Stock;
+use crate::runc::{self, Stock};
 use crate::{DOCKER_DEFAULT, profile};
 
 /// Every system call that x86_64 has.
@@ -33,9 +33,15 @@ fn docker_default_profile_is_short_and_each_call_takes_few_steps() {
 #[test]
 fn libseccomp_needs_more_for_the_same() {
     let Some(mut oracle) = Oracle::start() else { return };
-    let stock = Stock::compile(&mut oracle, &profile(DOCKER_DEFAULT), Arch::X86_64).unwrap();
-    let all: Vec<usize> = calls().iter().map(|data| stock.answer(data).steps).collect();
-    let (length, average) = (stock.filter.len(), all.iter().sum::<usize>() / all.len());
-    println!("libseccomp: {length} instructions, {average} steps on average, {:?} at most", all.iter().max());
-    assert!(length > 380);
+    for (form, name) in [(runc::LINEAR, "one after the other"), (runc::BINARY_TREE, "binary tree")] {
+        let stock = Stock::compile_as(&mut oracle, &profile(DOCKER_DEFAULT), Arch::X86_64, form).unwrap();
+        let all: Vec<usize> = calls().iter().map(|data| stock.answer(data).steps).collect();
+        let (length, sum, most) =
+            (stock.filter.len(), all.iter().sum::<usize>(), all.iter().max().copied().unwrap_or(0));
+        println!(
+            "libseccomp, {name}: {length} instructions, {} steps on average, {most} at most",
+            sum / all.len()
+        );
+        assert!(length > 380, "{length} instructions");
+    }
 }

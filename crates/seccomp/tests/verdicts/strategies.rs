@@ -71,7 +71,10 @@ fn plain(like: Option<&Syscall>) -> Option<Syscall> {
 
 /// Profiles for `archs` whose rules have any actions.
 pub(crate) fn many_actions(archs: Vec<Arch>) -> impl Strategy<Value = Profile> {
-    profile(archs, any_action().boxed(), 0..5)
+    profile(archs, any_action().boxed(), 0..5).prop_map(|mut profile| {
+        profile.syscalls.extend(plain(profile.syscalls.first()));
+        profile
+    })
 }
 
 fn profile(
