@@ -1,7 +1,7 @@
 //! System calls to try a filter with: every known number and its neighbours, with arguments at the edges of
 //! what the profile compares them with.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use seccomp::interpret::Data;
 use seccomp::syscalls::{self, Number};
@@ -13,8 +13,9 @@ use crate::runc;
 pub(crate) fn of(profile: &Profile, native: Arch) -> Vec<Data> {
     let mut probes = Vec::new();
     for arch in runc::archs(profile, native) {
+        let conditions = conditions(profile, arch);
         for nr in numbers(arch) {
-            let arguments = arguments(profile, arch, nr);
+            let arguments = arguments(&conditions, arch, nr);
             probes.extend(arguments.into_iter().map(|args| data(arch.audit(), nr, args)));
         }
     }
@@ -51,14 +52,25 @@ fn numbers(arch: Arch) -> BTreeSet<u32> {
     numbers
 }
 
-/// Argument lists at the edges of the conditions that may concern number `nr`; two plain ones else.
-fn arguments(profile: &Profile, arch: Arch, nr: u32) -> Vec<[u64; 6]> {
-    let multiplexer = nr == base_of_multiplexers(arch) + 102 || nr == base_of_multiplexers(arch) + 117;
-    let concerned = profile.syscalls.iter().filter(|syscall| {
-        let named = |name: &String| syscalls::number(arch, name) == Number::Is(nr);
-        multiplexer || syscall.names.iter().any(named)
-    });
-    let args: Vec<&Arg> = concerned.flat_map(|syscall| &syscall.args).collect();
+/// The conditions that may concern each number; those of all calls for the multiplexers.
+fn conditions(profile: &Profile, arch: Arch) -> BTreeMap<u32, Vec<&Arg>> {
+    let mut conditions: BTreeMap<u32, Vec<&Arg>> = BTreeMap::new();
+    for syscall in profile.syscalls.iter().filter(|syscall| !syscall.args.is_empty()) {
+        let named = syscall.names.iter().filter_map(|name| match syscalls::number(arch, name) {
+            Number::Is(number) => Some(number),
+            _ => None,
+        });
+        for number in named.chain(multiplexers(arch)) {
+            conditions.entry(number).or_default().extend(&syscall.args);
+        }
+    }
+    conditions
+}
+
+/// Argument lists at the edges of the conditions that concern number `nr`; plain ones else.
+fn arguments(conditions: &BTreeMap<u32, Vec<&Arg>>, arch: Arch, nr: u32) -> Vec<[u64; 6]> {
+    let args = conditions.get(&nr).map_or(&[][..], Vec::as_slice);
+    let multiplexer = multiplexers(arch).contains(&nr);
     let mut lists: Vec<[u64; 6]> = if multiplexer {
         (0..26).map(|operation| [operation, 0, 0, 0, 0, 0]).collect()
     } else {
@@ -82,8 +94,9 @@ fn arguments(profile: &Profile, arch: Arch, nr: u32) -> Vec<[u64; 6]> {
     lists
 }
 
-fn base_of_multiplexers(arch: Arch) -> u32 {
-    if matches!(arch, Arch::Mips | Arch::Mipsel) { 4000 } else { 0 }
+/// `socketcall` and `ipc`; on other architectures two plain numbers.
+fn multiplexers(arch: Arch) -> [u32; 2] {
+    if matches!(arch, Arch::Mips | Arch::Mipsel) { [4102, 4117] } else { [102, 117] }
 }
 
 /// Values around which the condition changes its mind, in both halves.
