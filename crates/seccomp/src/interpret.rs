@@ -58,8 +58,8 @@ pub enum Fault {
 /// The answer of `program` to `data`, on a machine of byte order `order`.
 ///
 /// # Errors
-/// A [`Fault`] if the program is not one that [`compile`](crate::compile) or libseccomp could have made. A program without
-/// a fault always ends: jumps only lead forward.
+/// A [`Fault`] if the program is not one that [`compile`](crate::compile) or libseccomp could have made. A
+/// program without a fault always ends: jumps only lead forward.
 pub fn run(program: &[Instruction], data: &Data, order: ByteOrder) -> Result<Answer, Fault> {
     let (mut at, mut accumulator, mut steps) = (0_usize, 0_u32, 0);
     loop {

@@ -54,7 +54,7 @@ pub(crate) enum Outcome {
 #[derive(Debug, Default)]
 pub(crate) struct Rules {
     pub(crate) outcomes: BTreeMap<u32, Outcome>,
-    /// The highest number the profile names, with whatever action. Source: [`crate::dispatch`]
+    /// The highest number the profile names, with whatever action; [`crate::dispatch`] uses it.
     pub(crate) newest: Option<u32>,
 }
 
