@@ -58,3 +58,13 @@ pub fn set_mask(mask: u64) -> Result<u64, Errno> {
     };
     crate::check(result).map(|_| former)
 }
+
+/// A signal of 1 to 64 as `rustix` takes it, the real-time ones included.
+#[must_use]
+pub fn from_number(number: i32) -> Option<rustix::process::Signal> {
+    if !(1..=64).contains(&number) {
+        return None;
+    }
+    // SAFETY: the number is a signal of the kernel; it is only handed to calls that send it.
+    Some(unsafe { rustix::process::Signal::from_raw_unchecked(number) })
+}

@@ -1,0 +1,68 @@
+# Every task of this repository. `make` alone lists them.
+
+CARGO ?= cargo
+PREFIX ?= /usr/local
+BINDIR ?= $(PREFIX)/bin
+export CARGO_TARGET_DIR ?= $(CURDIR)/target
+
+# Builds name their target (.cargo/config.toml), so the binary lies in a folder of that name.
+TRIPLE = $(shell rustc --print host-tuple 2>/dev/null)
+RELEASE = $(CARGO_TARGET_DIR)/$(TRIPLE)/release
+# What the integration tests start.
+export SLUICE_BIN = $(RELEASE)/sluice
+
+.DEFAULT_GOAL := help
+.PHONY: help setup build test lint unit soak fuzz demo docs install uninstall clean
+
+help: ## this list
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)$$/  make \1|\2/p' Makefile | awk -F'|' '{printf "%-18s %s\n", $$1, $$2}'
+
+setup: ## install the Debian packages that building and testing need (root; starts no service)
+	scripts/setup
+
+# The object file stays beside the binary: `child-side` reads it.
+build: ## the release binary: static, one file
+	$(CARGO) rustc --release --locked --package sluice --bin sluice -- --emit=obj
+	@echo "built $(RELEASE)/sluice"
+
+lint: ## house rules, format, clippy
+	$(CARGO) fmt --all --check
+	$(CARGO) xtask tidy
+	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
+
+unit: ## only the tests that need neither root nor packages
+	$(CARGO) test --locked --workspace --exclude sluice-tests
+
+test: ## everything: needs, lint, release build, all tests (root)
+	@test "$$(id -u)" -eq 0 || { echo "make test starts containers and so needs root; without it: make lint unit"; exit 1; }
+	scripts/setup --quiet
+	$(MAKE) lint
+	$(MAKE) build
+	$(CARGO) xtask child-side
+	$(CARGO) test --locked --workspace --doc --quiet
+	@if $(CARGO) nextest --version >/dev/null 2>&1; \
+	then set -x; $(CARGO) nextest run --locked --workspace --no-fail-fast; \
+	else set -x; $(CARGO) test --locked --workspace --no-fail-fast --lib --bins --tests; fi
+
+soak: build ## the big counts: hours, not minutes (root)
+	$(CARGO) test --locked --package sluice-tests --tests -- --ignored --nocapture soak
+
+fuzz: ## every fuzz target for one minute (needs cargo-fuzz, see fuzz/README.md)
+	fuzz/run
+
+demo: ## containers and execs in good times and at their limits, beside runc and crun (root)
+	@$(CARGO) xtask demo --needs
+	@$(MAKE) --no-print-directory build
+	@$(CARGO) xtask demo --sluice $(RELEASE)/sluice
+
+docs: ## rewrite the generated parts of the documents
+	$(CARGO) xtask docs
+
+install: build ## copy the binary to PREFIX/bin (default /usr/local)
+	install -D -m 755 $(RELEASE)/sluice $(DESTDIR)$(BINDIR)/sluice
+
+uninstall: ## remove it again
+	rm -f $(DESTDIR)$(BINDIR)/sluice
+
+clean: ## remove what was built
+	$(CARGO) clean

@@ -1,0 +1,277 @@
+//! The options before the verb.
+
+use std::ffi::OsString;
+use std::fs::DirBuilder;
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::path::{Component, Path, PathBuf};
+
+use clap::{Arg, ArgAction, ArgMatches, Command};
+
+use crate::environment::Environment;
+use crate::failure::Failure;
+use crate::flag::{switch, value};
+use crate::logging::Format;
+
+const DEFAULT_ROOT: &str = "/run/sluice";
+
+/// What the options before the verb say.
+#[derive(Debug)]
+pub(crate) struct Globals {
+    /// Where state is kept: absolute, without `.` and `..`, never `/`.
+    pub(crate) root: StateRoot,
+    /// `--log`; none is standard error.
+    pub(crate) log: Option<PathBuf>,
+    /// `--log-format`.
+    pub(crate) log_format: Format,
+    /// `--debug`.
+    pub(crate) debug: bool,
+    /// `--systemd-cgroup`.
+    pub(crate) systemd_cgroup: bool,
+    /// `--version`.
+    pub(crate) version: bool,
+}
+
+/// The state root, and whether it is a user's own, made on demand.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum StateRoot {
+    /// Given, or the system's.
+    At(PathBuf),
+    /// Below `XDG_RUNTIME_DIR`.
+    OfUser(PathBuf),
+}
+
+/// Who runs this program, as far as defaults depend on it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Caller {
+    /// Root of the host.
+    Root,
+    /// Somebody else, or root of a user namespace.
+    User,
+}
+
+/// The parser of the global options.
+pub(crate) fn command() -> Command {
+    Command::new("sluice")
+        .no_binary_name(true)
+        .disable_help_flag(true)
+        .disable_version_flag(true)
+        .args_override_self(true)
+        .args(options())
+}
+
+fn options() -> Vec<Arg> {
+    vec![
+        value("root", "DIR", "Keep the state of containers in DIR [default: /run/sluice]"),
+        value("log", "FILE", "Append the log to FILE [default: standard error]"),
+        value("log-format", "FORMAT", "Write the log as text or json [default: text]"),
+        switch("debug", "Log more, with the place in the source"),
+        switch("systemd-cgroup", "Let systemd make the control groups (not supported yet)"),
+        value("rootless", "WHEN", "true, false or auto; accepted, without effect yet [default: auto]"),
+        // Compat: older runc: a path to the criu binary.
+        value("criu", "FILE", "").hide(true),
+        // Compat: crun: podman sends `--cgroup-manager disabled` for containers without a cgroup.
+        value("cgroup-manager", "NAME", "").hide(true),
+        switch("version", "Print the version").short('v'),
+        Arg::new("help").short('h').long("help").action(ArgAction::Help).help("Print this help"),
+    ]
+}
+
+impl Globals {
+    /// Checks what was parsed.
+    ///
+    /// # Errors
+    /// [`Failure::Value`], [`Failure::RootIsRoot`], [`Failure::WorkingDirectory`].
+    pub(crate) fn new(matches: &ArgMatches, environment: &Environment) -> Result<Self, Failure> {
+        let caller = caller(environment);
+        check_rootless(&given(matches, "rootless").unwrap_or("auto".into()))?;
+        Ok(Self {
+            root: state_root(given_path(matches, "root"), environment, caller)?,
+            log: given_path(matches, "log"),
+            log_format: log_format(given(matches, "log-format").unwrap_or("text".into()))?,
+            debug: matches.get_flag("debug"),
+            systemd_cgroup: matches.get_flag("systemd-cgroup") || systemd(matches)?,
+            version: matches.get_flag("version"),
+        })
+    }
+
+    /// The state root, made if it is a user's own.
+    ///
+    /// # Errors
+    /// [`Failure::MakeRoot`].
+    pub(crate) fn state_root(&self) -> Result<&Path, Failure> {
+        match &self.root {
+            StateRoot::At(path) => Ok(path),
+            StateRoot::OfUser(path) => {
+                make_user_root(path).map_err(|error| Failure::MakeRoot(path.clone(), error))?;
+                Ok(path)
+            }
+        }
+    }
+}
+
+fn given(matches: &ArgMatches, name: &str) -> Option<OsString> {
+    matches.get_one::<OsString>(name).filter(|text| !text.is_empty()).cloned()
+}
+
+fn given_path(matches: &ArgMatches, name: &str) -> Option<PathBuf> {
+    given(matches, name).map(PathBuf::from)
+}
+
+fn state_root(
+    given: Option<PathBuf>,
+    environment: &Environment,
+    caller: Caller,
+) -> Result<StateRoot, Failure> {
+    let Some(path) = given else {
+        return Ok(match (&environment.xdg_runtime_dir, caller) {
+            (Some(directory), Caller::User) => StateRoot::OfUser(directory.join("sluice")),
+            _ => StateRoot::At(PathBuf::from(DEFAULT_ROOT)),
+        });
+    };
+    let absolute = if path.is_absolute() {
+        path
+    } else {
+        let here = std::env::current_dir();
+        here.map_err(|error| Failure::WorkingDirectory(path.clone(), error))?.join(path)
+    };
+    match clean(&absolute) {
+        path if path == Path::new("/") => Err(Failure::RootIsRoot),
+        path => Ok(StateRoot::At(path)),
+    }
+}
+
+/// Resolves `.` and `..` by their spelling alone, as Go's `filepath.Clean` does.
+fn clean(path: &Path) -> PathBuf {
+    let mut clean = PathBuf::from("/");
+    for component in path.components() {
+        match component {
+            Component::ParentDir => drop(clean.pop()),
+            Component::Normal(name) => clean.push(name),
+            Component::RootDir | Component::CurDir | Component::Prefix(_) => {}
+        }
+    }
+    clean
+}
+
+fn log_format(text: OsString) -> Result<Format, Failure> {
+    match text.to_str() {
+        Some("text") => Ok(Format::Text),
+        Some("json") => Ok(Format::Json),
+        _ => Err(invalid("log-format", &text, "text or json")),
+    }
+}
+
+/// Only checked: a control group that the caller may not make is an error whatever the option says.
+fn check_rootless(text: &OsString) -> Result<(), Failure> {
+    let known = ["auto", "true", "1", "t", "T", "TRUE", "True", "false", "0", "f", "F", "FALSE", "False"];
+    if known.iter().any(|word| text == word) {
+        return Ok(());
+    }
+    Err(invalid("rootless", text, "true, false or auto"))
+}
+
+/// Whether crun's spelling asks for systemd.
+fn systemd(matches: &ArgMatches) -> Result<bool, Failure> {
+    match given(matches, "cgroup-manager") {
+        None => Ok(false),
+        Some(name) if name == "systemd" => Ok(true),
+        Some(name) if name == "cgroupfs" || name == "disabled" => Ok(false),
+        Some(name) => Err(invalid("cgroup-manager", &name, "cgroupfs, systemd or disabled")),
+    }
+}
+
+fn invalid(option: &str, value: &OsString, wanted: &str) -> Failure {
+    let value = value.to_string_lossy().into_owned();
+    Failure::Value { option: option.into(), value, wanted: format!("must be {wanted}") }
+}
+
+/// Compat: runc, rootless_linux.go: root inside a user namespace counts as a user unless `USER` says root.
+fn caller(environment: &Environment) -> Caller {
+    let user_is_root = environment.user.as_ref().is_some_and(|name| name == "root");
+    if !rustix::process::geteuid().is_root() || (!user_is_root && in_user_namespace()) {
+        return Caller::User;
+    }
+    Caller::Root
+}
+
+/// Source: user_namespaces(7): the initial namespace maps every id to itself.
+fn in_user_namespace() -> bool {
+    let map = std::fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
+    let mut numbers = map.split_whitespace();
+    let first = [numbers.next(), numbers.next(), numbers.next()];
+    map.lines().count() > 0 && first != [Some("0"), Some("0"), Some("4294967295")]
+}
+
+/// Compat: runc, main.go: the sticky bit keeps tmpfiles clean-up away from `XDG_RUNTIME_DIR`.
+fn make_user_root(path: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(path)?;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o1700))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(words: &[&str]) -> Result<Globals, Failure> {
+        let matches = command().try_get_matches_from(words).expect("the options parse");
+        Globals::new(&matches, &Environment::default())
+    }
+
+    #[test]
+    fn every_global_option_parses() {
+        let globals = parse(&[
+            "--root=/r/../s/./x/",
+            "--log",
+            "/l",
+            "--log-format",
+            "json",
+            "--debug",
+            "--systemd-cgroup",
+            "--rootless=true",
+            "--criu",
+            "/usr/sbin/criu",
+            "--cgroup-manager",
+            "disabled",
+        ])
+        .expect("valid");
+        assert_eq!(globals.root, StateRoot::At(PathBuf::from("/s/x")));
+        assert_eq!(globals.log, Some(PathBuf::from("/l")));
+        assert_eq!(globals.log_format, Format::Json);
+        assert!(globals.debug && globals.systemd_cgroup && !globals.version);
+    }
+
+    #[test]
+    fn the_last_of_two_equal_options_counts() {
+        let globals = parse(&["--root", "/a", "--root", "/b", "--debug", "--debug"]).expect("valid");
+        assert_eq!(globals.root, StateRoot::At(PathBuf::from("/b")));
+    }
+
+    #[test]
+    fn wrong_values_are_named() {
+        for (words, message) in [
+            (["--log-format", "xml"], "invalid log-format \"xml\": must be text or json"),
+            (["--rootless", "maybe"], "invalid rootless \"maybe\": must be true, false or auto"),
+            (["--root", "/x/.."], "Option --root argument should not be set to /"),
+            (
+                ["--cgroup-manager", "x"],
+                "invalid cgroup-manager \"x\": must be cgroupfs, systemd or disabled",
+            ),
+        ] {
+            assert_eq!(parse(&words).expect_err("invalid").to_string(), message);
+        }
+    }
+
+    #[test]
+    fn a_user_keeps_state_below_the_runtime_directory() {
+        let environment =
+            Environment { xdg_runtime_dir: Some("/run/user/5".into()), ..Environment::default() };
+        for (environment, caller, root) in [
+            (&environment, Caller::User, StateRoot::OfUser("/run/user/5/sluice".into())),
+            (&environment, Caller::Root, StateRoot::At("/run/sluice".into())),
+            (&Environment::default(), Caller::User, StateRoot::At("/run/sluice".into())),
+        ] {
+            assert_eq!(state_root(None, environment, caller).expect("valid"), root);
+        }
+    }
+}

@@ -1,0 +1,277 @@
+//! Memory of each level.
+
+use std::path::{Path, PathBuf};
+
+use proc::kv::{self, Amount};
+
+use super::{Cause, Depth, Evidence, levels};
+use crate::file;
+
+/// A limit counts as reached when less than this is free. Kernel: charges are taken in batches of 64 pages.
+const NEARLY_FULL: u64 = 512 << 10;
+
+/// `memory.limit_in_bytes` of a v1 group without limit: `PAGE_COUNTER_MAX` pages, whatever the page size.
+const NO_LIMIT_V1: u64 = i64::MAX as u64 - (1 << 20);
+
+/// One limit of a level.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct MemoryLimit {
+    /// Control file: `memory.limit_in_bytes`, `memory.memsw.limit_in_bytes` or `memory.max`.
+    pub file: &'static str,
+    /// How often it was hit (v1 `failcnt`, v2 `max` of `memory.events.local`).
+    pub hits: Option<u64>,
+    /// Bytes in use; only in the full form.
+    pub usage: Option<u64>,
+    /// Most bytes, none is no limit; only in the full form.
+    pub limit: Option<u64>,
+    /// Most bytes that were ever in use (v1 `max_usage_in_bytes`); only in the full form.
+    pub peak: Option<u64>,
+}
+
+/// One level of the memory controller. Counters are those of the level alone.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct MemoryLevel {
+    /// Directory.
+    pub path: PathBuf,
+    /// Its limits: one on v2; memory, and memory and swap together, on v1.
+    ///
+    /// Kernel: v1 checks memory and swap together first, so with equal limits only that one counts hits.
+    pub limits: Vec<MemoryLimit>,
+    /// Processes of this level itself that were killed (v1: the own group only, in the quick form).
+    pub kills: Option<u64>,
+    /// Times all processes of the level were killed together (v2, `memory.oom.group`).
+    pub group_kills: Option<u64>,
+    /// v1: the OOM killer is off.
+    pub oom_disabled: bool,
+    /// v1: a process waits for memory at this level or one above.
+    pub under_oom: bool,
+}
+
+/// Hits, usage, limit and peak of memory, and of memory and swap together.
+const FILES_V1: [[&str; 4]; 2] = [
+    ["memory.failcnt", "memory.usage_in_bytes", "memory.limit_in_bytes", "memory.max_usage_in_bytes"],
+    [
+        "memory.memsw.failcnt",
+        "memory.memsw.usage_in_bytes",
+        "memory.memsw.limit_in_bytes",
+        "memory.memsw.max_usage_in_bytes",
+    ],
+];
+
+fn limit_v1(level: &Path, files: &[&'static str; 4], depth: Depth) -> Option<MemoryLimit> {
+    let [hits, usage, limit, peak] = *files;
+    let mut found = MemoryLimit { file: limit, hits: Some(number(level, hits)?), ..MemoryLimit::default() };
+    if depth == Depth::Full {
+        found.usage = number(level, usage);
+        found.limit = number(level, limit).filter(|limit| *limit < NO_LIMIT_V1);
+        found.peak = number(level, peak);
+    }
+    Some(found)
+}
+
+pub(super) fn read_v1(group: &Path, depth: Depth) -> Vec<MemoryLevel> {
+    let mut found = levels(Some(group), |level| {
+        let limits: Vec<MemoryLimit> =
+            FILES_V1.iter().filter_map(|files| limit_v1(level, files, depth)).collect();
+        if limits.is_empty() {
+            return None;
+        }
+        let mut found = MemoryLevel { limits, ..at(level) };
+        if depth == Depth::Full || level == group {
+            found.read_oom_control();
+        }
+        Some(found)
+    });
+    // Waiting is marked in the whole subtree, the switched-off killer only where it is.
+    if depth == Depth::Quick && found.first().is_some_and(|own| own.under_oom) {
+        found.iter_mut().for_each(MemoryLevel::read_oom_control);
+    }
+    found
+}
+
+pub(super) fn read_v2(group: &Path, depth: Depth) -> Vec<MemoryLevel> {
+    levels(Some(group), |level| {
+        let events = file::try_read(&level.join("memory.events.local")).ok()?;
+        let count = |key| kv::lookup(&events, key);
+        let mut limit = MemoryLimit { file: "memory.max", hits: count("max"), ..MemoryLimit::default() };
+        if depth == Depth::Full {
+            limit.usage = number(level, "memory.current");
+            let text = file::try_read(&level.join("memory.max")).ok();
+            limit.limit = text.and_then(|text| text.parse::<Amount>().ok()?.number());
+        }
+        let (kills, group_kills) = (count("oom_kill"), count("oom_group_kill"));
+        Some(MemoryLevel { limits: vec![limit], kills, group_kills, ..at(level) })
+    })
+}
+
+fn at(level: &Path) -> MemoryLevel {
+    MemoryLevel { path: level.to_owned(), ..MemoryLevel::default() }
+}
+
+fn number(level: &Path, file: &str) -> Option<u64> {
+    file::try_read(&level.join(file)).ok()?.trim().parse().ok()
+}
+
+impl MemoryLevel {
+    fn read_oom_control(&mut self) {
+        let Ok(text) = file::try_read(&self.path.join("memory.oom_control")) else { return };
+        self.oom_disabled = kv::lookup(&text, "oom_kill_disable") == Some(1);
+        self.under_oom = kv::lookup(&text, "under_oom") == Some(1);
+        self.kills = kv::lookup(&text, "oom_kill");
+    }
+}
+
+impl MemoryLimit {
+    fn is_nearly_full(&self) -> bool {
+        self.is_reached_by(self.usage)
+    }
+
+    fn is_reached_by(&self, bytes: Option<u64>) -> bool {
+        let free = self.limit.zip(bytes).map(|(limit, bytes)| limit.saturating_sub(bytes));
+        free.is_some_and(|free| free < NEARLY_FULL)
+    }
+}
+
+impl Evidence {
+    /// A level that is out of memory with its OOM killer off: a process that needs memory waits there for ever.
+    #[must_use]
+    pub fn is_out_of_memory(&self) -> Option<Cause> {
+        let waits = |level: &&MemoryLevel| level.under_oom && level.oom_disabled;
+        self.memory.iter().find(waits).map(|level| Cause::OomDisabled { path: level.path.clone() })
+    }
+
+    /// A kill in the own group in between, at the nearest level whose limit was hit.
+    #[must_use]
+    pub fn memory_kill(before: &Self, after: &Self) -> Option<Cause> {
+        let (old, new) = (before.memory.first()?, after.memory.first()?);
+        let kills = moved(old.kills, new.kills).max(moved(old.group_kills, new.group_kills));
+        if kills == 0 {
+            return None;
+        }
+        let path = |level: &MemoryLevel| level.path.clone();
+        Some(match hits(before, after).next().or_else(|| uncounted_hit(after)) {
+            Some(Hit { level, limit: MemoryLimit { file, limit, usage, .. }, .. }) => {
+                Cause::OomKilled { path: path(level), file, limit: *limit, usage: *usage, kills }
+            }
+            None => Cause::HostOutOfMemory { path: path(new), kills },
+        })
+    }
+
+    /// After `ENOMEM` or a SIGKILL: a kill in the own group, else a limit that was hit and still is, else one
+    /// that is reached now.
+    #[must_use]
+    pub fn memory_limit(before: &Self, after: &Self) -> Option<Cause> {
+        let full = || limits(after).find(|hit| hit.limit.is_nearly_full()).map(|hit| hit.without_kill());
+        Self::memory_kill(before, after).or_else(|| Self::memory_hit(before, after)).or_else(full)
+    }
+
+    /// A limit that was hit without a kill: that of the own group, or that of one above which is still full
+    /// (else a neighbour may have hit it).
+    pub(super) fn memory_hit(before: &Self, after: &Self) -> Option<Cause> {
+        let own = after.memory.first()?;
+        let is_ours = |hit: &Hit<'_>| hit.level.path == own.path || hit.limit.is_nearly_full();
+        hits(before, after).find(is_ours).map(|hit| hit.without_kill())
+    }
+}
+
+/// A limit that was hit in between.
+struct Hit<'a> {
+    level: &'a MemoryLevel,
+    limit: &'a MemoryLimit,
+    count: u64,
+}
+
+impl Hit<'_> {
+    fn without_kill(&self) -> Cause {
+        let MemoryLimit { file, limit, usage, .. } = *self.limit;
+        Cause::MemoryLimit { path: self.level.path.clone(), file, limit, usage, hits: self.count }
+    }
+}
+
+fn limits(evidence: &Evidence) -> impl Iterator<Item = Hit<'_>> {
+    evidence
+        .memory
+        .iter()
+        .flat_map(|level| level.limits.iter().map(move |limit| Hit { level, limit, count: 0 }))
+}
+
+/// The nearest limit that was reached once, where the counters of hits stand still.
+///
+/// Kernel: seen on 6.18, v1: `failcnt` stays 0 for ever, `max_usage_in_bytes` still moves.
+fn uncounted_hit(after: &Evidence) -> Option<Hit<'_>> {
+    let counts = limits(after).any(|hit| hit.limit.hits.unwrap_or(0) > 0);
+    limits(after).find(|hit| !counts && hit.limit.is_reached_by(hit.limit.peak))
+}
+
+/// The limits that were hit, the nearest first.
+fn hits<'a>(before: &'a Evidence, after: &'a Evidence) -> impl Iterator<Item = Hit<'a>> {
+    let levels = before.memory.iter().zip(&after.memory).filter(|(old, new)| old.path == new.path);
+    levels.flat_map(|(old, new)| {
+        let limits = old.limits.iter().zip(&new.limits).filter(|(old, new)| old.file == new.file);
+        let counted =
+            limits.map(move |(old, limit)| Hit { level: new, limit, count: moved(old.hits, limit.hits) });
+        counted.filter(|hit| hit.count > 0)
+    })
+}
+
+fn moved(old: Option<u64>, new: Option<u64>) -> u64 {
+    old.zip(new).map_or(0, |(old, new)| new.saturating_sub(old))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMIT: u64 = 64 << 20;
+
+    fn evidence(own: (u64, u64), parent: (u64, u64, u64)) -> Evidence {
+        let level = |path: &str, hits, kills, usage| MemoryLevel {
+            path: path.into(),
+            limits: vec![MemoryLimit {
+                file: "memory.max",
+                hits: Some(hits),
+                usage: Some(usage),
+                limit: Some(LIMIT),
+                peak: None,
+            }],
+            kills: Some(kills),
+            ..MemoryLevel::default()
+        };
+        let memory = vec![level("/p/own", own.0, own.1, 1 << 20), level("/p", parent.0, parent.1, parent.2)];
+        Evidence { memory, ..Evidence::default() }
+    }
+
+    #[test]
+    fn the_level_whose_counter_moved_is_named() {
+        let before = evidence((5, 1), (7, 0, 0));
+        let blamed = |after: &Evidence| match Evidence::memory_limit(&before, after) {
+            Some(Cause::OomKilled { path, kills, .. }) => format!("killed {kills} at {}", path.display()),
+            Some(Cause::MemoryLimit { path, hits, .. }) => format!("hit {hits} at {}", path.display()),
+            Some(Cause::HostOutOfMemory { kills, .. }) => format!("killed {kills} by the host"),
+            other => format!("{other:?}"),
+        };
+        assert_eq!(blamed(&evidence((6, 2), (7, 0, 0))), "killed 1 at /p/own");
+        assert_eq!(blamed(&evidence((5, 2), (8, 0, 0))), "killed 1 at /p");
+        assert_eq!(blamed(&evidence((5, 2), (7, 0, 0))), "killed 1 by the host");
+        assert_eq!(blamed(&evidence((9, 1), (7, 0, 0))), "hit 4 at /p/own");
+        assert_eq!(blamed(&evidence((5, 1), (9, 0, LIMIT - 4096))), "hit 2 at /p");
+    }
+
+    #[test]
+    fn a_noisy_neighbour_is_not_our_cause() {
+        let before = evidence((5, 1), (7, 0, 0));
+        // The neighbour hit the limit of the parent and was killed there; the parent has room again.
+        let after = evidence((5, 1), (99, 3, 1 << 20));
+        assert_eq!(Evidence::explain(&before, &after), None);
+    }
+
+    #[test]
+    fn a_level_without_oom_killer_is_named() {
+        let mut now = evidence((0, 0), (0, 0, 0));
+        now.memory[0].under_oom = true;
+        assert_eq!(now.obstacle(), None);
+        now.memory[1].under_oom = true;
+        now.memory[1].oom_disabled = true;
+        assert_eq!(now.obstacle(), Some(Cause::OomDisabled { path: "/p".into() }));
+    }
+}

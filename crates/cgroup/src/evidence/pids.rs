@@ -1,0 +1,80 @@
+//! Tasks of each level.
+
+use std::path::{Path, PathBuf};
+
+use proc::kv::{self, Amount};
+
+use super::{Cause, Depth, Evidence, levels};
+use crate::file;
+
+/// One level of the pids controller.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PidsLevel {
+    /// Directory.
+    pub path: PathBuf,
+    /// Tasks in use.
+    pub current: u64,
+    /// Most tasks; none is no limit.
+    pub max: Option<u64>,
+    /// Refused forks so far (`pids.events`); only in the full form.
+    pub refused: Option<u64>,
+}
+
+pub(super) fn read(group: Option<&Path>, depth: Depth) -> Vec<PidsLevel> {
+    levels(group, |level| read_level(level, depth))
+}
+
+fn read_level(level: &Path, depth: Depth) -> Option<PidsLevel> {
+    let max = file::try_read(&level.join("pids.max")).ok()?.parse::<Amount>().ok()?;
+    let current = file::try_read(&level.join("pids.current")).ok()?.trim().parse().ok()?;
+    let events = || kv::lookup(&file::try_read(&level.join("pids.events")).ok()?, "max");
+    let refused = if depth == Depth::Full { events() } else { None };
+    Some(PidsLevel { path: level.to_owned(), current, max: max.number(), refused })
+}
+
+impl Evidence {
+    /// The nearest level whose limit on tasks is reached.
+    #[must_use]
+    pub fn is_out_of_pids(&self) -> Option<Cause> {
+        self.pids.iter().find_map(|level| {
+            let max = level.max.filter(|max| level.current >= *max)?;
+            Some(Cause::PidsLimit { path: level.path.clone(), current: level.current, max })
+        })
+    }
+
+    /// The level at its limit after a fork was refused, or else before it: some task may have ended since.
+    #[must_use]
+    pub fn pids_limit(before: &Self, after: &Self) -> Option<Cause> {
+        after.is_out_of_pids().or_else(|| before.is_out_of_pids())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn level(path: &str, current: u64, max: Option<u64>) -> PidsLevel {
+        PidsLevel { path: path.into(), current, max, refused: None }
+    }
+
+    fn blamed(levels: &[PidsLevel]) -> Option<String> {
+        let evidence = Evidence { pids: levels.to_vec(), ..Evidence::default() };
+        evidence.is_out_of_pids().map(|cause| cause.to_string())
+    }
+
+    #[test]
+    fn the_nearest_level_at_its_limit_is_named() {
+        let text = |path| Some(format!("20 of 20 pids are in use (pids.max of {path})"));
+        assert_eq!(blamed(&[level("/a/b", 20, Some(20)), level("/a", 30, Some(30))]), text("/a/b"));
+        assert_eq!(blamed(&[level("/a/b", 1, None), level("/a", 20, Some(20))]), text("/a"));
+        assert_eq!(blamed(&[level("/a/b", 1, Some(5)), level("/a", 20, None)]), None);
+    }
+
+    #[test]
+    fn a_limit_that_was_reached_before_counts_when_tasks_have_ended_since() {
+        let full = Evidence { pids: vec![level("/a", 5, Some(5))], ..Evidence::default() };
+        let free = Evidence { pids: vec![level("/a", 4, Some(5))], ..Evidence::default() };
+        assert!(Evidence::pids_limit(&full, &free).is_some());
+        assert!(Evidence::pids_limit(&free, &free).is_none());
+    }
+}

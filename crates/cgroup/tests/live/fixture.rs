@@ -1,0 +1,131 @@
+//! Groups and processes that go away with the test.
+
+use std::os::fd::AsFd;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command};
+use std::time::Duration;
+
+use cgroup::{Cgroup, Layout, resolve};
+
+/// A hang guard, not a measure.
+pub(crate) const LONG: Duration = Duration::from_secs(20);
+
+/// Groups of one test.
+pub(crate) struct Fixture {
+    pub(crate) cgroup: Cgroup,
+    top: Cgroup,
+    children: Vec<Child>,
+}
+
+/// Whether the test can run here. Says why not, and does not accept that in continuous integration.
+#[expect(clippy::disallowed_methods, reason = "the test asks where it runs")]
+pub(crate) fn is_possible() -> bool {
+    if rustix::process::geteuid().is_root() && Layout::discover().is_ok() {
+        return true;
+    }
+    assert!(std::env::var("CI").is_err(), "the tests need root and a cgroup hierarchy");
+    eprintln!("skipped: needs root and a cgroup hierarchy");
+    false
+}
+
+impl Fixture {
+    /// Makes the groups `/sluice-test-PID-NAME/a`.
+    pub(crate) fn new(name: &str) -> Option<Self> {
+        let fixture = Self::not_created(name)?;
+        fixture.cgroup.create().unwrap();
+        Some(fixture)
+    }
+
+    pub(crate) fn not_created(name: &str) -> Option<Self> {
+        if !is_possible() {
+            return None;
+        }
+        let layout = Layout::discover().unwrap();
+        let top = format!("/sluice-test-{}-{name}", std::process::id());
+        let at = |path: &str| Cgroup::new(resolve(&layout, Some(path), "unused").unwrap());
+        Some(Self { cgroup: at(&format!("{top}/a")), top: at(&top), children: Vec::new() })
+    }
+
+    /// The group above that of the test.
+    pub(crate) fn parent(&self) -> &Cgroup {
+        &self.top
+    }
+
+    /// Starts a shell that is in all groups before its first command.
+    pub(crate) fn shell(&mut self, script: &str) -> i32 {
+        let join: String = self
+            .cgroup
+            .paths()
+            .all()
+            .map(|path| {
+                let file = if path.join("tasks").exists() { "tasks" } else { "cgroup.procs" };
+                format!("echo 0 > {} && ", path.join(file).display())
+            })
+            .collect();
+        let mut command = Command::new("/bin/sh");
+        command.args(["-c", &format!("{join} {script}")]);
+        let child = command.spawn().unwrap();
+        let pid = i32::try_from(child.id()).unwrap();
+        self.children.push(child);
+        pid
+    }
+
+    /// Starts a process that sleeps for long, and waits until it is in all groups.
+    pub(crate) fn sleeper(&mut self) -> i32 {
+        let pid = self.shell("exec sleep 1000");
+        let all = self.cgroup.paths().all().count();
+        wait_until("the sleeper has joined", || {
+            let lists = |path: &Path| std::fs::read_to_string(path.join("cgroup.procs")).unwrap_or_default();
+            let joined = |path: &&Path| lists(path).lines().any(|line| line == pid.to_string());
+            self.cgroup.paths().all().filter(joined).count() == all
+        });
+        wait_until("the shell has become sleep", || {
+            std::fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|name| name.trim() == "sleep")
+        });
+        pid
+    }
+
+    /// Waits for a process that was started here and says how it ended.
+    pub(crate) fn wait(&mut self, pid: i32) -> std::process::ExitStatus {
+        let is_it = |child: &&mut Child| i32::try_from(child.id()) == Ok(pid);
+        self.children.iter_mut().find(is_it).unwrap().wait().unwrap()
+    }
+
+    pub(crate) fn v1(&self, controller: &str) -> PathBuf {
+        self.cgroup.paths().v1(controller).unwrap().to_owned()
+    }
+}
+
+impl Drop for Fixture {
+    fn drop(&mut self) {
+        let _ = self.top.thaw(LONG);
+        let _ = self.top.kill(LONG);
+        for child in &mut self.children {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+        if let Err(error) = self.top.remove(LONG) {
+            eprintln!("left behind: {error}");
+        }
+    }
+}
+
+/// Polls without measuring; panics when the hang guard ends.
+pub(crate) fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let start = std::time::Instant::now();
+    while !is_so() {
+        assert!(start.elapsed() < LONG, "still waiting: {what}");
+        std::thread::yield_now();
+    }
+}
+
+/// Whether the process has ended (it may still be a zombie).
+pub(crate) fn has_ended(pidfd: impl AsFd, limit: Duration) -> bool {
+    let mut polls = [rustix::event::PollFd::new(&pidfd, rustix::event::PollFlags::IN)];
+    rustix::event::poll(&mut polls, Some(&limit.try_into().unwrap())).unwrap() == 1
+}
+
+pub(crate) fn pidfd(pid: i32) -> std::os::fd::OwnedFd {
+    let pid = rustix::process::Pid::from_raw(pid).unwrap();
+    rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty()).unwrap()
+}

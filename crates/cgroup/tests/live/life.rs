@@ -1,0 +1,157 @@
+//! Create, join, list, freeze, kill, remove.
+
+use std::time::Duration;
+
+use cgroup::{Cgroup, Error, Freezer, Paths};
+use rustix::process::Signal;
+
+use crate::fixture::{Fixture, LONG, has_ended, pidfd, wait_until};
+
+const SHORT: Duration = Duration::from_millis(200);
+
+#[test]
+fn create_makes_groups_everywhere_and_remove_takes_them_away() {
+    let Some(fixture) = Fixture::new("create") else { return };
+    for path in fixture.cgroup.paths().all() {
+        assert!(path.is_dir(), "{}", path.display());
+    }
+    let nested = fixture.v1("pids").join("x/y");
+    std::fs::create_dir_all(&nested).unwrap();
+    fixture.cgroup.create().unwrap();
+    fixture.cgroup.remove(LONG).unwrap();
+    assert!(!fixture.cgroup.exists());
+    fixture.cgroup.remove(LONG).unwrap();
+}
+
+#[test]
+fn a_new_cpuset_can_be_joined() {
+    let Some(mut fixture) = Fixture::new("cpuset") else { return };
+    let cpus = std::fs::read_to_string(fixture.v1("cpuset").join("cpuset.cpus")).unwrap();
+    assert!(!cpus.trim().is_empty());
+    fixture.sleeper();
+}
+
+#[test]
+fn a_create_that_fails_leaves_nothing_behind() {
+    let Some(fixture) = Fixture::not_created("rollback") else { return };
+    let mut paths: Paths = fixture.cgroup.paths().clone();
+    // No group's name may hold a newline; `unified` comes after all the others.
+    paths.unified = paths.unified.map(|path| path.join("x/a\nb"));
+    let error = Cgroup::new(paths).create().unwrap_err();
+    assert!(matches!(error, Error::Make { .. }), "{error}");
+    assert!(!fixture.parent().exists());
+}
+
+#[test]
+fn the_processes_of_nested_groups_are_listed_only_when_asked_for() {
+    let Some(mut fixture) = Fixture::new("pids") else { return };
+    let pid = fixture.sleeper();
+    assert_eq!(fixture.cgroup.pids().unwrap(), [pid]);
+    assert!(fixture.parent().pids().unwrap().is_empty());
+    assert_eq!(fixture.parent().all_pids().unwrap(), [pid]);
+}
+
+#[test]
+fn join_opens_every_v1_group_and_the_v2_directory() {
+    let Some(fixture) = Fixture::new("join") else { return };
+    let join = fixture.cgroup.join().unwrap();
+    assert_eq!(join.tasks.len(), fixture.cgroup.paths().v1.len());
+    assert_eq!(join.directory.is_some(), fixture.cgroup.paths().unified.is_some());
+}
+
+#[test]
+fn freeze_and_thaw_are_seen() {
+    let Some(mut fixture) = Fixture::new("freeze") else { return };
+    fixture.sleeper();
+    assert_eq!(fixture.cgroup.freezer().unwrap(), Freezer::Thawed);
+    fixture.cgroup.freeze(LONG).unwrap();
+    assert_eq!(fixture.cgroup.freezer().unwrap(), Freezer::Frozen);
+    fixture.cgroup.thaw(LONG).unwrap();
+    assert_eq!(fixture.cgroup.freezer().unwrap(), Freezer::Thawed);
+}
+
+#[test]
+fn a_frozen_group_above_is_named() {
+    let Some(mut fixture) = Fixture::new("above") else { return };
+    fixture.sleeper();
+    fixture.parent().freeze(LONG).unwrap();
+    assert_eq!(fixture.cgroup.freezer().unwrap(), Freezer::Frozen);
+    assert_eq!(fixture.cgroup.frozen_ancestor(), fixture.parent().paths().v1("freezer"));
+    let error = fixture.cgroup.thaw(LONG).unwrap_err();
+    assert!(matches!(error, Error::AncestorFrozen { .. }), "{error}");
+    assert!(error.to_string().ends_with("above it is frozen"), "{error}");
+}
+
+#[test]
+fn a_v2_freeze_beside_v1_is_noticed_and_thawed() {
+    let Some(mut fixture) = Fixture::new("freeze2") else { return };
+    let Some(unified) = fixture.cgroup.paths().unified.clone() else { return };
+    fixture.sleeper();
+    let only_v2 = Cgroup::new(Paths { unified: Some(unified), ..Paths::default() });
+    only_v2.freeze(LONG).unwrap();
+    assert_eq!(fixture.cgroup.freezer().unwrap(), Freezer::Frozen);
+    fixture.cgroup.thaw(LONG).unwrap();
+    assert_eq!(fixture.cgroup.freezer().unwrap(), Freezer::Thawed);
+}
+
+#[test]
+fn kill_ends_everything_also_when_frozen_nested_or_below_a_frozen_group() {
+    for (name, freeze) in [("kill0", 0), ("kill1", 1), ("kill2", 2)] {
+        let Some(mut fixture) = Fixture::new(name) else { return };
+        let pid = fixture.sleeper();
+        fixture.shell("for i in 1 2 3 4 5; do sleep 1000 & done; wait");
+        wait_until("all have joined", || fixture.cgroup.all_pids().unwrap().len() == 7);
+        match freeze {
+            1 => fixture.cgroup.freeze(LONG).unwrap(),
+            2 => fixture.parent().freeze(LONG).unwrap(),
+            _ => {}
+        }
+        fixture.cgroup.kill(LONG).unwrap();
+        assert!(fixture.cgroup.all_pids().unwrap().is_empty());
+        assert!(has_ended(pidfd(pid), LONG));
+    }
+}
+
+#[test]
+fn kill_without_v2_freezes_and_signals_each() {
+    let Some(mut fixture) = Fixture::new("killv1") else { return };
+    fixture.sleeper();
+    fixture.shell("while :; do sh -c 'sleep 0.001' & done");
+    wait_until("it forks", || fixture.cgroup.all_pids().unwrap().len() > 5);
+    let only_v1 = Paths { unified: None, ..fixture.cgroup.paths().clone() };
+    Cgroup::new(only_v1).kill(LONG).unwrap();
+    assert!(fixture.cgroup.all_pids().unwrap().is_empty());
+}
+
+#[test]
+fn a_killed_process_in_a_frozen_group_is_freed_by_moving_it_and_the_group_stays_frozen() {
+    let Some(mut fixture) = Fixture::new("free") else { return };
+    let (victim, other) = (fixture.sleeper(), fixture.sleeper());
+    fixture.cgroup.freeze(LONG).unwrap();
+    let held = pidfd(victim);
+    // With v2 joined too, only the v1 freezer holds it.
+    rustix::process::pidfd_send_signal(&held, Signal::KILL).unwrap();
+    assert!(!has_ended(&held, SHORT));
+    fixture.cgroup.free_frozen(victim).unwrap();
+    assert!(has_ended(&held, LONG));
+    assert_eq!(fixture.cgroup.freezer().unwrap(), Freezer::Frozen);
+    assert!(!has_ended(pidfd(other), SHORT));
+}
+
+#[test]
+fn remove_of_a_group_with_processes_ends_at_the_deadline_and_names_them() {
+    let Some(mut fixture) = Fixture::new("busy") else { return };
+    let pid = fixture.sleeper();
+    let error = fixture.cgroup.remove(SHORT).unwrap_err();
+    assert!(matches!(&error, Error::Deadline { stage: "remove", pids, .. } if *pids == [pid]), "{error}");
+    assert!(error.to_string().contains(&format!("waits for pid {pid}")), "{error}");
+}
+
+#[test]
+fn a_group_that_is_gone_has_no_processes_and_is_not_frozen() {
+    let Some(fixture) = Fixture::not_created("gone") else { return };
+    assert!(fixture.cgroup.all_pids().unwrap().is_empty());
+    assert_eq!(fixture.cgroup.freezer().unwrap(), Freezer::Thawed);
+    fixture.cgroup.kill(LONG).unwrap();
+    assert_eq!(fixture.cgroup.join().unwrap_err().errno(), Some(rustix::io::Errno::NOENT));
+}

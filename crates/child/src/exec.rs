@@ -1,0 +1,209 @@
+//! The child of an exec: joins a running container and becomes a process of it.
+
+use crate::identity::{self, Identity, Limit, Scheduling};
+use crate::program::{self, Attribute, Filter, Finish, Program};
+use crate::session;
+use crate::stage::{Failure, Report, Stage};
+use core::convert::Infallible;
+use core::ffi::CStr;
+use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
+
+/// The most descriptors that may be kept: the preserved ones and ours.
+const KEEP_MAX: usize = 256;
+
+/// Everything the child needs, made by the parent before the fork.
+#[derive(Clone, Copy, Debug)]
+pub struct Plan<'a> {
+    /// The host's `/proc`, opened before anything was joined.
+    pub proc: BorrowedFd<'a>,
+    /// v1 `tasks` files in the order of joining: the memory controller last but one, the freezer last.
+    pub tasks: &'a [BorrowedFd<'a>],
+    /// The container's init.
+    pub init: BorrowedFd<'a>,
+    /// Namespaces to join, bits of [`sys::clone::new`] without the pid namespace, which is the parent's business.
+    pub namespaces: u64,
+    /// Limits, set before anything is joined.
+    pub limits: &'a [Limit],
+    /// Scheduling, likewise.
+    pub scheduling: Scheduling<'a>,
+    /// Processors after the join of the cgroup, one bit each (`execCPUAffinity.final`).
+    pub affinity: Option<&'a [u64]>,
+    /// The slave side of a pseudoterminal.
+    pub terminal: Option<BorrowedFd<'a>>,
+    /// Name of the container's session keyring.
+    pub keyring: Option<&'a CStr>,
+    /// How many descriptors from 3 on belong to the user.
+    pub preserved: u32,
+    /// Working directory in the container.
+    pub directory: &'a CStr,
+    /// User, groups, capabilities.
+    pub identity: Identity<'a>,
+    /// `oom_score_adj` of the program as decimal text.
+    pub oom_score: &'a [u8],
+    /// Below `self/` of the proc directory: the label's file and what is written.
+    pub label: Option<(&'a CStr, &'a [u8])>,
+    /// The filter.
+    pub filter: Option<Filter<'a>>,
+    /// The program.
+    pub program: Program<'a>,
+}
+
+/// Files below `/proc/self` that are opened while the host's privileges are still there.
+struct Attributes {
+    oom_score: OwnedFd,
+    label: Option<OwnedFd>,
+}
+
+/// Runs the plan. Ends in the program, or reports and exits with 255.
+pub fn run(report: Report<'_>, plan: &Plan<'_>) -> ! {
+    let failure = match steps(report, plan) {
+        Err(failure) => failure,
+        Ok(never) => match never {},
+    };
+    report.send(failure);
+    sys::clone::exit(255)
+}
+
+/// The script of an exec. The order is the point: each line says why it stands where it stands.
+fn steps(report: Report<'_>, plan: &Plan<'_>) -> Result<Infallible, Failure> {
+    // A signal of the caller's process group must find default actions.
+    report.step(Stage::Signals, reset_signals)?;
+    // Before the memory cgroup is joined: from then on every page we touch can bring its limit down on someone.
+    let attributes = open_attributes(report, plan)?;
+    // Raising a hard limit needs the host's CAP_SYS_RESOURCE.
+    identity::set_limits(report, plan.limits, &plan.scheduling)?;
+    // Before the first setns: from there the container's processes can see us.
+    report.step(Stage::Undumpable, sys::prctl::set_undumpable)?;
+    join_cgroups(report, plan)?;
+    if let Some(mask) = plan.affinity {
+        report.step_of(Stage::Scheduler, 3, || sys::sched::set_affinity(mask))?;
+    }
+    join_namespaces(report, plan)?;
+    session::start(report, plan.terminal)?;
+    // After the user namespace: keyrings are found by name within one.
+    session::join_keyring(report, plan.keyring)?;
+    // After setns and before chdir: a path like /proc/self/fd/7 must lead nowhere (CVE-2024-21626).
+    session::close_others(report, keep(report, plan, &attributes).as_slice())?;
+    let entered = session::enter(report, plan.directory);
+    if let Some(filter) = plan.filter.filter(|_| !plan.identity.no_new_privs) {
+        // Without no_new_privs the filter needs CAP_SYS_ADMIN, which the next step gives away.
+        program::load(report, &filter)?;
+    }
+    identity::assume(report, &plan.identity)?;
+    // Root without CAP_DAC_OVERRIDE may be kept out of a directory that belongs to the user.
+    retry_as_user(report, plan.directory, entered)?;
+    if plan.identity.no_new_privs {
+        report.step(Stage::NoNewPrivs, sys::prctl::set_no_new_privs)?;
+    }
+    Err(program::run(report, &finish(plan, &attributes)))
+}
+
+fn reset_signals() -> Result<(), Errno> {
+    const SIGPIPE: i32 = 13;
+    sys::signal::set_default(SIGPIPE)?;
+    sys::signal::set_mask(0).map(drop)
+}
+
+fn open_attributes(report: Report<'_>, plan: &Plan<'_>) -> Result<Attributes, Failure> {
+    let flags = OFlags::WRONLY | OFlags::CLOEXEC;
+    let open = |path: &CStr| rustix::fs::openat(plan.proc, path, flags, Mode::empty());
+    let oom_score = report.step(Stage::OomVictim, || {
+        let file = open(c"self/oom_score_adj")?;
+        rustix::io::write(&file, b"1000")?;
+        Ok(file)
+    })?;
+    let label = plan.label.map(|(path, _)| report.step(Stage::OpenLabel, || open(path))).transpose()?;
+    Ok(Attributes { oom_score, label })
+}
+
+/// Kernel: a single-threaded process that moves itself through `tasks` waits for no RCU grace period; a foreign
+/// write to `cgroup.procs` costs 8 to 17 ms (docs/decisions/0004-one-child-per-exec.md).
+fn join_cgroups(report: Report<'_>, plan: &Plan<'_>) -> Result<(), Failure> {
+    for (index, tasks) in (0_u32..).zip(plan.tasks) {
+        report.step_of(Stage::Cgroup, index, || rustix::io::write(tasks, b"0").map(drop))?;
+    }
+    Ok(())
+}
+
+fn join_namespaces(report: Report<'_>, plan: &Plan<'_>) -> Result<(), Failure> {
+    if plan.namespaces == 0 {
+        return Ok(());
+    }
+    report.step(Stage::Namespaces, || sys::namespace::join(plan.init, plan.namespaces))?;
+    if plan.namespaces & sys::clone::new::USER == 0 {
+        return Ok(());
+    }
+    report.step(Stage::NamespaceRoot, || match become_namespace_root() {
+        // A mapping without root: the process becomes its configured user later.
+        Err(Errno::INVAL) => Ok(()),
+        other => other,
+    })
+}
+
+fn become_namespace_root() -> Result<(), Errno> {
+    sys::ids::set_gid(0)?;
+    sys::ids::set_uid(0)
+}
+
+fn retry_as_user(report: Report<'_>, directory: &CStr, first: Result<(), Failure>) -> Result<(), Failure> {
+    match first {
+        Err(Failure { stage: Stage::WorkingDirectory, errno: Errno::ACCESS, .. }) => {
+            session::enter(report, directory)
+        }
+        other => other,
+    }
+}
+
+fn finish<'a>(plan: &Plan<'a>, attributes: &'a Attributes) -> Finish<'a> {
+    let label = attributes.label.as_ref().zip(plan.label);
+    Finish {
+        oom_score: Some(Attribute { file: attributes.oom_score.as_fd(), text: plan.oom_score }),
+        label: label.map(|(file, (_, text))| Attribute { file: file.as_fd(), text }),
+        filter: plan.filter.filter(|_| plan.identity.no_new_privs),
+        program: plan.program,
+    }
+}
+
+/// A sorted list of descriptors on the stack.
+struct Keep {
+    numbers: [u32; KEEP_MAX],
+    length: usize,
+}
+
+impl Keep {
+    fn insert(&mut self, number: u32) {
+        let mut carried = number;
+        for slot in self.numbers.iter_mut().take(self.length) {
+            if *slot > carried {
+                core::mem::swap(slot, &mut carried);
+            }
+        }
+        if let Some(slot) = self.numbers.get_mut(self.length) {
+            *slot = carried;
+            self.length += 1;
+        }
+    }
+
+    fn as_slice(&self) -> &[u32] {
+        self.numbers.get(..self.length).unwrap_or(&[])
+    }
+}
+
+fn keep(report: Report<'_>, plan: &Plan<'_>, attributes: &Attributes) -> Keep {
+    let mut keep = Keep { numbers: [0; KEEP_MAX], length: 0 };
+    let mut insert = |fd: BorrowedFd<'_>| keep.insert(fd.as_raw_fd().unsigned_abs());
+    insert(report.pipe);
+    if let Some(socket) = plan.filter.and_then(|filter| filter.listener) {
+        insert(socket);
+    }
+    insert(attributes.oom_score.as_fd());
+    if let Some(label) = &attributes.label {
+        insert(label.as_fd());
+    }
+    for number in 3..3_u32.saturating_add(plan.preserved) {
+        keep.insert(number);
+    }
+    keep
+}

@@ -1,0 +1,636 @@
+//! `create`: everything up to the point where only the container's program is missing.
+//!
+//! The caller has one thread. Init is forked from it and goes on with a copy of its memory
+//! (docs/decisions/0008-create-forks.md); a process with several threads runs `create` in a short-lived process.
+
+use crate::config::{Config, IdMapping, NamespaceType};
+use crate::conversation::{Answer, Heard, Line, Said};
+use crate::hooks::Ledger;
+use crate::last_mile::{LastMile, UserNamespace};
+use crate::record::{FORMAT, Filter, Phase, Record, RunningHook};
+use crate::rootfs::ChangeRoot;
+use crate::store::{self, Entry, Store};
+use crate::{ContainerId, Error, Status, console, evidence, hooks, init, status};
+use cgroup::{Cgroup, Layout};
+use launch::Process;
+use launch::visit::Visit;
+use proc::Procfs;
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use rustix::fs::{CWD, Mode, OFlags};
+use rustix::io::Errno;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+use sys::clone::{Clone3, Parent, Side, new};
+use sys::seccomp::Instruction;
+
+/// How the container's root becomes `/`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pivot {
+    /// `pivot_root(2)`.
+    PivotRoot,
+    /// `--no-pivot`: `MS_MOVE` and `chroot`.
+    MoveRoot,
+}
+
+/// Whose session keyring the container gets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Keyring {
+    /// One of its own.
+    New,
+    /// The caller's (`--no-new-keyring`).
+    Inherit,
+}
+
+/// Who takes the master of a terminal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Terminal {
+    /// The console socket.
+    Socket,
+    /// The caller, who relays it.
+    Relay,
+}
+
+/// What `create` is asked for.
+#[derive(Debug)]
+pub struct CreateRequest {
+    /// The new container's id.
+    pub id: ContainerId,
+    /// Directory with `config.json`.
+    pub bundle: PathBuf,
+    /// Gets the terminal's master.
+    pub console_socket: Option<PathBuf>,
+    /// Gets init's pidfd.
+    pub pidfd_socket: Option<PathBuf>,
+    /// Gets init's pid, decimal, without a newline.
+    pub pid_file: Option<PathBuf>,
+    /// How the root changes.
+    pub pivot: Pivot,
+    /// Which session keyring.
+    pub keyring: Keyring,
+    /// Descriptors from 3 on that the program keeps, after those of socket activation.
+    pub preserve_fds: u32,
+    /// Descriptors of socket activation (`LISTEN_FDS`), from 3 on.
+    pub listen_fds: u32,
+    /// systemd's notification socket on the host.
+    pub notify_socket: Option<PathBuf>,
+    /// Who takes the terminal.
+    pub terminal: Terminal,
+}
+
+/// A container that waits for `start`.
+#[derive(Debug)]
+pub struct Created {
+    /// Init's pid.
+    pub pid: i32,
+    /// Init's identity.
+    pub pidfd: OwnedFd,
+    /// The terminal's master, for [`Terminal::Relay`].
+    pub console: Option<OwnedFd>,
+}
+
+/// After this long without a word a waiting step is named in the log, and again each time.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Makes a container whose init is parked before its program.
+///
+/// # Errors
+/// What was refused; nothing of the container is left then.
+pub fn create(store: &Store, request: &CreateRequest) -> Result<Created, Error> {
+    let proc = Procfs::host().map_err(Error::Proc)?;
+    let bundle = absolute(&request.bundle)?;
+    let mut config = Config::load(&bundle)?;
+    config.validate(&bundle)?;
+    let process = config.process.clone().unwrap_or_default();
+    check_terminal(process.terminal, request)?;
+    check_preserved(request.listen_fds + request.preserve_fds, request.listen_fds)?;
+    let layout = Layout::of(&proc).map_err(Error::Cgroup)?;
+    let cgroups_path = Some(config.linux.cgroups_path.as_str()).filter(|path| !path.is_empty());
+    let paths = cgroup::resolve(&layout, cgroups_path, request.id.as_str()).map_err(Error::Cgroup)?;
+    let cgroup = Cgroup::new(paths);
+    refuse_used(&cgroup)?;
+    let filter = compile_filter(&config)?;
+    let record = new_record(&proc, request, &bundle, &config, (&cgroup, &filter))?;
+    add_socket_activation(&mut config, request);
+    let mappings = crate::id_map::is_ours(&config)
+        .then(|| (config.linux.uid_mappings.clone(), config.linux.gid_mappings.clone()));
+    let mut birth = Birth { proc, store, record, cgroup, entry: None, init: None, before: None, mappings };
+    let made = birth.bring_up(request, config, filter);
+    match made {
+        Ok(created) => Ok(created),
+        Err(error) => {
+            birth.undo();
+            Err(error)
+        }
+    }
+}
+
+fn absolute(path: &Path) -> Result<PathBuf, Error> {
+    std::path::absolute(path).map_err(|error| Error::File {
+        step: "make absolute",
+        path: path.to_owned(),
+        source: Errno::from_io_error(&error).unwrap_or(Errno::INVAL),
+    })
+}
+
+/// Compat: runc, utils_linux.go, `checkTerminal`.
+pub(crate) fn check_console(terminal: bool, socket: bool, who: Terminal) -> Result<(), Error> {
+    match (terminal, socket, who) {
+        (true, false, Terminal::Socket) => Err(Error::ConsoleSocketMissing),
+        (false, true, _) | (true, true, Terminal::Relay) => Err(Error::ConsoleSocketUnused),
+        _ => Ok(()),
+    }
+}
+
+fn check_terminal(terminal: bool, request: &CreateRequest) -> Result<(), Error> {
+    check_console(terminal, request.console_socket.is_some(), request.terminal)
+}
+
+/// Every announced descriptor is there, and none is a way out of the container.
+pub(crate) fn check_preserved(count: u32, listening: u32) -> Result<(), Error> {
+    for number in 0..count {
+        let path = format!("/proc/self/fd/{}", number + 3);
+        match rustix::fs::stat(&path) {
+            Ok(stat)
+                if rustix::fs::FileType::from_raw_mode(stat.st_mode) == rustix::fs::FileType::Directory =>
+            {
+                return Err(Error::PreservedDirectory { number: number + 3 });
+            }
+            Ok(_) => {}
+            Err(source) => {
+                let number = number.saturating_sub(listening);
+                return Err(Error::PreservedMissing { number, count: count - listening, source });
+            }
+        }
+    }
+    Ok(())
+}
+
+fn refuse_used(cgroup: &Cgroup) -> Result<(), Error> {
+    if !cgroup.exists() {
+        return Ok(());
+    }
+    let pids = cgroup.all_pids().map_err(Error::Cgroup)?;
+    if pids.is_empty() {
+        return Ok(());
+    }
+    Err(Error::CgroupInUse { count: pids.len(), path: cgroup.paths().main().to_owned() })
+}
+
+/// A compiled filter, ready for init, with what an exec needs to know about it.
+type Compiled = Option<(Vec<Instruction>, Filter)>;
+
+fn compile_filter(config: &Config) -> Result<Compiled, Error> {
+    let Some(profile) = config.linux.seccomp.as_ref().filter(|profile| !profile.is_disabled()) else {
+        return Ok(None);
+    };
+    let compiled = seccomp::compile(profile).map_err(Error::Seccomp)?;
+    for warning in &compiled.warnings {
+        log::warn!("config.json/linux/seccomp: {warning}");
+    }
+    let convert =
+        |one: &seccomp::Instruction| Instruction { code: one.code, jt: one.jt, jf: one.jf, k: one.k };
+    let instructions = compiled.instructions.iter().map(convert).collect();
+    let listener = if compiled.notify { sys::seccomp::NEW_LISTENER } else { 0 };
+    let filter = Filter {
+        flags: compiled.flags | listener,
+        listener_path: Some(&profile.listener_path).filter(|path| !path.is_empty()).map(PathBuf::from),
+        listener_metadata: profile.listener_metadata.clone(),
+    };
+    Ok(Some((instructions, filter)))
+}
+
+fn new_record(
+    proc: &Procfs,
+    request: &CreateRequest,
+    bundle: &Path,
+    config: &Config,
+    (cgroup, filter): (&Cgroup, &Compiled),
+) -> Result<Record, Error> {
+    let rootfs = config.root.as_ref().map(|root| bundle.join(&root.path)).unwrap_or_default();
+    let own = i32::try_from(std::process::id()).unwrap_or(0);
+    let keyring = (request.keyring == Keyring::New).then(|| format!("_ses.{}", request.id));
+    Ok(Record {
+        format: FORMAT,
+        writer: concat!("sluice ", env!("CARGO_PKG_VERSION")).to_owned(),
+        generation: 1,
+        boot_id: status::boot_id(proc)?,
+        id: request.id.to_string(),
+        oci_version: config.oci_version.clone(),
+        bundle: bundle.to_owned(),
+        rootfs: std::fs::canonicalize(&rootfs).unwrap_or(rootfs),
+        created: humantime::format_rfc3339_nanos(std::time::SystemTime::now()).to_string(),
+        owner: rustix::process::getuid().as_raw(),
+        phase: Phase::Creating,
+        creator: status::identity(proc, own)?,
+        init: None,
+        hook: None,
+        cgroup: cgroup.paths().clone(),
+        resources: config.linux.resources.clone(),
+        namespaces: config.linux.namespaces.clone(),
+        keyring,
+        filter: filter.as_ref().map(|(_, filter)| filter.clone()),
+        process: config.process.clone().unwrap_or_default(),
+        hooks: config.hooks.clone(),
+        annotations: config.annotations.clone(),
+    })
+}
+
+/// Compat: runc hands `LISTEN_FDS` on and says that the program's pid is 1.
+fn add_socket_activation(config: &mut Config, request: &CreateRequest) {
+    if let (Some(process), true) = (config.process.as_mut(), request.listen_fds > 0) {
+        process.env.push(format!("LISTEN_FDS={}", request.listen_fds));
+        process.env.push("LISTEN_PID=1".to_owned());
+    }
+}
+
+/// A container on its way to being created, with everything that must be undone if it fails.
+struct Birth<'a> {
+    proc: Procfs,
+    store: &'a Store,
+    record: Record,
+    cgroup: Cgroup,
+    entry: Option<Entry>,
+    init: Option<Process>,
+    /// The counters of the cgroup before init.
+    before: Option<cgroup::Evidence>,
+    /// Of a new user namespace.
+    mappings: Option<(Vec<IdMapping>, Vec<IdMapping>)>,
+}
+
+impl Birth<'_> {
+    /// The script of `create`. Each effect on the host is on disk before it is made.
+    fn bring_up(
+        &mut self,
+        request: &CreateRequest,
+        mut config: Config,
+        filter: Compiled,
+    ) -> Result<Created, Error> {
+        let entry = self.store.insert(&request.id, &self.record)?;
+        if request.notify_socket.is_some() {
+            crate::notify_socket::offer(&mut config, entry.path())?;
+        }
+        let entry = self.entry.insert(entry);
+        let start = entry.make_fifo(store::START)?;
+        let report = entry.make_fifo(store::REPORT)?;
+        if let Some((instructions, _)) = &filter {
+            entry.replace(store::FILTER, &filter_bytes(instructions))?;
+        }
+        self.cgroup.create().map_err(Error::Cgroup)?;
+        self.apply_limits(&config)?;
+        self.before = Some(cgroup::Evidence::quick(&self.cgroup));
+        let (line, theirs) = Line::pair()?;
+        let plan = self.plan(request, config, filter, (theirs, start, report))?;
+        self.make_init(plan, &line)?;
+        self.note_init()?;
+        line.answer(Answer::Begin);
+        let console = self.converse(request, &line)?;
+        self.finish(request, &line)?;
+        let init = self.init.take().ok_or(Error::NotRunning)?;
+        Ok(Created { pid: init.pid, pidfd: init.pidfd, console })
+    }
+
+    fn apply_limits(&self, config: &Config) -> Result<(), Error> {
+        let mut resources = config.linux.resources.clone().unwrap_or_default();
+        crate::devices::add_defaults(&mut resources);
+        self.cgroup.apply(&resources).map(drop).map_err(Error::Cgroup)
+    }
+
+    fn plan(
+        &self,
+        request: &CreateRequest,
+        config: Config,
+        filter: Compiled,
+        (line, start, report): (Line, OwnedFd, OwnedFd),
+    ) -> Result<init::Plan, Error> {
+        let users = users(&config);
+        let process = config.process.clone().unwrap_or_default();
+        let root = proc::Root::at(&self.record.rootfs).map_err(Error::Proc)?;
+        let home = crate::home::of(&root, process.user.uid);
+        let mut last_mile = LastMile::new(&self.proc, process, &home, users)?;
+        if let Some(persona) = crate::personality::of(&config) {
+            last_mile.set_personality(persona);
+        }
+        let keyring =
+            self.record.keyring.as_deref().map(|name| crate::program::c_string(name, "id")).transpose()?;
+        Ok(init::Plan {
+            bundle: self.record.bundle.clone(),
+            proc: Procfs::host().map_err(Error::Proc)?,
+            line,
+            start,
+            report,
+            join: self.cgroup.join().map_err(Error::Cgroup)?,
+            unified: self.cgroup.paths().unified.clone(),
+            last_mile,
+            keyring,
+            filter: filter.map(|(instructions, filter)| (instructions, filter.flags)),
+            change_root: match request.pivot {
+                Pivot::PivotRoot => ChangeRoot::Pivot,
+                Pivot::MoveRoot => ChangeRoot::Move,
+            },
+            preserved: request.listen_fds + request.preserve_fds,
+            id_mapped: crate::id_map::mounts(&self.proc, &config, &self.record.bundle)?,
+            joined: open_namespaces(
+                &config,
+                &[NamespaceType::Mount, NamespaceType::Cgroup, NamespaceType::Time],
+            )?,
+            hook_state: hooks::state(&self.record, Status::Created, 1),
+            config,
+        })
+    }
+
+    /// `clone3`, from within the namespaces that are joined by path.
+    fn make_init(&mut self, plan: init::Plan, line: &Line) -> Result<(), Error> {
+        const VISITED: [NamespaceType; 4] =
+            [NamespaceType::Network, NamespaceType::Ipc, NamespaceType::Uts, NamespaceType::Pid];
+        let visited = open_namespaces(&plan.config, &VISITED)?;
+        let user = open_namespaces(&plan.config, &[NamespaceType::User])?.pop();
+        let targets: Vec<_> = visited.iter().map(|(file, kind)| (file.as_fd(), *kind)).collect();
+        let namespaces = new_namespaces(&plan.config);
+        let visit = Visit::enter(&self.proc, &targets).map_err(Error::Launch)?;
+        let init = match user {
+            None => fork_init(plan, namespaces),
+            Some((user, _)) => fork_through(plan, namespaces, user.as_fd(), line),
+        };
+        visit.end().map_err(Error::Launch)?;
+        self.init = Some(init?);
+        Ok(())
+    }
+
+    /// Writes the id mappings and init's identity; only then may init go on.
+    fn note_init(&mut self) -> Result<(), Error> {
+        let Some(init) = &self.init else { return Ok(()) };
+        self.record.init = Some(status::identity(&self.proc, init.pid)?);
+        if let Some((uids, gids)) = &self.mappings {
+            crate::id_map::write(&self.proc, init.pid, uids, gids)?;
+        }
+        self.write_record()
+    }
+
+    fn write_record(&mut self) -> Result<(), Error> {
+        self.record.generation += 1;
+        self.entry.as_ref().map_or(Ok(()), |entry| entry.write(&self.record))
+    }
+
+    /// Listens to init until it is parked.
+    fn converse(&mut self, request: &CreateRequest, line: &Line) -> Result<Option<OwnedFd>, Error> {
+        let mut console = None;
+        let mut stage = "make the mounts";
+        let begun = Instant::now();
+        loop {
+            match line.listen(PATIENCE)? {
+                Heard::Nothing => self.name_waiting(stage, begun),
+                Heard::Ended => return Err(self.init_died(stage)),
+                Heard::Said(Said::RootReady, _) => {
+                    self.run_runtime_hooks()?;
+                    line.answer(Answer::Continue);
+                    stage = "change the root and become its user";
+                }
+                Heard::Said(Said::Terminal(name), Some(master)) => {
+                    console = self.place_terminal(request, &name, master)?;
+                }
+                Heard::Said(Said::Listener, Some(listener)) => self.hand_over_listener(&listener)?,
+                Heard::Said(Said::Parked, _) => return Ok(console),
+                Heard::Said(Said::Failed(message), _) => return Err(Error::Init { message }),
+                Heard::Said(Said::Refused(failure), _) => return Err(self.refused(failure)),
+                Heard::Said(Said::NotFound(errno), _) => return Err(self.program_missing(errno)),
+                Heard::Said(said, _) => {
+                    return Err(Error::Init { message: format!("container init said {said:?} out of turn") });
+                }
+            }
+        }
+    }
+
+    fn name_waiting(&self, stage: &str, begun: Instant) {
+        let pid = self.init.as_ref().map_or(0, |init| init.pid);
+        log::warn!("still waiting for container init {pid} to {stage}, {} s", begun.elapsed().as_secs());
+    }
+
+    fn init_died(&self, stage: &'static str) -> Error {
+        let Some(init) = &self.init else { return Error::NotRunning };
+        const SOON: Duration = Duration::from_secs(2);
+        let _ = launch::process::wait_dead(init.pidfd.as_fd(), SOON);
+        let ended = launch::process::ended(init, launch::process::Reap::No).ok().flatten();
+        let cause = evidence::of_init(&self.context(), ended);
+        Error::InitDied { stage, cause }
+    }
+
+    fn refused(&self, failure: child::Failure) -> Error {
+        Error::NotStarted(evidence::of_failure(&self.context(), failure))
+    }
+
+    fn program_missing(&self, errno: Errno) -> Error {
+        Error::NotStarted(evidence::of_program(&self.context(), errno))
+    }
+
+    fn context(&self) -> evidence::Context<'_> {
+        evidence::Context {
+            proc: &self.proc,
+            init: self.init.as_ref(),
+            process: &self.record.process,
+            cgroup: self.cgroup.paths(),
+            last_mile: None,
+            before: self.before.as_ref(),
+        }
+    }
+
+    fn run_runtime_hooks(&mut self) -> Result<(), Error> {
+        let pid = self.init.as_ref().map_or(0, |init| init.pid);
+        let state = hooks::state(&self.record, Status::Creating, pid);
+        let lists = self.record.hooks.clone();
+        let proc = Procfs::host().map_err(Error::Proc)?;
+        for (name, hooks) in [("prestart", &lists.prestart), ("createRuntime", &lists.create_runtime)] {
+            hooks::run(Some(&proc), &hooks::List { name, hooks, state: &state }, self)?;
+        }
+        Ok(())
+    }
+
+    fn place_terminal(
+        &self,
+        request: &CreateRequest,
+        name: &str,
+        master: OwnedFd,
+    ) -> Result<Option<OwnedFd>, Error> {
+        match &request.console_socket {
+            None => Ok(Some(master)),
+            Some(socket) => {
+                console::send(socket, name, master.as_fd()).map(|()| None).map_err(Error::Console)
+            }
+        }
+    }
+
+    fn hand_over_listener(&self, listener: &OwnedFd) -> Result<(), Error> {
+        let pid = self.init.as_ref().map_or(0, |init| init.pid);
+        crate::listener::hand_over(&self.record, (pid, Status::Creating), listener.as_fd())
+    }
+
+    /// Puts `created` on disk, then lets init park; from here on the container outlives this process.
+    fn finish(&mut self, request: &CreateRequest, line: &Line) -> Result<(), Error> {
+        let Some(init) = &self.init else { return Err(Error::NotRunning) };
+        if let Some(path) = &request.pid_file {
+            crate::pid_file::write(path, init.pid)?;
+        }
+        if let Some(socket) = &request.pidfd_socket {
+            console::send(socket, "init", init.pidfd.as_fd()).map_err(Error::Console)?;
+        }
+        self.record.phase = Phase::Created;
+        if let Some(entry) = &self.entry {
+            entry.write_rescue(&self.record)?;
+        }
+        self.write_record()?;
+        line.answer(Answer::Park);
+        Ok(())
+    }
+
+    /// Takes everything back, in the opposite order; what cannot be taken back is logged and left to `delete`.
+    fn undo(&mut self) {
+        const LIMIT: Duration = Duration::from_secs(10);
+        if let Some(init) = self.init.take() {
+            let _ = rustix::process::pidfd_send_signal(&init.pidfd, rustix::process::Signal::KILL);
+            let _ = launch::process::wait_dead(init.pidfd.as_fd(), LIMIT);
+            let _ = launch::process::ended(&init, launch::process::Reap::Yes);
+        }
+        if self.entry.is_none() {
+            return;
+        }
+        let removed = self.cgroup.kill(LIMIT).and_then(|()| self.cgroup.remove(LIMIT));
+        if let Err(error) = removed {
+            log::error!(
+                "after a failed create: {}; `delete --force {}` tries again",
+                crate::error::chain(&error),
+                self.record.id
+            );
+            return;
+        }
+        if let Some(entry) = self.entry.take()
+            && let Err(error) = self.store.remove(entry.id())
+        {
+            log::error!("after a failed create: {}", crate::error::chain(&error));
+        }
+    }
+}
+
+impl Ledger for Birth<'_> {
+    fn note(&mut self, hook: Option<RunningHook>) -> Result<(), Error> {
+        self.record.hook = hook;
+        self.write_record()
+    }
+}
+
+fn filter_bytes(instructions: &[Instruction]) -> Vec<u8> {
+    let convert =
+        |one: &Instruction| seccomp::Instruction { code: one.code, jt: one.jt, jf: one.jf, k: one.k };
+    instructions.iter().flat_map(|one| convert(one).to_bytes()).collect()
+}
+
+pub(crate) fn users(config: &Config) -> UserNamespace {
+    if config.linux.namespace(NamespaceType::User).is_some() {
+        UserNamespace::Other
+    } else {
+        UserNamespace::Host
+    }
+}
+
+/// The bit of a kind of namespace in `clone3`, `setns` and `unshare`.
+pub(crate) fn namespace_bit(kind: NamespaceType) -> u64 {
+    match kind {
+        NamespaceType::Pid => new::PID,
+        NamespaceType::Network => new::NET,
+        NamespaceType::Mount => new::MOUNT,
+        NamespaceType::Ipc => new::IPC,
+        NamespaceType::Uts => new::UTS,
+        NamespaceType::User => new::USER,
+        NamespaceType::Cgroup => new::CGROUP,
+        NamespaceType::Time => new::TIME,
+    }
+}
+
+/// What `clone3` makes new; cgroup and time namespaces are init's business.
+fn new_namespaces(config: &Config) -> u64 {
+    let made = config.linux.namespaces.iter().filter(|namespace| namespace.path().is_none());
+    made.map(|namespace| namespace_bit(namespace.kind)).fold(0, |all, bit| all | bit)
+        & !(new::CGROUP | new::TIME)
+}
+
+/// Opens the files of namespaces that are joined by path.
+fn open_namespaces(config: &Config, kinds: &[NamespaceType]) -> Result<Vec<(OwnedFd, u64)>, Error> {
+    let mut open = Vec::new();
+    for (index, namespace) in config.linux.namespaces.iter().enumerate() {
+        let Some(path) = namespace.path().filter(|_| kinds.contains(&namespace.kind)) else { continue };
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
+        let pointer = || format!("config.json/linux/namespaces/{index}/path");
+        let file = rustix::fs::openat(CWD, path, flags, Mode::empty())
+            .map_err(|source| Error::Namespace { pointer: pointer(), path: path.to_owned(), source })?;
+        let kind = rustix::fs::fstatfs(&file).map(|stat| stat.f_type);
+        // Source: include/uapi/linux/magic.h, NSFS_MAGIC.
+        if kind != Ok(0x6e73_6673) {
+            return Err(Error::NotNamespace { pointer: pointer(), path: path.to_owned() });
+        }
+        open.push((file, namespace_bit(namespace.kind)));
+    }
+    Ok(open)
+}
+
+fn fork_init(plan: init::Plan, namespaces: u64) -> Result<Process, Error> {
+    let how =
+        Clone3 { namespaces, cgroup: plan.join.directory.as_ref().map(AsFd::as_fd), parent: Parent::Caller };
+    match sys::clone::clone3(&how).map_err(|errno| Error::Launch(launch::Error::Clone(errno)))? {
+        Side::Child => init::run(plan),
+        Side::Parent { pid, pidfd } => Ok(Process { pid, pidfd }),
+    }
+}
+
+/// A user namespace joined by path must own the new namespaces, so a go-between joins it first and makes init as its
+/// sibling.
+fn fork_through(
+    plan: init::Plan,
+    namespaces: u64,
+    user: BorrowedFd<'_>,
+    line: &Line,
+) -> Result<Process, Error> {
+    let cgroup = plan.join.directory.as_ref().map(AsFd::as_fd);
+    let how = Clone3 { namespaces: 0, cgroup, parent: Parent::Caller };
+    match sys::clone::clone3(&how).map_err(|errno| Error::Launch(launch::Error::Clone(errno)))? {
+        Side::Child => go_between(plan, namespaces, user),
+        Side::Parent { pid, pidfd } => {
+            // The go-between holds the other copy of init's end.
+            drop(plan);
+            await_birth(&Process { pid, pidfd }, line)
+        }
+    }
+}
+
+fn go_between(plan: init::Plan, namespaces: u64, user: BorrowedFd<'_>) -> ! {
+    let step = |step: &'static str| move |source| Error::Step { step, source };
+    let born =
+        sys::namespace::join(user, new::USER).map_err(step("join the user namespace")).and_then(|()| {
+            let how = Clone3 { namespaces, cgroup: None, parent: Parent::Grandparent };
+            sys::clone::clone3(&how).map_err(step("clone3 in the joined user namespace"))
+        });
+    match born {
+        Ok(Side::Child) => init::run(plan),
+        Ok(Side::Parent { pid, pidfd }) => {
+            plan.line.send(&Said::Born(pid), Some(pidfd.as_fd()));
+            sys::clone::exit(0)
+        }
+        Err(error) => {
+            plan.line.say(&Said::Failed(crate::error::chain(&error)));
+            sys::clone::exit(255)
+        }
+    }
+}
+
+fn await_birth(go_between: &Process, line: &Line) -> Result<Process, Error> {
+    const LIMIT: Duration = Duration::from_secs(10);
+    let heard = line.listen(LIMIT)?;
+    let _ = launch::process::wait_dead(go_between.pidfd.as_fd(), LIMIT);
+    let _ = launch::process::ended(go_between, launch::process::Reap::Yes);
+    match heard {
+        Heard::Said(Said::Born(pid), Some(pidfd)) => Ok(Process { pid, pidfd }),
+        Heard::Said(Said::Failed(message), _) => Err(Error::Init { message }),
+        _ => Err(Error::InitStuck { stage: "join the user namespace", limit: LIMIT }),
+    }
+}
+
+/// Detached, id-mapped mounts by their index in `mounts`.
+pub(crate) type IdMapped = BTreeMap<usize, OwnedFd>;

@@ -1,0 +1,299 @@
+//! From what became of a process to the condition that caused it: the truth table of docs/errors.md.
+
+use crate::cause::Cause;
+use crate::config::{NamespaceType, Process as Configured};
+use crate::error::errno_text;
+use crate::last_mile::{LastMile, RLIMITS};
+use crate::program::{self, Attempt};
+use cgroup::{Cgroup, Evidence};
+use child::{Failure, Stage};
+use launch::{Ended, Process};
+use proc::{Procfs, Root};
+use rustix::fd::AsFd;
+use rustix::io::Errno;
+use std::path::Path;
+use std::time::Duration;
+
+/// What is known around a start.
+pub(crate) struct Context<'a> {
+    pub(crate) proc: &'a Procfs,
+    pub(crate) init: Option<&'a Process>,
+    pub(crate) process: &'a Configured,
+    pub(crate) cgroup: &'a cgroup::Paths,
+    /// The same process, as it was prepared for the kernel.
+    pub(crate) last_mile: Option<&'a LastMile>,
+    /// The counters before the start.
+    pub(crate) before: Option<&'a Evidence>,
+}
+
+impl Context<'_> {
+    /// Whether the container's init is alive now.
+    fn init_lives(&self) -> bool {
+        let dead = |init: &Process| launch::process::wait_dead(init.pidfd.as_fd(), Duration::ZERO);
+        self.init.is_some_and(|init| matches!(dead(init), Ok(false)))
+    }
+
+    fn after(&self) -> Evidence {
+        Evidence::full(&Cgroup::new(self.cgroup.clone()))
+    }
+
+    fn memory_limit(&self) -> Option<cgroup::Cause> {
+        let after = self.after();
+        Evidence::memory_limit(self.before.unwrap_or(&Evidence::default()), &after)
+    }
+
+    fn memory_kill(&self) -> Option<cgroup::Cause> {
+        let after = self.after();
+        self.before.and_then(|before| Evidence::memory_kill(before, &after))
+    }
+
+    /// The root of the container, through its init.
+    fn root(&self) -> Option<Root> {
+        let init = self.init?;
+        Root::at(Path::new(&format!("/proc/{}/root", init.pid))).ok()
+    }
+}
+
+/// How a process ended, for a message.
+pub(crate) fn how(ended: Ended) -> String {
+    match ended {
+        Ended::Exited(status) => format!("with status {status}"),
+        Ended::Signaled(signal) => format!("by signal {signal}"),
+    }
+}
+
+/// A process that did not get past a step.
+pub(crate) fn stuck(proc: Option<&Procfs>, stage: Stage, waited: Duration, pid: i32) -> Cause {
+    let state = proc.and_then(|proc| proc.stat(pid).ok()).map_or('?', |stat| stat.state);
+    let wchan = proc.and_then(|proc| proc.read(Path::new(&format!("{pid}/wchan"))).ok()).unwrap_or_default();
+    let wchan = if wchan.is_empty() || wchan == "0" { "user space".to_owned() } else { wchan };
+    Cause::Stuck { pid, stage, waited_ms: waited.as_millis(), state, wchan }
+}
+
+/// What stands in the way of a start before it is tried.
+pub(crate) fn obstacle(cause: cgroup::Cause) -> Cause {
+    match cause {
+        cgroup::Cause::Gone { path } => Cause::CgroupGone { path },
+        cgroup::Cause::Frozen { path } => Cause::Frozen { path },
+        cgroup::Cause::PidsLimit { path, current, max } => Cause::PidsLimit { path, current, max },
+        cgroup::Cause::OomDisabled { path } => Cause::OomDisabled { path },
+        cause => Cause::NoMemory { stage: Stage::Start, cause },
+    }
+}
+
+/// A container init that ended without a word.
+pub(crate) fn of_init(context: &Context<'_>, ended: Option<Ended>) -> Cause {
+    if let Some(cause) = context.memory_kill() {
+        return Cause::OutOfMemory { stage: Stage::Start, cause };
+    }
+    Cause::Died { stage: Stage::Start, how: ended.map_or_else(|| "in an unknown way".to_owned(), how) }
+}
+
+/// A child that ended without a report before its program.
+pub(crate) fn of_death(context: &Context<'_>, stage: Stage, ended: Ended) -> Cause {
+    const SIGKILL: u8 = 9;
+    const SIGSYS: u8 = 31;
+    match ended {
+        Ended::Signaled(SIGSYS) => Cause::SeccompKilled { stage },
+        Ended::Signaled(SIGKILL) => {
+            let lives = context.init_lives();
+            match context.memory_kill() {
+                Some(cause) if lives => Cause::OutOfMemory { stage, cause },
+                Some(cause) => Cause::InitOutOfMemory { cause },
+                None if lives => Cause::Died { stage, how: how(ended) },
+                None => Cause::Stopped { stage },
+            }
+        }
+        ended => Cause::Died { stage, how: how(ended) },
+    }
+}
+
+/// `clone3`, or the entry into the container's pid namespace, was refused.
+pub(crate) fn of_birth(context: &Context<'_>, error: &launch::Error) -> Option<Cause> {
+    let path = || context.cgroup.main().to_owned();
+    Some(match error {
+        launch::Error::PidNamespace(Errno::SRCH | Errno::INVAL) => not_running(context),
+        launch::Error::Clone(Errno::AGAIN) => of_no_pids(context),
+        launch::Error::Clone(Errno::NOENT | Errno::NODEV) => Cause::CgroupGone { path: path() },
+        launch::Error::Clone(Errno::BUSY) => Cause::CgroupBusy { path: path() },
+        launch::Error::Clone(Errno::OPNOTSUPP) => Cause::CgroupNotDomain { path: path() },
+        // Kernel: the pid namespace of a dead init answers ENOMEM; it never means memory then.
+        launch::Error::Clone(Errno::NOMEM) if !context.init_lives() => Cause::NotRunning,
+        launch::Error::Clone(Errno::NOMEM) => no_memory(context, Stage::Start)?,
+        _ => return None,
+    })
+}
+
+fn of_no_pids(context: &Context<'_>) -> Cause {
+    let after = context.after();
+    let nothing = Evidence::default();
+    if let Some(cause) = Evidence::pids_limit(context.before.unwrap_or(&nothing), &after) {
+        return obstacle(cause);
+    }
+    let read = |path: &str| context.proc.read(path.as_ref()).unwrap_or_default().trim().to_owned();
+    Cause::HostProcesses { threads_max: read("sys/kernel/threads-max"), pid_max: read("sys/kernel/pid_max") }
+}
+
+fn no_memory(context: &Context<'_>, stage: Stage) -> Option<Cause> {
+    context.memory_limit().map(|cause| Cause::NoMemory { stage, cause })
+}
+
+fn not_running(context: &Context<'_>) -> Cause {
+    let Some(init) = context.init.filter(|_| context.init_lives()) else {
+        return match context.memory_kill() {
+            Some(cause) => Cause::InitOutOfMemory { cause },
+            None => Cause::NotRunning,
+        };
+    };
+    let threads = context.proc.stat(init.pid).map_or(0, |stat| stat.num_threads);
+    Cause::LeaderGone { pid: init.pid, threads: usize::try_from(threads).unwrap_or(0).saturating_sub(1) }
+}
+
+/// A step that was refused.
+pub(crate) fn of_failure(context: &Context<'_>, failure: Failure) -> Cause {
+    of_failure_in(context, failure, None)
+}
+
+/// As [`of_failure`], looking below `root` when the container's init is gone.
+pub(crate) fn of_failure_in(context: &Context<'_>, failure: Failure, root: Option<&Root>) -> Cause {
+    let Failure { stage, errno, detail } = failure;
+    let path = || context.cgroup.main().to_owned();
+    match (stage, errno) {
+        (_, Errno::NOMEM) if stage != Stage::Namespaces => {
+            no_memory(context, stage).unwrap_or_else(|| plain(failure))
+        }
+        (Stage::Execve, errno) => of_execve(context, errno, root),
+        (Stage::WorkingDirectory | Stage::Outside, errno) => of_directory(context, stage, errno),
+        (Stage::Cgroup, Errno::NOSPC) => Cause::EmptyCpuset { path: path() },
+        (Stage::Cgroup, Errno::NOENT | Errno::NODEV) => Cause::CgroupGone { path: path() },
+        (Stage::Namespaces, Errno::SRCH | Errno::NOMEM) => not_running(context),
+        (Stage::Uid, Errno::INVAL) => Cause::NotMapped { kind: "uid", id: detail },
+        (Stage::Gid, Errno::INVAL) => Cause::NotMapped { kind: "gid", id: detail },
+        (Stage::Groups, errno) => of_groups(context, errno).unwrap_or_else(|| plain(failure)),
+        (Stage::Keyring, Errno::DQUOT) => Cause::KeyQuota { uid: context.process.user.uid },
+        (Stage::Seccomp, errno) => Cause::Filter { errno: errno_text(errno) },
+        (Stage::Rlimit, errno) => of_rlimit(context, detail, errno).unwrap_or_else(|| plain(failure)),
+        _ => plain(failure),
+    }
+}
+
+fn plain(failure: Failure) -> Cause {
+    Cause::Step { stage: failure.stage, number: failure.detail, errno: errno_text(failure.errno) }
+}
+
+fn of_groups(context: &Context<'_>, errno: Errno) -> Option<Cause> {
+    match errno {
+        Errno::PERM => Some(Cause::GroupsDenied { pid: context.init?.pid }),
+        Errno::INVAL => {
+            let id = *context.process.user.additional_gids.first()?;
+            Some(Cause::NotMapped { kind: "additional gid", id })
+        }
+        _ => None,
+    }
+}
+
+fn of_rlimit(context: &Context<'_>, number: u32, errno: Errno) -> Option<Cause> {
+    let (name, _) = RLIMITS.iter().find(|(_, resource)| *resource as u32 == number)?;
+    let wanted = context.process.rlimits.iter().find(|limit| limit.kind == *name)?;
+    let value = if wanted.hard == u64::MAX { "unlimited".to_owned() } else { wanted.hard.to_string() };
+    let ceiling = context.proc.read("sys/fs/nr_open".as_ref()).unwrap_or_default();
+    let ceiling: u64 = ceiling.trim().parse().unwrap_or(u64::MAX);
+    let reason = match errno {
+        Errno::PERM if *name == "RLIMIT_NOFILE" && wanted.hard > ceiling => {
+            format!("is above fs.nr_open={ceiling}")
+        }
+        Errno::PERM => {
+            let own = rlimit_of_caller(context, name).unwrap_or_else(|| "lower".to_owned());
+            format!(
+                "is above the runtime's own hard limit of {own}, and it has no CAP_SYS_RESOURCE to raise it"
+            )
+        }
+        errno => format!("is refused: {}", errno_text(errno)),
+    };
+    Some(Cause::Rlimit { name, value, reason })
+}
+
+fn rlimit_of_caller(_context: &Context<'_>, name: &str) -> Option<String> {
+    let (_, resource) = RLIMITS.iter().find(|(known, _)| *known == name)?;
+    let own = rustix::process::getrlimit(*resource).maximum;
+    Some(own.map_or_else(|| "unlimited".to_owned(), |value| value.to_string()))
+}
+
+fn of_directory(context: &Context<'_>, stage: Stage, errno: Errno) -> Cause {
+    let path = context.process.cwd.display().to_string();
+    match (stage, errno) {
+        (Stage::Outside, _) => Cause::DirectoryOutside { path },
+        (_, Errno::NOENT) => Cause::NoDirectory { path },
+        (_, Errno::NOTDIR) => Cause::DirectoryIsFile { path },
+        (_, Errno::ACCESS) => Cause::DirectoryClosed { path, uid: context.process.user.uid },
+        (stage, errno) => Cause::Step { stage, number: 0, errno: errno_text(errno) },
+    }
+}
+
+/// Source: `include/uapi/linux/binfmts.h`, `MAX_ARG_STRLEN` is 32 pages.
+const LONGEST_ARGUMENT: usize = 32 * 4096;
+
+fn of_execve(context: &Context<'_>, errno: Errno, root: Option<&Root>) -> Cause {
+    let name = context.process.args.first().cloned().unwrap_or_default();
+    let uid = context.process.user.uid;
+    match errno {
+        Errno::TOOBIG => too_big(context, name),
+        Errno::AGAIN => {
+            let limit = context.process.rlimits.iter().find(|limit| limit.kind == "RLIMIT_NPROC");
+            let limit = limit
+                .map(|limit| limit.soft.to_string())
+                .or_else(|| rlimit_of_caller(context, "RLIMIT_NPROC"));
+            Cause::TooManyProcesses { path: name, uid, limit: limit.unwrap_or_else(|| "unknown".to_owned()) }
+        }
+        Errno::NOENT
+        | Errno::NOTDIR
+        | Errno::ACCESS
+        | Errno::NOEXEC
+        | Errno::TXTBSY
+        | Errno::LOOP
+        | Errno::ISDIR => of_program_in(context, errno, root),
+        errno => Cause::ExecveForbidden { path: name, errno: errno_text(errno) },
+    }
+}
+
+fn too_big(context: &Context<'_>, path: String) -> Cause {
+    let (total, (what, index, bytes)) = context.last_mile.map_or((0, ("argument", 0, 0)), LastMile::sizes);
+    if bytes > LONGEST_ARGUMENT {
+        return Cause::ArgumentTooLong { path, what, index, bytes, limit: LONGEST_ARGUMENT };
+    }
+    Cause::ArgumentsTooLong { path, bytes: total }
+}
+
+/// A program that could not be found or executed.
+pub(crate) fn of_program(context: &Context<'_>, errno: Errno) -> Cause {
+    of_program_in(context, errno, None)
+}
+
+fn of_program_in(context: &Context<'_>, errno: Errno, root: Option<&Root>) -> Cause {
+    let process = context.process;
+    let program = process.args.first().map_or("", String::as_str);
+    let found = context.root();
+    let Some(root) = found.as_ref().or(root) else {
+        return Cause::NoSuchFile { path: program.to_owned() };
+    };
+    let paths = match context.last_mile {
+        Some(last_mile) => last_mile.paths().to_vec(),
+        None => program::candidates(program, &process.env).unwrap_or_default(),
+    };
+    let gids: Vec<u32> =
+        std::iter::once(process.user.gid).chain(process.user.additional_gids.clone()).collect();
+    let attempt = Attempt {
+        program,
+        paths: &paths,
+        directory: &process.cwd,
+        uid: process.user.uid,
+        gids: &gids,
+        errno,
+    };
+    program::diagnose(root, &attempt)
+}
+
+/// Whether a namespace kind of a record is one of its own.
+pub(crate) fn has_namespace(namespaces: &[crate::config::Namespace], kind: NamespaceType) -> bool {
+    namespaces.iter().any(|namespace| namespace.kind == kind)
+}

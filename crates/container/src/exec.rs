@@ -1,0 +1,526 @@
+//! `exec`: one more process in a container, by one `clone3` and no helper.
+//!
+//! The picture of parent and child is in the crate `child`; this file prepares the plan and tells the truth about the
+//! outcome.
+
+use crate::config::{Namespace, NamespaceType, Process as Configured};
+use crate::create::{Terminal, check_console, namespace_bit};
+use crate::evidence::{self, Context, has_namespace};
+use crate::last_mile::{LastMile, UserNamespace, processors};
+use crate::record::Record;
+use crate::store::{self, Entry, Store};
+use crate::{ContainerId, Error, Status, capability, console, home, listener, status};
+use cgroup::{Cgroup, Evidence};
+use child::program::Filter;
+use launch::{Birth, Launched, Outcome, Process};
+use proc::{Procfs, Root};
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use rustix::io::Errno;
+use std::ffi::CString;
+use std::path::PathBuf;
+use std::time::Duration;
+use sys::seccomp::Instruction;
+
+/// The process of an exec.
+#[derive(Clone, Debug)]
+pub enum ExecProcess {
+    /// All of it (`--process`).
+    Described(Box<Configured>),
+    /// The container's own process with changes.
+    Derived(Overrides),
+}
+
+/// Changes to the container's own process; what is empty stays.
+#[derive(Clone, Debug, Default)]
+pub struct Overrides {
+    /// Arguments, the program first.
+    pub args: Vec<String>,
+    /// Working directory.
+    pub cwd: Option<PathBuf>,
+    /// Added to the environment.
+    pub env: Vec<String>,
+    /// Whether it gets a terminal.
+    pub terminal: bool,
+    /// User id and, if given, group id.
+    pub user: Option<(u32, Option<u32>)>,
+    /// Added to the additional groups.
+    pub additional_gids: Vec<u32>,
+    /// `SELinux` label.
+    pub selinux_label: Option<String>,
+    /// `AppArmor` profile.
+    pub apparmor_profile: Option<String>,
+    /// Sets `no_new_privs`; without it the container's setting stays.
+    pub no_new_privileges: bool,
+    /// Added to the bounding, effective, permitted and ambient sets.
+    pub capabilities: Vec<String>,
+}
+
+/// What happens in a paused container.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Paused {
+    /// The exec is refused.
+    Refuse,
+    /// The process is made and waits for a resume, as long as the start may take (`--ignore-paused`).
+    Wait,
+}
+
+/// What `exec` is asked for.
+#[derive(Debug)]
+pub struct ExecRequest {
+    /// The container.
+    pub id: ContainerId,
+    /// The process.
+    pub process: ExecProcess,
+    /// Gets the pid, decimal, without a newline.
+    pub pid_file: Option<PathBuf>,
+    /// Gets the terminal's master.
+    pub console_socket: Option<PathBuf>,
+    /// Gets the pidfd.
+    pub pidfd_socket: Option<PathBuf>,
+    /// Descriptors that the program keeps, after those of socket activation.
+    pub preserve_fds: u32,
+    /// Descriptors of socket activation, from 3 on.
+    pub listen_fds: u32,
+    /// `[controller:]path` below the container's own cgroup.
+    pub cgroup: Vec<String>,
+    /// What happens in a paused container.
+    pub paused: Paused,
+    /// Who takes the terminal.
+    pub terminal: Terminal,
+}
+
+/// A process that executed its program; it may have ended since.
+#[derive(Debug)]
+pub struct Running {
+    /// Its pid on the host.
+    pub pid: i32,
+    /// Its identity.
+    pub pidfd: OwnedFd,
+    /// The terminal's master, for [`Terminal::Relay`].
+    pub console: Option<OwnedFd>,
+}
+
+/// How long a child may take from its birth to its program. Everything on the way is a matter of milliseconds; what
+/// takes longer waits for memory, a freezer or a dead file system.
+pub const LIMIT: Duration = Duration::from_secs(10);
+
+/// How long a killed child may take to end before it is left to the kernel.
+const KILL_LIMIT: Duration = Duration::from_secs(2);
+
+/// Starts a process in a container and comes back when it executed its program.
+///
+/// # Errors
+/// [`Error::CannotExec`] for a container in the wrong state; [`Error::NotStarted`] with the cause; what was refused
+/// before a child existed. No process is left then.
+pub fn exec(store: &Store, request: &ExecRequest) -> Result<Running, Error> {
+    let proc = Procfs::host().map_err(Error::Proc)?;
+    let entry = store.entry(&request.id)?;
+    let record = entry.read()?;
+    let init = live_init(&proc, &record, request)?;
+    let target = Target { proc: &proc, entry: &entry, record: &record, init: &init };
+    let process = described(request, &record);
+    check_console(process.terminal, request.console_socket.is_some(), request.terminal)?;
+    check_preserved(&target, request)?;
+    let cgroup = Cgroup::new(sub_cgroups(&record, request)?);
+    let before = Evidence::quick(&cgroup);
+    refuse_hopeless(&before, request)?;
+    let last_mile = prepare(&target, process)?;
+    let pty = last_mile.process.terminal.then(|| open_terminal(&target, &last_mile)).transpose()?;
+    let launched =
+        Attempt { target: &target, request, last_mile: &last_mile, cgroup: &cgroup, before: &before };
+    let process = launched.run(pty.as_ref().map(|pty| pty.peer.as_fd()))?;
+    let console = announce(request, &process, pty).inspect_err(|_| {
+        let _ = rustix::process::pidfd_send_signal(&process.pidfd, rustix::process::Signal::KILL);
+    })?;
+    Ok(Running { pid: process.pid, pidfd: process.pidfd, console })
+}
+
+/// The container that is exec'd into.
+struct Target<'a> {
+    proc: &'a Procfs,
+    entry: &'a Entry,
+    record: &'a Record,
+    init: &'a Process,
+}
+
+fn live_init(proc: &Procfs, record: &Record, request: &ExecRequest) -> Result<Process, Error> {
+    let observed = status::observe(proc, record)?;
+    match (observed.status, observed.init) {
+        (Status::Paused, _) if request.paused == Paused::Refuse => {
+            Err(Error::CannotExec { status: Status::Paused })
+        }
+        (Status::Created | Status::Running | Status::Paused, Some(init)) => Ok(init),
+        (status, _) => Err(Error::CannotExec { status }),
+    }
+}
+
+/// Compat: runc, exec.go, `getProcess`.
+fn described(request: &ExecRequest, record: &Record) -> Configured {
+    let changes = match &request.process {
+        ExecProcess::Described(process) => return with_activation((**process).clone(), request),
+        ExecProcess::Derived(changes) => changes,
+    };
+    let mut process = record.process.clone();
+    process.args.clone_from(&changes.args);
+    process.env.extend(changes.env.iter().cloned());
+    process.terminal = changes.terminal;
+    process.console_size = None;
+    if let Some(cwd) = &changes.cwd {
+        process.cwd.clone_from(cwd);
+    }
+    if let Some((uid, gid)) = changes.user {
+        process.user.uid = uid;
+        process.user.gid = gid.unwrap_or(process.user.gid);
+    }
+    process.user.additional_gids.extend(&changes.additional_gids);
+    process.selinux_label = changes.selinux_label.clone().unwrap_or(process.selinux_label);
+    process.apparmor_profile = changes.apparmor_profile.clone().unwrap_or(process.apparmor_profile);
+    process.no_new_privileges |= changes.no_new_privileges;
+    if !changes.capabilities.is_empty() {
+        add_capabilities(&mut process, &changes.capabilities);
+    }
+    with_activation(process, request)
+}
+
+fn add_capabilities(process: &mut Configured, names: &[String]) {
+    let sets = process.capabilities.get_or_insert_default();
+    for set in [&mut sets.bounding, &mut sets.effective, &mut sets.permitted] {
+        set.extend(names.iter().map(|name| capability::full_name(name)));
+    }
+}
+
+fn with_activation(mut process: Configured, request: &ExecRequest) -> Configured {
+    if request.listen_fds > 0 {
+        process.env.push(format!("LISTEN_FDS={}", request.listen_fds));
+        process.env.push("LISTEN_PID=1".to_owned());
+    }
+    process
+}
+
+/// A directory among the preserved descriptors is accepted when it lies on a mount of the container.
+fn check_preserved(target: &Target<'_>, request: &ExecRequest) -> Result<(), Error> {
+    match crate::create::check_preserved(request.listen_fds + request.preserve_fds, request.listen_fds) {
+        Err(Error::PreservedDirectory { .. }) => {}
+        other => return other,
+    }
+    let mounts = target.proc.mounts(target.init.pid).map_err(Error::Proc)?;
+    for number in 3..3 + request.listen_fds + request.preserve_fds {
+        let path = format!("/proc/self/fd/{number}");
+        let flags = rustix::fs::AtFlags::empty();
+        let mask = rustix::fs::StatxFlags::MNT_ID | rustix::fs::StatxFlags::TYPE;
+        let Ok(stat) = rustix::fs::statx(rustix::fs::CWD, path, flags, mask) else { continue };
+        let is_directory =
+            rustix::fs::FileType::from_raw_mode(stat.stx_mode.into()) == rustix::fs::FileType::Directory;
+        let inside = mounts.iter().any(|mount| u64::from(mount.id) == stat.stx_mnt_id);
+        if is_directory && !inside {
+            return Err(Error::PreservedDirectory { number });
+        }
+    }
+    Ok(())
+}
+
+/// The groups to join: the container's own, or those below it that `--cgroup` names.
+///
+/// Compat: runc, exec.go: `--cgroup path` for all controllers or v2, `--cgroup controller[,controller]:path`.
+fn sub_cgroups(record: &Record, request: &ExecRequest) -> Result<cgroup::Paths, Error> {
+    let mut paths = record.cgroup.clone();
+    for given in &request.cgroup {
+        let unsupported = |reason: &str| Error::Unsupported {
+            pointer: format!("--cgroup {given}"),
+            reason: reason.to_owned(),
+        };
+        let (controllers, path) = given.split_once(':').unwrap_or(("", given));
+        let relative = PathBuf::from(path.trim_start_matches('/'));
+        if relative.components().any(|part| !matches!(part, std::path::Component::Normal(_))) {
+            return Err(unsupported("the path must lie below the container's own cgroup"));
+        }
+        let mut matched = false;
+        let wanted = |key: &str| {
+            controllers.is_empty()
+                || controllers.split(',').any(|one| key.split(',').any(|known| known == one))
+        };
+        for (_, group) in paths.v1.iter_mut().filter(|(key, _)| wanted(key)) {
+            group.push(&relative);
+            matched = true;
+        }
+        if let Some(group) = paths.unified.as_mut().filter(|_| controllers.is_empty()) {
+            group.push(&relative);
+            matched = true;
+        }
+        if !matched {
+            return Err(unsupported("the container has no such controller"));
+        }
+    }
+    Ok(paths)
+}
+
+/// What is known to fail or to hang is not tried.
+///
+/// Kernel: on v1 a join is never refused by `pids.max`; refusing here makes v1 and v2 behave alike.
+fn refuse_hopeless(before: &Evidence, request: &ExecRequest) -> Result<(), Error> {
+    match before.obstacle() {
+        Some(cgroup::Cause::Frozen { .. }) if request.paused == Paused::Wait => Ok(()),
+        Some(cause) => Err(Error::NotStarted(evidence::obstacle(cause))),
+        None => Ok(()),
+    }
+}
+
+fn prepare(target: &Target<'_>, process: Configured) -> Result<LastMile, Error> {
+    let record = target.record;
+    let users = if has_namespace(&record.namespaces, NamespaceType::User) {
+        UserNamespace::Other
+    } else {
+        UserNamespace::Host
+    };
+    let needs_home = !process.env.iter().any(|entry| entry.starts_with("HOME="));
+    let home =
+        if needs_home { root(target).map(|root| home::of(&root, process.user.uid))? } else { String::new() };
+    let affinity = process.exec_cpu_affinity.clone();
+    let mut last_mile = LastMile::new(target.proc, process, &home, users)?;
+    if let Some(initial) = affinity.map(|affinity| affinity.initial).filter(|list| !list.is_empty()) {
+        last_mile.set_affinity(processors(&initial, "process/execCPUAffinity/initial")?);
+    }
+    Ok(last_mile)
+}
+
+/// The container's root through its init, which the pidfd proves to be alive when the namespaces are joined.
+fn root(target: &Target<'_>) -> Result<Root, Error> {
+    Root::at(format!("/proc/{}/root", target.init.pid).as_ref()).map_err(Error::Proc)
+}
+
+fn open_terminal(target: &Target<'_>, last_mile: &LastMile) -> Result<console::Pty, Error> {
+    let pty = console::open(root(target)?.as_fd()).map_err(Error::Console)?;
+    if let Some(size) = last_mile.process.console_size.clone() {
+        pty.resize(size).map_err(Error::Console)?;
+    }
+    Ok(pty)
+}
+
+/// Pid file, pidfd socket, console socket.
+fn announce(
+    request: &ExecRequest,
+    process: &Process,
+    pty: Option<console::Pty>,
+) -> Result<Option<OwnedFd>, Error> {
+    if let Some(path) = &request.pid_file {
+        crate::pid_file::write(path, process.pid)?;
+    }
+    if let Some(socket) = &request.pidfd_socket {
+        console::send(socket, "exec", process.pidfd.as_fd()).map_err(Error::Console)?;
+    }
+    let Some(pty) = pty else { return Ok(None) };
+    match &request.console_socket {
+        Some(socket) => pty.send(socket).map(|()| None).map_err(Error::Console),
+        None => Ok(Some(pty.master)),
+    }
+}
+
+/// One try, with everything that is needed to explain its failure.
+struct Attempt<'a> {
+    target: &'a Target<'a>,
+    request: &'a ExecRequest,
+    last_mile: &'a LastMile,
+    cgroup: &'a Cgroup,
+    before: &'a Evidence,
+}
+
+impl Attempt<'_> {
+    fn run(&self, terminal: Option<BorrowedFd<'_>>) -> Result<Process, Error> {
+        let join = self.cgroup.join().map_err(Error::Cgroup)?;
+        let instructions = self.filter()?;
+        let sockets = self.listener_sockets()?;
+        let filter = self.target.record.filter.as_ref().map(|filter| Filter {
+            instructions: &instructions,
+            flags: filter.flags,
+            listener: sockets.as_ref().map(|(_, theirs)| theirs.as_fd()),
+        });
+        let launched = self.launch(&join, filter, terminal)?;
+        if let Some((ours, theirs)) = sockets {
+            drop(theirs);
+            self.pass_listener(&ours, &launched)?;
+        }
+        let outcome = launched.outcome(Some(self.target.proc), LIMIT).map_err(Error::Launch)?;
+        self.judge(outcome)
+    }
+
+    fn filter(&self) -> Result<Vec<Instruction>, Error> {
+        if self.target.record.filter.is_none() {
+            return Ok(Vec::new());
+        }
+        let path = || self.target.entry.path().join(store::FILTER);
+        let bytes = self
+            .target
+            .entry
+            .read_file(store::FILTER)
+            .map_err(|source| Error::ReadState { path: path(), source })?;
+        let instructions = seccomp::Compiled::from_bytes(&bytes).map_err(|error| Error::DamagedState {
+            path: path(),
+            place: format!("its {} bytes", bytes.len()),
+            reason: error.to_string(),
+        })?;
+        let convert =
+            |one: seccomp::Instruction| Instruction { code: one.code, jt: one.jt, jf: one.jf, k: one.k };
+        Ok(instructions.into_iter().map(convert).collect())
+    }
+
+    fn listener_sockets(&self) -> Result<Option<(OwnedFd, OwnedFd)>, Error> {
+        use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
+        let flags = self.target.record.filter.as_ref().map_or(0, |filter| filter.flags);
+        if flags & sys::seccomp::NEW_LISTENER == 0 {
+            return Ok(None);
+        }
+        socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
+            .map(Some)
+            .map_err(|source| Error::Step { step: "make the socket for the seccomp listener", source })
+    }
+
+    /// The program's `execve` may itself wait for the agent, so the listener goes first.
+    fn pass_listener(&self, ours: &OwnedFd, launched: &Launched) -> Result<(), Error> {
+        let Some(descriptor) = listener::receive(ours, LIMIT)? else { return Ok(()) };
+        listener::hand_over(self.target.record, (launched.pid(), Status::Running), descriptor.as_fd())
+    }
+
+    fn launch(
+        &self,
+        join: &cgroup::Join,
+        filter: Option<Filter<'_>>,
+        terminal: Option<BorrowedFd<'_>>,
+    ) -> Result<Launched, Error> {
+        let record = self.target.record;
+        let tasks: Vec<_> = join.tasks.iter().map(AsFd::as_fd).collect();
+        let vectors = self.last_mile.vectors();
+        let keyring =
+            record.keyring.as_deref().map(|name| crate::program::c_string(name, "id")).transpose()?;
+        let oom_score = self.oom_score();
+        let affinity = self.last_affinity()?;
+        let label = self.last_mile.label.as_ref();
+        let plan = child::exec::Plan {
+            proc: self.target.proc.as_fd(),
+            tasks: &tasks,
+            init: self.target.init.pidfd.as_fd(),
+            namespaces: joined(&record.namespaces),
+            limits: self.last_mile.limits(),
+            scheduling: self.last_mile.scheduling(),
+            affinity: affinity.as_deref(),
+            terminal,
+            keyring: keyring.as_deref(),
+            preserved: self.request.listen_fds + self.request.preserve_fds,
+            directory: &self.last_mile.directory,
+            identity: self.identity(),
+            oom_score: oom_score.as_bytes(),
+            label: label.map(|(path, text): &(CString, Vec<u8>)| (path.as_c_str(), text.as_slice())),
+            filter,
+            program: vectors.program()?,
+        };
+        let pids = has_namespace(&record.namespaces, NamespaceType::Pid);
+        let mut birth = Birth {
+            cgroup: join.directory.as_ref().map(AsFd::as_fd),
+            pid_namespace_of: pids.then(|| self.target.init.pidfd.as_fd()),
+        };
+        let launched = launch::spawn(&birth, &plan, child::exec::run);
+        let leaf = match &launched {
+            Err(launch::Error::Clone(Errno::BUSY)) => self.leaf_of_init(),
+            _ => None,
+        };
+        let launched = match &leaf {
+            None => launched,
+            Some(leaf) => {
+                birth.cgroup = Some(leaf.as_fd());
+                launch::spawn(&birth, &plan, child::exec::run)
+            }
+        };
+        launched.map_err(|error| match evidence::of_birth(&self.context(), &error) {
+            Some(cause) => Error::NotStarted(cause),
+            None => Error::Launch(error),
+        })
+    }
+
+    /// A container that runs a manager of its own has controllers in the children of its cgroup; its init then lives
+    /// in one of the leaves.
+    fn leaf_of_init(&self) -> Option<OwnedFd> {
+        let entries = self.target.proc.cgroups(self.target.init.pid).ok()?;
+        let entry = entries.into_iter().find(|entry| entry.hierarchy_id == 0)?;
+        let layout = cgroup::Layout::of(self.target.proc).ok()?;
+        let relative = entry.path.strip_prefix("/").ok()?;
+        let directory = layout.unified()?.mount_point.join(relative);
+        let flags = rustix::fs::OFlags::PATH | rustix::fs::OFlags::DIRECTORY | rustix::fs::OFlags::CLOEXEC;
+        rustix::fs::openat(rustix::fs::CWD, directory, flags, rustix::fs::Mode::empty()).ok()
+    }
+
+    /// An exec in a user namespace that denies `setgroups` must not set an empty list.
+    fn identity(&self) -> child::identity::Identity<'_> {
+        let identity = self.last_mile.identity();
+        let users = has_namespace(&self.target.record.namespaces, NamespaceType::User);
+        let denied = || {
+            let path = format!("{}/setgroups", self.target.init.pid);
+            self.target.proc.read(path.as_ref()).is_ok_and(|text| text.trim() == "deny")
+        };
+        let skip = users && identity.groups.is_some_and(<[u32]>::is_empty) && denied();
+        child::identity::Identity { groups: identity.groups.filter(|_| !skip), ..identity }
+    }
+
+    /// The process's own value, else the container's, else that of the caller.
+    fn oom_score(&self) -> String {
+        let configured = self.last_mile.process.oom_score_adj.or(self.target.record.process.oom_score_adj);
+        let inherited =
+            || self.target.proc.read("self/oom_score_adj".as_ref()).unwrap_or_else(|_| "0".to_owned());
+        configured.map_or_else(|| inherited().trim().to_owned(), |score| score.to_string())
+    }
+
+    fn last_affinity(&self) -> Result<Option<Vec<u64>>, Error> {
+        let last = self.last_mile.process.exec_cpu_affinity.as_ref().map(|affinity| affinity.last.as_str());
+        last.filter(|list| !list.is_empty())
+            .map(|list| processors(list, "process/execCPUAffinity/final"))
+            .transpose()
+    }
+
+    fn context(&self) -> Context<'_> {
+        Context {
+            proc: self.target.proc,
+            init: Some(self.target.init),
+            process: &self.last_mile.process,
+            cgroup: self.cgroup.paths(),
+            last_mile: Some(self.last_mile),
+            before: Some(self.before),
+        }
+    }
+
+    fn judge(&self, outcome: Outcome) -> Result<Process, Error> {
+        let cause = match outcome {
+            Outcome::Executed(process) => return Ok(process),
+            Outcome::Refused(failure) => evidence::of_failure(&self.context(), failure),
+            Outcome::Died { stage, ended } => evidence::of_death(&self.context(), stage, ended),
+            Outcome::Stuck { stage, waited, launched } => {
+                let cause = evidence::stuck(Some(self.target.proc), stage, waited, launched.pid());
+                self.end(launched);
+                match Evidence::full(self.cgroup).obstacle() {
+                    Some(found @ (cgroup::Cause::Frozen { .. } | cgroup::Cause::OomDisabled { .. })) => {
+                        evidence::obstacle(found)
+                    }
+                    _ => cause,
+                }
+            }
+        };
+        Err(Error::NotStarted(cause))
+    }
+
+    /// Kernel: on v1 a frozen process does not die of SIGKILL until it is moved to a thawed freezer group.
+    fn end(&self, mut launched: Launched) {
+        let pid = launched.pid();
+        if matches!(launched.kill(Duration::from_millis(50)), Ok(Some(_))) {
+            return;
+        }
+        if let Err(error) = self.cgroup.free_frozen(pid) {
+            log::warn!("free process {pid} from the freezer: {error}");
+        }
+        if !matches!(launched.kill(KILL_LIMIT), Ok(Some(_))) {
+            log::warn!("process {pid} was killed but has not ended after {} s", KILL_LIMIT.as_secs());
+        }
+    }
+}
+
+/// The namespaces that the child joins by one `setns`; the pid namespace is entered by its birth.
+fn joined(namespaces: &[Namespace]) -> u64 {
+    let bits = namespaces.iter().map(|namespace| namespace_bit(namespace.kind));
+    bits.fold(0, |all, bit| all | bit) & !sys::clone::new::PID
+}

@@ -1,0 +1,360 @@
+//! Running of hooks: each in a process group of its own that the record names while it lives.
+//!
+//! ```text
+//!     runtime                                  hook's process group
+//!       | -- spawn, held on a pipe --------------> |
+//!       |  record the group on disk                |
+//!       | -- release (or die: end of file) ------> |  execve, or exit
+//!       | -- state on stdin ---------------------> |
+//!       | <---------------- stderr, exit status -- |
+//! ```
+//!
+//! **Invariant:** a hook whose runtime was killed before the group was on disk never runs; one that runs can be found
+//! and ended by `delete --force`.
+
+use crate::config::Hook;
+use crate::error::errno_text;
+use crate::last_mile::entries;
+use crate::program::c_string;
+use crate::record::{Record, RunningHook};
+use crate::{Error, Status};
+use launch::{Birth, Outcome, Process};
+use proc::Procfs;
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::fd::{AsFd, OwnedFd};
+use rustix::io::Errno;
+use rustix::pipe::{PipeFlags, pipe_with};
+use rustix::process::Signal;
+use serde_json::json;
+use std::ffi::CString;
+use std::time::{Duration, Instant};
+use sys::exec::Vector;
+
+/// How much of a hook's stderr is kept for the error, from its end.
+const TAIL: usize = 4096;
+
+/// After this long without an end a waiting hook is named in the log, and again each time.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Where a running hook is noted while it runs.
+pub trait Ledger {
+    /// Notes that a hook's process group exists, or that none does.
+    ///
+    /// # Errors
+    /// The write of the record.
+    fn note(&mut self, hook: Option<RunningHook>) -> Result<(), Error>;
+}
+
+/// For hooks that run inside the container: its cgroup is their ledger.
+#[derive(Debug)]
+pub struct InContainer;
+
+impl Ledger for InContainer {
+    fn note(&mut self, _hook: Option<RunningHook>) -> Result<(), Error> {
+        Ok(())
+    }
+}
+
+/// What all hooks of one list share.
+#[derive(Debug)]
+pub struct List<'a> {
+    /// `createRuntime`.
+    pub name: &'static str,
+    /// The hooks in their order.
+    pub hooks: &'a [Hook],
+    /// The state, as JSON.
+    pub state: &'a [u8],
+}
+
+/// The state that a hook reads from its stdin.
+///
+/// Source: runtime-spec, runtime.md, State; the pid is the one on the host.
+#[must_use]
+pub fn state(record: &Record, status: Status, pid: i32) -> Vec<u8> {
+    let mut state = json!({
+        "ociVersion": record.oci_version,
+        "id": record.id,
+        "status": status.as_str(),
+        "bundle": record.bundle,
+    });
+    if let Some(fields) = state.as_object_mut() {
+        if pid > 0 {
+            fields.insert("pid".into(), pid.into());
+        }
+        if !record.annotations.is_empty() {
+            fields.insert("annotations".into(), json!(record.annotations));
+        }
+    }
+    state.to_string().into_bytes()
+}
+
+/// Runs the hooks of a list one after the other; the first that fails ends it. `proc` is the caller's pid namespace as
+/// `/proc` shows it, or `None` where no such view is at hand (inside a container).
+///
+/// # Errors
+/// [`Error::Hook`], or what kept it from being run.
+pub fn run(proc: Option<&Procfs>, list: &List<'_>, ledger: &mut dyn Ledger) -> Result<(), Error> {
+    for (index, hook) in list.hooks.iter().enumerate() {
+        let name = format!("{}/{index}", list.name);
+        let ran = run_one(proc, hook, &name, list.state, ledger);
+        ledger.note(None)?;
+        ran?;
+    }
+    Ok(())
+}
+
+fn run_one(
+    proc: Option<&Procfs>,
+    hook: &Hook,
+    name: &str,
+    state: &[u8],
+    ledger: &mut dyn Ledger,
+) -> Result<(), Error> {
+    let failed = |reason: String| Error::Hook { name: name.to_owned(), path: hook.path.clone(), reason };
+    let (mut running, process) = spawn(proc, hook, name, ledger).map_err(|error| match error {
+        Error::NotStarted(cause) => failed(cause.to_string()),
+        other => other,
+    })?;
+    let outcome = running.attend(&process, state, hook, name);
+    let ended = match outcome {
+        Ok(ended) => ended,
+        Err(reason) => {
+            end_group(&process);
+            return Err(failed(reason));
+        }
+    };
+    match ended {
+        launch::Ended::Exited(0) => Ok(()),
+        launch::Ended::Exited(status) => Err(failed(running.with_tail(format!("exit status {status}")))),
+        launch::Ended::Signaled(signal) => {
+            Err(failed(running.with_tail(format!("ended by signal {signal}"))))
+        }
+    }
+}
+
+/// Kills a hook's whole process group.
+fn end_group(process: &Process) {
+    if let Some(group) = rustix::process::Pid::from_raw(process.pid) {
+        let _ = rustix::process::kill_process_group(group, Signal::KILL);
+    }
+    let _ = launch::process::wait_dead(process.pidfd.as_fd(), Duration::from_secs(2));
+    let _ = launch::process::ended(process, launch::process::Reap::Yes);
+}
+
+/// What the child of a hook needs; raw parts only, see crate `child`.
+struct HookPlan<'a> {
+    input: OwnedFd,
+    error: OwnedFd,
+    gate: OwnedFd,
+    path: &'a CString,
+    arguments: Vector<'a>,
+    environment: Vector<'a>,
+}
+
+/// The parent's ends of a running hook's streams.
+struct Running {
+    input: Option<OwnedFd>,
+    error: OwnedFd,
+    tail: Vec<u8>,
+}
+
+fn spawn(
+    proc: Option<&Procfs>,
+    hook: &Hook,
+    name: &str,
+    ledger: &mut dyn Ledger,
+) -> Result<(Running, Process), Error> {
+    let wrap = |source| Error::Step { step: "make the pipes of a hook", source };
+    let (input, our_input) = pipe_with(PipeFlags::CLOEXEC).map_err(wrap)?;
+    let (our_error, error) = pipe_with(PipeFlags::CLOEXEC).map_err(wrap)?;
+    let (gate, our_gate) = pipe_with(PipeFlags::CLOEXEC).map_err(wrap)?;
+    let path = c_string(&hook.path.to_string_lossy(), "hooks/path")?;
+    let texts = |list: &[String], place: &str| -> Result<Vec<CString>, Error> {
+        list.iter().map(|text| c_string(text, place)).collect()
+    };
+    let mut arguments = texts(&hook.args, "hooks/args")?;
+    if arguments.is_empty() {
+        arguments.push(path.clone());
+    }
+    let environment = texts(&hook.env, "hooks/env")?;
+    let (arguments, environment) = (entries(&arguments), entries(&environment));
+    let invalid = || Error::Step { step: "build the argument vector", source: Errno::INVAL };
+    let plan = HookPlan {
+        input,
+        error,
+        gate,
+        path: &path,
+        arguments: Vector::new(&arguments).ok_or_else(invalid)?,
+        environment: Vector::new(&environment).ok_or_else(invalid)?,
+    };
+    let launched = launch::spawn(&Birth::default(), &plan, child_of_hook).map_err(Error::Launch)?;
+    drop(plan);
+    // Compat: a hook's group must exist before it is noted; the child makes it too, whoever comes first.
+    if let Some(pid) = rustix::process::Pid::from_raw(launched.pid()) {
+        let _ = rustix::process::setpgid(Some(pid), Some(pid));
+    }
+    if let Some(proc) = proc {
+        let leader = crate::status::identity(proc, launched.pid())?;
+        ledger.note(Some(RunningHook { leader, name: name.to_owned() }))?;
+    }
+    rustix::io::write(&our_gate, b"go").map_err(wrap)?;
+    let process = executed(proc, launched, hook)?;
+    let ours = Running { input: Some(our_input), error: our_error, tail: Vec::new() };
+    Ok((ours, process))
+}
+
+fn executed(proc: Option<&Procfs>, launched: launch::Launched, hook: &Hook) -> Result<Process, Error> {
+    const LIMIT: Duration = Duration::from_secs(10);
+    let path = hook.path.display().to_string();
+    match launched.outcome(proc, LIMIT).map_err(Error::Launch)? {
+        Outcome::Executed(process) => Ok(process),
+        Outcome::Refused(failure) => Err(Error::NotStarted(crate::cause::Cause::Step {
+            stage: failure.stage,
+            number: 0,
+            errno: format!("{path}: {}", errno_text(failure.errno)),
+        })),
+        Outcome::Died { stage, ended } => {
+            Err(Error::NotStarted(crate::cause::Cause::Died { stage, how: crate::evidence::how(ended) }))
+        }
+        Outcome::Stuck { stage, waited, launched } => {
+            Err(Error::NotStarted(crate::evidence::stuck(proc, stage, waited, launched.pid())))
+        }
+    }
+}
+
+fn child_of_hook(report: child::Report<'_>, plan: &HookPlan<'_>) -> ! {
+    use child::{Failure, Stage};
+    let steps = || -> Result<(), Failure> {
+        report.step(Stage::Session, || rustix::process::setpgid(None, None))?;
+        let mut word = [0; 2];
+        let released = report.step(Stage::Start, || rustix::io::read(&plan.gate, &mut word))?;
+        if released == 0 {
+            sys::clone::exit(255);
+        }
+        report.step(Stage::Signals, || {
+            sys::signal::set_default(13)?;
+            sys::signal::set_mask(0).map(drop)
+        })?;
+        report.step(Stage::Terminal, || {
+            rustix::stdio::dup2_stdin(&plan.input)?;
+            // What a hook prints must not become the answer of the runtime.
+            rustix::stdio::dup2_stdout(&plan.error)?;
+            rustix::stdio::dup2_stderr(&plan.error)
+        })
+    };
+    let failure = steps().err().unwrap_or_else(|| {
+        let errno = sys::exec::execve(plan.path, plan.arguments, plan.environment);
+        Failure { stage: Stage::Execve, errno, detail: 0 }
+    });
+    report.send(failure);
+    sys::clone::exit(255)
+}
+
+impl Running {
+    /// Feeds the state, drains stderr, waits for the end; the text of a failure otherwise.
+    fn attend(
+        &mut self,
+        process: &Process,
+        state: &[u8],
+        hook: &Hook,
+        name: &str,
+    ) -> Result<launch::Ended, String> {
+        let begun = Instant::now();
+        let limit = hook.timeout.and_then(|seconds| u64::try_from(seconds).ok()).map(Duration::from_secs);
+        let mut left = state;
+        let mut named = Instant::now();
+        loop {
+            let next = limit.map_or(PATIENCE, |limit| limit.saturating_sub(begun.elapsed()).min(PATIENCE));
+            let ready = self.poll(process, next, left.is_empty()).map_err(errno_text)?;
+            if ready.input && self.feed(&mut left).is_err() {
+                left = &[];
+            }
+            if ready.error {
+                self.drain();
+            }
+            if ready.ended {
+                self.drain();
+                let ended = launch::process::ended(process, launch::process::Reap::Yes);
+                return ended
+                    .map_err(|error| error.to_string())?
+                    .ok_or_else(|| "its end was lost".to_owned());
+            }
+            if limit.is_some_and(|limit| begun.elapsed() >= limit) {
+                let seconds = begun.elapsed().as_secs();
+                return Err(self.with_tail(format!("timeout after {seconds} s; it was killed")));
+            }
+            if named.elapsed() >= PATIENCE {
+                named = Instant::now();
+                let (pid, seconds) = (process.pid, begun.elapsed().as_secs());
+                log::warn!(
+                    "still waiting for hook {name} ({}), process {pid}, {seconds} s",
+                    hook.path.display()
+                );
+            }
+        }
+    }
+
+    fn poll(&self, process: &Process, limit: Duration, fed: bool) -> Result<Ready, Errno> {
+        let input = self.input.as_ref().filter(|_| !fed);
+        let mut fds =
+            vec![PollFd::new(&process.pidfd, PollFlags::IN), PollFd::new(&self.error, PollFlags::IN)];
+        if let Some(input) = input {
+            fds.push(PollFd::new(input, PollFlags::OUT));
+        }
+        match poll(&mut fds, Some(&launch::process::timespec(limit))) {
+            Ok(_) | Err(Errno::INTR) => {}
+            Err(errno) => return Err(errno),
+        }
+        let fired = |index: usize| fds.get(index).is_some_and(|fd| !fd.revents().is_empty());
+        let data = |index: usize| fds.get(index).is_some_and(|fd| fd.revents().contains(PollFlags::IN));
+        Ok(Ready { ended: fired(0), error: data(1), input: fired(2) })
+    }
+
+    /// Writes what the pipe takes; closes it after the last byte.
+    fn feed(&mut self, left: &mut &[u8]) -> Result<(), Errno> {
+        let Some(input) = &self.input else { return Ok(()) };
+        let chunk = left.get(..left.len().min(4096)).unwrap_or(left);
+        match rustix::io::write(input, chunk) {
+            Ok(count) => *left = left.get(count..).unwrap_or(&[]),
+            Err(Errno::AGAIN | Errno::INTR) => {}
+            Err(errno) => {
+                self.input = None;
+                return Err(errno);
+            }
+        }
+        if left.is_empty() {
+            self.input = None;
+        }
+        Ok(())
+    }
+
+    fn drain(&mut self) {
+        let mut chunk = [0; 4096];
+        loop {
+            let mut fds = [PollFd::new(&self.error, PollFlags::IN)];
+            let ready = poll(&mut fds, Some(&launch::process::timespec(Duration::ZERO)));
+            if !matches!(ready, Ok(1)) || !fds[0].revents().contains(PollFlags::IN) {
+                return;
+            }
+            let Ok(count) = rustix::io::read(&self.error, &mut chunk) else { return };
+            if count == 0 {
+                return;
+            }
+            self.tail.extend_from_slice(chunk.get(..count).unwrap_or(&[]));
+            let excess = self.tail.len().saturating_sub(TAIL);
+            self.tail.drain(..excess);
+        }
+    }
+
+    fn with_tail(&self, text: String) -> String {
+        let tail = String::from_utf8_lossy(&self.tail);
+        let tail = tail.trim();
+        if tail.is_empty() { text } else { format!("{text}, stderr: {tail}") }
+    }
+}
+
+struct Ready {
+    ended: bool,
+    error: bool,
+    input: bool,
+}

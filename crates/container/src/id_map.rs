@@ -1,0 +1,118 @@
+//! User and group id mappings: of a new user namespace, and of id-mapped mounts.
+
+use crate::config::{Config, IdMapping, NamespaceType};
+use crate::create::IdMapped;
+use crate::{Error, rootfs};
+use proc::Procfs;
+use rustix::fd::{AsFd, AsRawFd, OwnedFd};
+use rustix::fs::{CWD, Mode, OFlags};
+use rustix::mount::OpenTreeFlags;
+use std::path::Path;
+use sys::clone::{Clone3, Parent, Side, new};
+use sys::mount_setattr::{Attributes, Depth, mount_setattr};
+
+/// Writes the mappings of a process in a new user namespace. Nothing happens without mappings.
+///
+/// # Errors
+/// [`Error::File`] with the file below `/proc`.
+pub(crate) fn write(proc: &Procfs, pid: i32, uids: &[IdMapping], gids: &[IdMapping]) -> Result<(), Error> {
+    if uids.is_empty() && gids.is_empty() {
+        return Ok(());
+    }
+    // Kernel: 3.19 asks an unprivileged writer to give setgroups up first.
+    if !rustix::process::geteuid().is_root() {
+        write_file(proc, pid, "setgroups", "deny")?;
+    }
+    write_file(proc, pid, "gid_map", &text(gids))?;
+    write_file(proc, pid, "uid_map", &text(uids))
+}
+
+fn text(mappings: &[IdMapping]) -> String {
+    let line = |one: &IdMapping| format!("{} {} {}\n", one.container_id, one.host_id, one.size);
+    mappings.iter().map(line).collect()
+}
+
+fn write_file(proc: &Procfs, pid: i32, name: &str, text: &str) -> Result<(), Error> {
+    let path = format!("{pid}/{name}");
+    let flags = OFlags::WRONLY | OFlags::CLOEXEC;
+    let written = rustix::fs::openat(proc.as_fd(), &path, flags, Mode::empty())
+        .and_then(|file| rustix::io::write(&file, text.as_bytes()));
+    written.map(drop).map_err(|source| Error::File {
+        step: "write the id mappings to",
+        path: Path::new("/proc").join(path),
+        source,
+    })
+}
+
+/// Detached copies of the bind mounts that ask for a mapping of ids, with that mapping.
+///
+/// Kernel: `MOUNT_ATTR_IDMAP` came with 5.12.
+///
+/// # Errors
+/// [`Error::IdMappedMount`] with the mount's pointer.
+pub(crate) fn mounts(proc: &Procfs, config: &Config, bundle: &Path) -> Result<IdMapped, Error> {
+    let mut mapped = IdMapped::new();
+    for (index, mount) in config.mounts.iter().enumerate() {
+        let Some(depth) = rootfs::wants_id_mapping(mount) else { continue };
+        let container = &config.linux;
+        let (uids, gids) = if mount.uid_mappings.is_empty() && mount.gid_mappings.is_empty() {
+            (&container.uid_mappings, &container.gid_mappings)
+        } else {
+            (&mount.uid_mappings, &mount.gid_mappings)
+        };
+        let namespace = user_namespace(proc, uids, gids)?;
+        let source = bundle.join(&mount.source);
+        let tree = map(&source, &namespace, depth).map_err(|cause| Error::IdMappedMount {
+            pointer: format!("config.json/mounts/{index}"),
+            path: source.clone(),
+            source: cause,
+        })?;
+        mapped.insert(index, tree);
+    }
+    Ok(mapped)
+}
+
+fn map(source: &Path, namespace: &OwnedFd, depth: Depth) -> rustix::io::Result<OwnedFd> {
+    const MOUNT_ATTR_IDMAP: u64 = 0x0010_0000;
+    let mut flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
+    if depth == Depth::Tree {
+        flags |= OpenTreeFlags::AT_RECURSIVE;
+    }
+    let tree = rustix::mount::open_tree(CWD, source, flags)?;
+    let user_namespace = u64::from(namespace.as_raw_fd().unsigned_abs());
+    let attributes = Attributes { set: MOUNT_ATTR_IDMAP, user_namespace, ..Attributes::default() };
+    mount_setattr(tree.as_fd(), c"", depth, &attributes)?;
+    Ok(tree)
+}
+
+/// A user namespace with these mappings, held by its file only: its one process is gone when this returns.
+fn user_namespace(proc: &Procfs, uids: &[IdMapping], gids: &[IdMapping]) -> Result<OwnedFd, Error> {
+    let step = |step| move |source| Error::Step { step, source };
+    let (wait, release) =
+        rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).map_err(step("make a pipe"))?;
+    let how = Clone3 { namespaces: new::USER, cgroup: None, parent: Parent::Caller };
+    match sys::clone::clone3(&how).map_err(step("make a user namespace for an id-mapped mount"))? {
+        Side::Child => {
+            drop(release);
+            let _ = rustix::io::read(&wait, &mut [0_u8; 1]);
+            sys::clone::exit(0)
+        }
+        Side::Parent { pid, pidfd } => {
+            let written = write(proc, pid, uids, gids);
+            let path = format!("{pid}/ns/user");
+            let file =
+                rustix::fs::openat(proc.as_fd(), path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty());
+            drop((wait, release));
+            let process = launch::Process { pid, pidfd };
+            let _ = launch::process::wait_dead(process.pidfd.as_fd(), std::time::Duration::from_secs(2));
+            let _ = launch::process::ended(&process, launch::process::Reap::Yes);
+            written?;
+            file.map_err(step("open the user namespace of an id-mapped mount"))
+        }
+    }
+}
+
+/// Whether the container's user namespace is made by this runtime, which then must write its mappings.
+pub(crate) fn is_ours(config: &Config) -> bool {
+    config.linux.makes_new(NamespaceType::User)
+}

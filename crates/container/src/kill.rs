@@ -1,0 +1,85 @@
+//! `kill`: a signal to a container's init, or to everything in it.
+
+use crate::config::NamespaceType;
+use crate::record::Record;
+use crate::{ContainerId, Error, Status, Store, pause, status};
+use cgroup::Cgroup;
+use launch::Process;
+use proc::Procfs;
+use rustix::io::Errno;
+use rustix::process::Signal;
+
+/// Who gets the signal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// Init.
+    Init,
+    /// Every process (`--all`).
+    All,
+}
+
+/// Sends a signal by its number.
+///
+/// SIGKILL reaches every process of a container without a pid namespace of its own, and one that is paused: it is
+/// thawed, else the signal would wait.
+///
+/// # Errors
+/// [`Error::NotRunning`] when init has ended and `scope` is not [`Scope::All`], [`Error::Signal`],
+/// [`Error::UnknownSignal`].
+pub fn kill(store: &Store, id: &ContainerId, signal: i32, scope: Scope) -> Result<(), Error> {
+    let proc = Procfs::host().map_err(Error::Proc)?;
+    let record = store.entry(id)?.read()?;
+    let observed = status::observe(&proc, &record)?;
+    let cgroup = Cgroup::new(record.cgroup.clone());
+    let is_kill = signal == Signal::KILL.as_raw();
+    match (&observed.init, scope) {
+        (Some(_), _) if is_kill && (scope == Scope::All || !has_own_pids(&record)) => {
+            return cgroup.kill(pause::LIMIT).map_err(Error::Cgroup);
+        }
+        (Some(init), Scope::Init) => send(init, signal)?,
+        (None, Scope::Init) => return Err(Error::NotRunning),
+        (_, Scope::All) => return to_all(&cgroup, signal),
+    }
+    if is_kill && observed.status == Status::Paused {
+        return cgroup.thaw(pause::LIMIT).map_err(Error::Cgroup);
+    }
+    Ok(())
+}
+
+fn has_own_pids(record: &Record) -> bool {
+    record
+        .namespaces
+        .iter()
+        .any(|namespace| namespace.kind == NamespaceType::Pid && namespace.path().is_none())
+}
+
+fn to_all(cgroup: &Cgroup, signal: i32) -> Result<(), Error> {
+    if !cgroup.exists() {
+        return Ok(());
+    }
+    for pid in cgroup.all_pids().map_err(Error::Cgroup)? {
+        let Some(known) = rustix::process::Pid::from_raw(pid) else { continue };
+        let Ok(pidfd) = rustix::process::pidfd_open(known, rustix::process::PidfdFlags::empty()) else {
+            continue;
+        };
+        // Once more, now that the pidfd holds the process: the pid may have been used again meanwhile.
+        let still_inside = cgroup.all_pids().is_ok_and(|pids| pids.contains(&pid));
+        if still_inside {
+            send(&Process { pid, pidfd }, signal)?;
+        }
+    }
+    Ok(())
+}
+
+fn send(process: &Process, signal: i32) -> Result<(), Error> {
+    if signal == 0 {
+        return Ok(());
+    }
+    let known =
+        sys::signal::from_number(signal).ok_or_else(|| Error::UnknownSignal { text: signal.to_string() })?;
+    match rustix::process::pidfd_send_signal(&process.pidfd, known) {
+        Ok(()) => Ok(()),
+        Err(Errno::SRCH) => Err(Error::NotRunning),
+        Err(source) => Err(Error::Signal { signal, pid: process.pid, source }),
+    }
+}

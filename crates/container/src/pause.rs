@@ -1,0 +1,23 @@
+//! `pause`: every process of a container stands still.
+
+use crate::{ContainerId, Error, Status, Store, status};
+use cgroup::Cgroup;
+use proc::Procfs;
+use std::time::Duration;
+
+/// How long the kernel may take to stop or release all processes.
+pub(crate) const LIMIT: Duration = Duration::from_secs(10);
+
+/// Freezes a container; if that is not done within ten seconds it is thawed again.
+///
+/// # Errors
+/// [`Error::NotRunning`] unless it is running or created, [`Error::Cgroup`].
+pub fn pause(store: &Store, id: &ContainerId) -> Result<(), Error> {
+    let proc = Procfs::host().map_err(Error::Proc)?;
+    let record = store.entry(id)?.read()?;
+    match status::observe(&proc, &record)?.status {
+        Status::Running | Status::Created => {}
+        _ => return Err(Error::NotRunning),
+    }
+    Cgroup::new(record.cgroup).freeze(LIMIT).map_err(Error::Cgroup)
+}

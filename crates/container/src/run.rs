@@ -1,0 +1,97 @@
+//! `run`: create, start, and in the foreground wait for the end and delete.
+
+use std::os::fd::AsFd;
+use std::path::Path;
+
+use launch::{Ended, Process};
+
+use crate::create::{self, CreateRequest, Created};
+use crate::delete::{self, Force};
+use crate::foreground::{Foreground, Subreaper, Supervised};
+use crate::notify_socket::{self, NotifySocket};
+use crate::{ContainerId, Error, Store, start, status};
+
+/// What becomes of a container that has ended in the foreground.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Keep {
+    /// It is deleted.
+    No,
+    /// Its state stays until `delete`.
+    Yes,
+}
+
+/// Creates and starts a container, and leaves it.
+///
+/// # Errors
+/// As create and start; a container that cannot be started is deleted.
+pub fn detached(store: &Store, request: &CreateRequest) -> Result<(), Error> {
+    let created = create::create(store, request)?;
+    let notify = begin(store, request)?;
+    if let Some(socket) = notify {
+        notify_socket::wait_until_ready(&socket, created.pidfd.as_fd(), created.pid)?;
+    }
+    Ok(())
+}
+
+/// Creates and starts a container, waits for its end and says how it ended.
+///
+/// # Errors
+/// As create, start and [`Foreground::supervise`]; a container that cannot be started is deleted.
+pub fn foreground(
+    store: &Store,
+    request: &CreateRequest,
+    keep: Keep,
+    subreaper: Subreaper,
+) -> Result<Ended, Error> {
+    let foreground = Foreground::prepare(subreaper)?;
+    let Created { pid, pidfd, console } = create::create(store, request)?;
+    let notify = begin(store, request)?;
+    let process = Process { pid, pidfd };
+    let ended = foreground.supervise(Supervised { process, console, notify })?;
+    if keep == Keep::No {
+        discard(store, &request.id);
+    }
+    Ok(ended)
+}
+
+/// Starts a created container and, if a service manager is told about, waits until it is ready.
+///
+/// # Errors
+/// As start; the service manager or the container's notify socket cannot be used.
+pub fn start_and_notify(store: &Store, id: &ContainerId, manager: Option<&Path>) -> Result<(), Error> {
+    let Some(manager) = manager else { return start::start(store, id) };
+    let entry = store.entry(id)?;
+    if !notify_socket::directory(entry.path()).is_dir() {
+        log::debug!("NOTIFY_SOCKET is ignored: container {id} was created without it");
+        return start::start(store, id);
+    }
+    let socket = NotifySocket::bind(entry.path(), manager)?;
+    let proc = proc::Procfs::host().map_err(Error::Proc)?;
+    let init = status::observe(&proc, &entry.read()?)?.init;
+    start::start(store, id)?;
+    match init {
+        Some(init) => Ok(notify_socket::wait_until_ready(&socket, init.pidfd.as_fd(), init.pid)?),
+        None => Ok(()),
+    }
+}
+
+/// The socket is there before the program is, so that no message finds it missing.
+fn begin(store: &Store, request: &CreateRequest) -> Result<Option<NotifySocket>, Error> {
+    let started = bind(store, request).and_then(|notify| start::start(store, &request.id).map(|()| notify));
+    if started.is_err() {
+        discard(store, &request.id);
+    }
+    started
+}
+
+fn bind(store: &Store, request: &CreateRequest) -> Result<Option<NotifySocket>, Error> {
+    let Some(manager) = &request.notify_socket else { return Ok(None) };
+    Ok(Some(NotifySocket::bind(store.entry(&request.id)?.path(), manager)?))
+}
+
+/// The caller is owed another answer already, so what goes wrong here can only be logged.
+fn discard(store: &Store, id: &ContainerId) {
+    if let Err(error) = delete::delete(store, id, Force::Yes) {
+        log::error!("delete container {}: {}", id, crate::chain(&error));
+    }
+}

@@ -1,0 +1,127 @@
+//! What a container is doing: asked of the kernel, never remembered.
+//!
+//! | status | kernel's evidence |
+//! |---|---|
+//! | creating | the record says so and its creator lives |
+//! | created | init lives and has not executed a program (`PF_FORKNOEXEC`) |
+//! | paused | init lives and its freezer is frozen or freezing |
+//! | running | init lives otherwise; a thread group lives while any of its threads does |
+//! | stopped | anything else |
+
+use crate::Error;
+use crate::record::{Phase, ProcessId, Record};
+use cgroup::{Cgroup, Freezer};
+use launch::Process;
+use proc::Procfs;
+use rustix::fd::AsFd;
+use rustix::io::Errno;
+use rustix::process::{Pid, PidfdFlags};
+use std::time::Duration;
+
+/// The five states of a container.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Status {
+    /// `create` is at work.
+    Creating,
+    /// Init waits for `start`.
+    Created,
+    /// The program runs.
+    Running,
+    /// The program is frozen.
+    Paused,
+    /// The program ended, or never began.
+    Stopped,
+}
+
+impl Status {
+    /// The word of the runtime specification (`paused` is runc's).
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Status::Creating => "creating",
+            Status::Created => "created",
+            Status::Running => "running",
+            Status::Paused => "paused",
+            Status::Stopped => "stopped",
+        }
+    }
+}
+
+/// A container's status at one moment, with its init if that lives.
+#[derive(Debug)]
+pub struct Observed {
+    /// What it is doing.
+    pub status: Status,
+    /// Its init, held so that it cannot be mistaken.
+    pub init: Option<Process>,
+}
+
+/// Looks at the kernel.
+///
+/// # Errors
+/// [`Error::Proc`] when `/proc` cannot be read.
+pub fn observe(proc: &Procfs, record: &Record) -> Result<Observed, Error> {
+    let same_boot = boot_id(proc)? == record.boot_id;
+    let init = record.init.filter(|_| same_boot).map(|init| find(proc, init)).transpose()?.flatten();
+    let status = match &init {
+        None if record.phase == Phase::Creating && same_boot => creating(proc, record)?,
+        None => Status::Stopped,
+        Some(_) if record.phase == Phase::Creating => Status::Creating,
+        Some(init) => of_live(proc, init, &record.cgroup),
+    };
+    Ok(Observed { status, init })
+}
+
+fn creating(proc: &Procfs, record: &Record) -> Result<Status, Error> {
+    let lives = find(proc, record.creator)?.is_some();
+    Ok(if lives { Status::Creating } else { Status::Stopped })
+}
+
+fn of_live(proc: &Procfs, init: &Process, paths: &cgroup::Paths) -> Status {
+    if launch::process::never_executed(proc, init.pid) == Some(true) {
+        return Status::Created;
+    }
+    match Cgroup::new(paths.clone()).freezer() {
+        Ok(Freezer::Frozen | Freezer::Freezing) => Status::Paused,
+        _ => Status::Running,
+    }
+}
+
+/// The kernel's boot id.
+///
+/// # Errors
+/// [`Error::Proc`].
+pub fn boot_id(proc: &Procfs) -> Result<String, Error> {
+    let text = proc.read("sys/kernel/random/boot_id".as_ref()).map_err(Error::Proc)?;
+    Ok(text.trim().to_owned())
+}
+
+/// The identity of a living process, by its pid.
+///
+/// # Errors
+/// [`Error::Proc`] when it is gone.
+pub fn identity(proc: &Procfs, pid: i32) -> Result<ProcessId, Error> {
+    let start_time = proc.stat(pid).map_err(Error::Proc)?.start_time;
+    Ok(ProcessId { pid, start_time })
+}
+
+/// The process of an identity if it lives: same pid, same start time, some thread alive.
+///
+/// # Errors
+/// [`Error::Pidfd`].
+pub fn find(proc: &Procfs, id: ProcessId) -> Result<Option<Process>, Error> {
+    let Some(pid) = Pid::from_raw(id.pid) else { return Ok(None) };
+    let pidfd = match rustix::process::pidfd_open(pid, PidfdFlags::empty()) {
+        Ok(pidfd) => pidfd,
+        // EINVAL: the pid now is a thread of another process.
+        Err(Errno::SRCH | Errno::INVAL) => return Ok(None),
+        Err(source) => return Err(Error::Pidfd { pid: id.pid, source }),
+    };
+    if proc.stat(id.pid).map_or(true, |stat| stat.start_time != id.start_time) {
+        return Ok(None);
+    }
+    // After the start time was read: the pidfd still names the process it was read of.
+    let dead = launch::process::wait_dead(pidfd.as_fd(), Duration::ZERO)
+        .map_err(|source| Error::Pidfd { pid: id.pid, source })?;
+    Ok((!dead).then_some(Process { pid: id.pid, pidfd }))
+}

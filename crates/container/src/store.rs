@@ -1,0 +1,425 @@
+//! State on disk: one directory per container below the state root.
+//!
+//! ```text
+//! /run/sluice/ID/state.json    the record, replaced whole by rename
+//!               /rescue.json   the record as `create` finished it, for a state.json damaged by hand
+//!               /seccomp.bpf   the compiled filter
+//!               /start.fifo    one byte lets init go on
+//!               /report.fifo   init's last word before its program, and end of file when execve succeeded
+//! /run/sluice/.new-ID-PID      a directory on its way in; .old-ID-PID: on its way out
+//! ```
+//!
+//! **Invariant:** the only file that writes below the state root. A reader takes no lock and sees the old or the
+//! new record, never a part; a container directory appears with its record inside, and vanishes in one rename.
+
+use crate::record::{FORMAT, Record};
+use crate::{ContainerId, Error};
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use rustix::fs::{AtFlags, CWD, FlockOperation, Mode, OFlags, RenameFlags};
+use rustix::io::Errno;
+use std::io::{Read as _, Write as _};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// Name of the record.
+pub const STATE: &str = "state.json";
+/// Name of the record's copy.
+pub const RESCUE: &str = "rescue.json";
+/// Name of the compiled filter.
+pub const FILTER: &str = "seccomp.bpf";
+/// Name of the fifo that releases init.
+pub const START: &str = "start.fifo";
+/// Name of the fifo for init's last word.
+pub const REPORT: &str = "report.fifo";
+
+/// Largest file that is read back, in bytes.
+const LARGEST: u64 = 64 << 20;
+
+/// The state root.
+#[derive(Debug)]
+pub struct Store {
+    root: PathBuf,
+    directory: OwnedFd,
+}
+
+/// The directory of one container.
+#[derive(Debug)]
+pub struct Entry {
+    id: ContainerId,
+    path: PathBuf,
+    directory: OwnedFd,
+}
+
+/// The right to change a container; released when dropped or when the process dies.
+#[derive(Debug)]
+pub struct Lock(#[expect(dead_code, reason = "closing the descriptor is the release")] OwnedFd);
+
+impl Store {
+    /// Opens the state root and makes it when it is missing (mode 0711).
+    ///
+    /// # Errors
+    /// [`Error::StateRoot`].
+    pub fn open(root: &Path) -> Result<Self, Error> {
+        let wrap = |source: Errno| Error::StateRoot { path: root.to_owned(), source };
+        let mut all = std::fs::DirBuilder::new();
+        std::os::unix::fs::DirBuilderExt::mode(all.recursive(true), 0o711);
+        all.create(root).map_err(|error| wrap(Errno::from_io_error(&error).unwrap_or(Errno::IO)))?;
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let directory = rustix::fs::openat(CWD, root, flags, Mode::empty()).map_err(wrap)?;
+        Ok(Store { root: root.to_owned(), directory })
+    }
+
+    /// The state root's path.
+    #[must_use]
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// The directory of a container, whether it is there or not.
+    #[must_use]
+    pub fn directory(&self, id: &ContainerId) -> PathBuf {
+        self.root.join(id.as_str())
+    }
+
+    /// The ids of all containers, sorted.
+    ///
+    /// # Errors
+    /// [`Error::StateRoot`].
+    pub fn ids(&self) -> Result<Vec<ContainerId>, Error> {
+        let mut ids = Vec::new();
+        for name in self.names()? {
+            if !name.starts_with(".new-") && !name.starts_with(".old-") {
+                ids.extend(ContainerId::parse(&name));
+            }
+        }
+        ids.sort();
+        Ok(ids)
+    }
+
+    fn names(&self) -> Result<Vec<String>, Error> {
+        let wrap = |source| Error::StateRoot { path: self.root.clone(), source };
+        let mut names = Vec::new();
+        for entry in rustix::fs::Dir::read_from(&self.directory).map_err(wrap)? {
+            let entry = entry.map_err(wrap)?;
+            if entry.file_type() == rustix::fs::FileType::Directory
+                && !matches!(entry.file_name().to_bytes(), b"." | b"..")
+            {
+                names.extend(entry.file_name().to_str().ok().map(str::to_owned));
+            }
+        }
+        Ok(names)
+    }
+
+    /// Opens the directory of a container.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::StateRoot`].
+    pub fn entry(&self, id: &ContainerId) -> Result<Entry, Error> {
+        let directory = self.subdirectory(id.as_str()).map_err(|source| match source {
+            Errno::NOENT => Error::NotFound { id: id.clone() },
+            source => Error::StateRoot { path: self.root.join(id.as_str()), source },
+        })?;
+        Ok(Entry { id: id.clone(), path: self.root.join(id.as_str()), directory })
+    }
+
+    fn subdirectory(&self, name: &str) -> Result<OwnedFd, Errno> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+        rustix::fs::openat(&self.directory, name, flags, Mode::empty())
+    }
+
+    /// Makes the directory of a new container with its record inside, in one step.
+    ///
+    /// # Errors
+    /// [`Error::Exists`], or the write that was refused; nothing is left then.
+    pub fn insert(&self, id: &ContainerId, record: &Record) -> Result<Entry, Error> {
+        self.sweep();
+        if self.subdirectory(id.as_str()).is_ok() {
+            return Err(Error::Exists { id: id.clone() });
+        }
+        let temporary = format!(".new-{id}-{}", std::process::id());
+        let made = self.fill(&temporary, id, record);
+        if made.is_err() {
+            self.discard(&temporary);
+        }
+        made
+    }
+
+    fn fill(&self, temporary: &str, id: &ContainerId, record: &Record) -> Result<Entry, Error> {
+        let path = self.root.join(id.as_str());
+        let wrap = |source| Error::WriteState { path: path.clone(), source };
+        rustix::fs::mkdirat(&self.directory, temporary, Mode::from_raw_mode(0o711)).map_err(wrap)?;
+        let directory = self.subdirectory(temporary).map_err(wrap)?;
+        let entry = Entry { id: id.clone(), path: path.clone(), directory };
+        entry.write(record)?;
+        let flags = RenameFlags::NOREPLACE;
+        match rustix::fs::renameat_with(&self.directory, temporary, &self.directory, id.as_str(), flags) {
+            Ok(()) => Ok(entry),
+            Err(Errno::EXIST) => Err(Error::Exists { id: id.clone() }),
+            Err(source) => Err(wrap(source)),
+        }
+    }
+
+    /// Takes a container's directory out of sight in one step, then removes what is in it.
+    ///
+    /// # Errors
+    /// [`Error::WriteState`].
+    pub fn remove(&self, id: &ContainerId) -> Result<(), Error> {
+        let temporary = format!(".old-{id}-{}", std::process::id());
+        match rustix::fs::renameat(&self.directory, id.as_str(), &self.directory, &temporary) {
+            Ok(()) | Err(Errno::NOENT) => {}
+            Err(source) => return Err(Error::WriteState { path: self.root.join(id.as_str()), source }),
+        }
+        self.discard(&temporary);
+        Ok(())
+    }
+
+    /// Removes a temporary directory. What cannot be removed now is swept by a later `create`.
+    fn discard(&self, name: &str) {
+        let path = self.root.join(name);
+        match std::fs::remove_dir_all(&path) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                log::debug!("remove {}: {error}", path.display());
+            }
+            _ => {}
+        }
+    }
+
+    /// Removes temporary directories whose maker is dead.
+    fn sweep(&self) {
+        for name in self.names().unwrap_or_default() {
+            let temporary = name.starts_with(".new-") || name.starts_with(".old-");
+            let maker = name.rsplit('-').next().and_then(|pid| pid.parse::<i32>().ok());
+            let Some(maker) = maker.and_then(rustix::process::Pid::from_raw) else { continue };
+            let dead = rustix::process::test_kill_process(maker) == Err(Errno::SRCH);
+            if temporary && dead {
+                self.discard(&name);
+            }
+        }
+    }
+}
+
+impl Entry {
+    /// The container's id.
+    #[must_use]
+    pub fn id(&self) -> &ContainerId {
+        &self.id
+    }
+
+    /// The directory's path, for messages.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Reads the record.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] when it was deleted meanwhile, [`Error::DamagedState`], [`Error::NewerState`],
+    /// [`Error::ForeignState`], [`Error::ReadState`].
+    pub fn read(&self) -> Result<Record, Error> {
+        self.read_record(STATE)
+    }
+
+    /// Reads the copy that `create` made.
+    ///
+    /// # Errors
+    /// As [`Entry::read`].
+    pub fn read_rescue(&self) -> Result<Record, Error> {
+        self.read_record(RESCUE)
+    }
+
+    fn read_record(&self, name: &str) -> Result<Record, Error> {
+        let path = self.path.join(name);
+        let text = match self.read_file(name) {
+            Ok(text) => text,
+            Err(Errno::NOENT) => return Err(self.without_record()),
+            Err(source) => return Err(Error::ReadState { path, source }),
+        };
+        parse(&path, &text)
+    }
+
+    /// Why there is no record: the container is gone, or the directory is somebody else's.
+    fn without_record(&self) -> Error {
+        // Source: crun keeps `<root>/<id>/status`.
+        if rustix::fs::statat(&self.directory, "status", AtFlags::SYMLINK_NOFOLLOW).is_ok() {
+            return Error::ForeignState { path: self.path.clone(), runtime: "crun" };
+        }
+        let deleted = rustix::fs::fstat(&self.directory).is_ok_and(|stat| stat.st_nlink == 0);
+        if deleted || !self.path.exists() {
+            return Error::NotFound { id: self.id.clone() };
+        }
+        Error::DamagedState {
+            path: self.path.join(STATE),
+            place: "the file".into(),
+            reason: "missing".into(),
+        }
+    }
+
+    /// Reads a whole file of the directory.
+    ///
+    /// # Errors
+    /// The kernel's errno.
+    pub fn read_file(&self, name: &str) -> Result<Vec<u8>, Errno> {
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
+        let file = rustix::fs::openat(&self.directory, name, flags, Mode::empty())?;
+        let size = u64::try_from(rustix::fs::fstat(&file)?.st_size).unwrap_or(0);
+        let mut bytes = Vec::with_capacity(usize::try_from(size.min(LARGEST)).unwrap_or(0) + 1);
+        std::fs::File::from(file)
+            .take(LARGEST)
+            .read_to_end(&mut bytes)
+            .map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))?;
+        Ok(bytes)
+    }
+
+    /// Replaces the record by its next generation.
+    ///
+    /// # Errors
+    /// [`Error::WriteState`]; the former record is intact then.
+    pub fn write(&self, record: &Record) -> Result<(), Error> {
+        self.replace(STATE, &text(record)?)
+    }
+
+    /// Keeps a copy of the record for a `state.json` that is damaged later.
+    ///
+    /// # Errors
+    /// [`Error::WriteState`].
+    pub fn write_rescue(&self, record: &Record) -> Result<(), Error> {
+        self.replace(RESCUE, &text(record)?)
+    }
+
+    /// Writes a temporary file beside `name` and renames it over `name`.
+    ///
+    /// # Errors
+    /// [`Error::WriteState`]; the former file is intact and the temporary one gone.
+    pub fn replace(&self, name: &str, bytes: &[u8]) -> Result<(), Error> {
+        let temporary = format!(".{name}-{}", std::process::id());
+        let replaced = self
+            .write_temporary(&temporary, bytes)
+            .and_then(|()| rustix::fs::renameat(&self.directory, &temporary, &self.directory, name));
+        replaced.map_err(|source| {
+            let _ = rustix::fs::unlinkat(&self.directory, &temporary, AtFlags::empty());
+            Error::WriteState { path: self.path.join(name), source }
+        })
+    }
+
+    fn write_temporary(&self, name: &str, bytes: &[u8]) -> Result<(), Errno> {
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let file = rustix::fs::openat(&self.directory, name, flags, Mode::from_raw_mode(0o600))?;
+        let mut file = std::fs::File::from(file);
+        file.write_all(bytes).map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))?;
+        rustix::fs::fdatasync(&file)
+    }
+
+    /// Makes a fifo and opens it for reading and writing, so that the open never blocks.
+    ///
+    /// # Errors
+    /// [`Error::WriteState`].
+    pub fn make_fifo(&self, name: &str) -> Result<OwnedFd, Error> {
+        let wrap = |source| Error::WriteState { path: self.path.join(name), source };
+        rustix::fs::mkfifoat(&self.directory, name, Mode::from_raw_mode(0o600)).map_err(wrap)?;
+        self.open_fifo(name, OFlags::RDWR).map_err(wrap)
+    }
+
+    /// Opens a fifo.
+    ///
+    /// # Errors
+    /// The kernel's errno; `ENXIO`: nobody reads.
+    pub fn open_fifo(&self, name: &str, flags: OFlags) -> Result<OwnedFd, Errno> {
+        rustix::fs::openat(&self.directory, name, flags | OFlags::CLOEXEC | OFlags::NOFOLLOW, Mode::empty())
+    }
+
+    /// Takes the right to change the container, waiting at most `limit`.
+    ///
+    /// # Errors
+    /// [`Error::Busy`] when another command keeps it, [`Error::ReadState`].
+    pub fn lock(&self, limit: Duration) -> Result<Lock, Error> {
+        let wrap = |source| Error::ReadState { path: self.path.clone(), source };
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let file = rustix::fs::openat(&self.directory, ".", flags, Mode::empty()).map_err(wrap)?;
+        let begun = Instant::now();
+        loop {
+            match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
+                Ok(()) => return Ok(Lock(file)),
+                Err(Errno::WOULDBLOCK) if begun.elapsed() < limit => {
+                    std::thread::sleep(Duration::from_millis(2));
+                }
+                Err(Errno::WOULDBLOCK) => {
+                    return Err(Error::Busy { id: self.id.clone(), waited: begun.elapsed() });
+                }
+                Err(source) => return Err(wrap(source)),
+            }
+        }
+    }
+
+    /// Removes temporary files that a killed writer left; the caller holds the lock.
+    pub fn sweep(&self, _lock: &Lock) {
+        let Ok(files) = rustix::fs::Dir::read_from(&self.directory) else { return };
+        for file in files.flatten() {
+            let name = file.file_name();
+            if name.to_bytes().starts_with(b".") && !matches!(name.to_bytes(), b"." | b"..") {
+                let _ = rustix::fs::unlinkat(&self.directory, name, AtFlags::empty());
+            }
+        }
+    }
+}
+
+impl AsFd for Entry {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.directory.as_fd()
+    }
+}
+
+fn text(record: &Record) -> Result<Vec<u8>, Error> {
+    serde_json::to_vec(record).map_err(Error::EncodeState)
+}
+
+/// Reads a record of any known format, or says what the text is instead.
+///
+/// # Errors
+/// [`Error::DamagedState`], [`Error::NewerState`], [`Error::ForeignState`].
+pub fn parse(path: &Path, text: &[u8]) -> Result<Record, Error> {
+    let damaged =
+        |place: String, reason: String| Error::DamagedState { path: path.to_owned(), place, reason };
+    if text.is_empty() {
+        return Err(damaged("byte 0".into(), "the file is empty".into()));
+    }
+    let mut reader = serde_json::Deserializer::from_slice(text);
+    match serde_path_to_error::deserialize::<_, Record>(&mut reader) {
+        Ok(record) if record.format > FORMAT => Err(newer(path, record.format, &record.writer)),
+        Ok(record) => Ok(record),
+        Err(error) => {
+            let place = error.path().to_string();
+            let cause = error.into_inner();
+            let value = serde_json::from_slice::<serde_json::Value>(text);
+            let Ok(value) = value else {
+                return Err(damaged(
+                    format!("line {} column {}", cause.line(), cause.column()),
+                    cause.to_string(),
+                ));
+            };
+            Err(other_state(path, &value).unwrap_or_else(|| damaged(place, cause.to_string())))
+        }
+    }
+}
+
+fn newer(path: &Path, format: u32, writer: &str) -> Error {
+    Error::NewerState { path: path.to_owned(), format, known: FORMAT, writer: writer.to_owned() }
+}
+
+/// Valid JSON that is not a record of ours: a later format, or another runtime's.
+fn other_state(path: &Path, value: &serde_json::Value) -> Option<Error> {
+    let field = |name: &str| value.get(name);
+    if let Some(format) = field("format").and_then(serde_json::Value::as_u64).filter(|n| *n > FORMAT.into()) {
+        let writer = field("writer").and_then(serde_json::Value::as_str).unwrap_or("another version");
+        return Some(newer(path, u32::try_from(format).unwrap_or(u32::MAX), writer));
+    }
+    // Source: runc's state.json has `init_process_pid`, youki's `clean_up_intel_rdt_subdirectory` and `ociVersion`.
+    let runtime = if field("init_process_pid").is_some() {
+        "runc"
+    } else if field("ociVersion").is_some() && field("useSystemd").is_some() {
+        "youki"
+    } else {
+        return None;
+    };
+    Some(Error::ForeignState { path: path.to_owned(), runtime })
+}

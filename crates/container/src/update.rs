@@ -1,0 +1,74 @@
+//! `update`: new limits for a container that runs.
+
+use crate::{ContainerId, Error, Status, Store, status};
+use cgroup::{Cgroup, Resources};
+use proc::Procfs;
+use std::time::Duration;
+
+/// How long another command may keep the container.
+const BUSY: Duration = Duration::from_secs(10);
+
+/// Applies the limits that are set in `wanted`; the others stay.
+///
+/// The kernel's values and the state on disk change together: when the state cannot be written, the former values are
+/// written back.
+///
+/// # Errors
+/// [`Error::NotRunning`], [`Error::Update`], [`Error::WriteState`], [`Error::Busy`].
+pub fn update(store: &Store, id: &ContainerId, wanted: &Resources) -> Result<(), Error> {
+    let proc = Procfs::host().map_err(Error::Proc)?;
+    let entry = store.entry(id)?;
+    let lock = entry.lock(BUSY)?;
+    entry.sweep(&lock);
+    let mut record = entry.read()?;
+    if status::observe(&proc, &record)?.status == Status::Stopped {
+        return Err(Error::NotRunning);
+    }
+    let cgroup = Cgroup::new(record.cgroup.clone());
+    let applied = cgroup
+        .apply(wanted)
+        .map_err(|source| Error::Update { outcome: "the former limits are in force", source })?;
+    record.resources = Some(merged(record.resources.as_ref(), wanted)?);
+    record.generation += 1;
+    entry.write(&record).inspect_err(|_| {
+        for error in applied.undo() {
+            log::error!("a new limit is kept, since the former one cannot be written back: {error}");
+        }
+    })
+}
+
+/// The former limits with the wanted ones over them, field by field.
+fn merged(former: Option<&Resources>, wanted: &Resources) -> Result<Resources, Error> {
+    let Some(former) = former else { return Ok(wanted.clone()) };
+    let mut tree = serde_json::to_value(former).map_err(Error::EncodeState)?;
+    lay_over(&mut tree, serde_json::to_value(wanted).map_err(Error::EncodeState)?);
+    serde_json::from_value(tree).map_err(Error::EncodeState)
+}
+
+fn lay_over(former: &mut serde_json::Value, wanted: serde_json::Value) {
+    use serde_json::Value;
+    match (former, wanted) {
+        (Value::Object(former), Value::Object(wanted)) => {
+            for (name, value) in wanted {
+                lay_over(former.entry(name).or_insert(Value::Null), value);
+            }
+        }
+        (_, Value::Null) => {}
+        (former, wanted) => *former = wanted,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn limits_that_are_not_wanted_anew_stay() {
+        let parse = |text| serde_json::from_str::<Resources>(text).unwrap();
+        let former = parse(r#"{"memory":{"limit":4096,"swap":8192},"pids":{"limit":7}}"#);
+        let wanted = parse(r#"{"memory":{"limit":1024}}"#);
+        let expected = parse(r#"{"memory":{"limit":1024,"swap":8192},"pids":{"limit":7}}"#);
+        assert_eq!(merged(Some(&former), &wanted).unwrap(), expected);
+        assert_eq!(merged(None, &wanted).unwrap(), wanted);
+    }
+}

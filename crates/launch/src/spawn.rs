@@ -1,0 +1,201 @@
+//! Makes one child and finds out whether it reached its program.
+
+use crate::Error;
+use crate::process::{Ended, Process, Reap, ended, never_executed, timespec};
+use crate::visit::Visit;
+use ::proc::Procfs;
+use child::stage::{Failure, REPORT_SIZE, Report, Stage};
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use rustix::io::Errno;
+use rustix::pipe::{PipeFlags, pipe_with};
+use rustix::process::Signal;
+use std::time::{Duration, Instant};
+use sys::clone::{Clone3, Parent, Side, clone3};
+use sys::shared_page::SharedWord;
+
+/// Where a child is born.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Birth<'a> {
+    /// The cgroup v2 directory of the container.
+    pub cgroup: Option<BorrowedFd<'a>>,
+    /// A process whose pid namespace the child gets.
+    pub pid_namespace_of: Option<BorrowedFd<'a>>,
+}
+
+/// A child on its way to its program. Dropping it kills the child.
+#[derive(Debug)]
+pub struct Launched {
+    process: Option<Process>,
+    pipe: OwnedFd,
+    word: SharedWord,
+    born: Instant,
+}
+
+/// What became of a child.
+#[derive(Debug)]
+pub enum Outcome {
+    /// It executed its program; it may have ended since.
+    Executed(Process),
+    /// A step was refused; the child is gone.
+    Refused(Failure),
+    /// It ended before its program, without a report; the child is gone.
+    Died {
+        /// The step it was in.
+        stage: Stage,
+        /// How it ended.
+        ended: Ended,
+    },
+    /// It neither reported nor ended in time. It is killed when the launch is dropped.
+    Stuck {
+        /// The step it is in.
+        stage: Stage,
+        /// How long it had.
+        waited: Duration,
+        /// The child, still in the hands of [`Launched`].
+        launched: Launched,
+    },
+}
+
+/// Forks; `child` runs in the new process with `plan` and may use nothing but the crate `child`.
+///
+/// # Errors
+/// The operation the kernel refused; nothing is left behind then.
+pub fn spawn<P: ?Sized>(
+    birth: &Birth<'_>,
+    plan: &P,
+    child: fn(Report<'_>, &P) -> !,
+) -> Result<Launched, Error> {
+    let (pipe, their_pipe) = pipe_with(PipeFlags::CLOEXEC).map_err(Error::ReportChannel)?;
+    let word = SharedWord::new().map_err(Error::ReportChannel)?;
+    let how = Clone3 { namespaces: 0, cgroup: birth.cgroup, parent: Parent::Caller };
+    let visit = birth.pid_namespace_of.map(Visit::pid_namespace_of).transpose()?;
+    let side = clone3(&how);
+    match side {
+        Ok(Side::Child) => child(Report { word: &word, pipe: their_pipe.as_fd() }, plan),
+        Ok(Side::Parent { pid, pidfd }) => {
+            let process = Some(Process { pid, pidfd });
+            let launched = Launched { process, pipe, word, born: Instant::now() };
+            visit.map_or(Ok(()), Visit::end)?;
+            Ok(launched)
+        }
+        Err(errno) => {
+            visit.map_or(Ok(()), Visit::end)?;
+            Err(Error::Clone(errno))
+        }
+    }
+}
+
+impl Launched {
+    /// The child's pid.
+    #[must_use]
+    pub fn pid(&self) -> i32 {
+        self.process.as_ref().map_or(0, |process| process.pid)
+    }
+
+    /// The child's pidfd.
+    #[must_use]
+    pub fn pidfd(&self) -> Option<BorrowedFd<'_>> {
+        self.process.as_ref().map(|process| process.pidfd.as_fd())
+    }
+
+    /// The step the child is in.
+    #[must_use]
+    pub fn stage(&self) -> Stage {
+        Stage::from_number(self.word.get()).unwrap_or(Stage::Start)
+    }
+
+    /// Waits until the child executed its program, was refused, died, or `limit` has passed since its birth.
+    ///
+    /// Without `proc`, a child that closes its pipe silently counts as one that executed its program.
+    ///
+    /// # Errors
+    /// [`Error::Wait`] and [`Error::Report`].
+    pub fn outcome(mut self, proc: Option<&Procfs>, limit: Duration) -> Result<Outcome, Error> {
+        let deadline = self.born + limit;
+        loop {
+            if !self.readable(deadline)? {
+                return Ok(Outcome::Stuck { stage: self.stage(), waited: limit, launched: self });
+            }
+            if let Some(failure) = self.report()? {
+                self.reap()?;
+                return Ok(Outcome::Refused(failure));
+            }
+            // End of file: the pipe closed over execve, or the child is dying.
+            match proc.and_then(|proc| never_executed(proc, self.pid())) {
+                Some(true) if Instant::now() >= deadline => {
+                    return Ok(Outcome::Stuck { stage: self.stage(), waited: limit, launched: self });
+                }
+                Some(true) => {
+                    if let Some(ended) = self.wait_ended(deadline)? {
+                        return Ok(Outcome::Died { stage: self.stage(), ended });
+                    }
+                }
+                _ => return self.executed(),
+            }
+        }
+    }
+
+    /// Kills the child and waits for its end, at most `limit`; gives how it ended, or `None` when it lives on
+    /// (frozen on cgroup v1, or in uninterruptible sleep).
+    ///
+    /// # Errors
+    /// [`Error::Wait`].
+    pub fn kill(&mut self, limit: Duration) -> Result<Option<Ended>, Error> {
+        if let Some(process) = &self.process {
+            // ESRCH: it has ended meanwhile.
+            let _ = rustix::process::pidfd_send_signal(&process.pidfd, Signal::KILL);
+        }
+        self.wait_ended(Instant::now() + limit)
+    }
+
+    fn readable(&self, deadline: Instant) -> Result<bool, Error> {
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let mut fds = [PollFd::new(&self.pipe, PollFlags::IN)];
+            match poll(&mut fds, Some(&timespec(left))) {
+                Ok(count) => return Ok(count > 0),
+                Err(Errno::INTR) => {}
+                Err(source) => return Err(Error::Report { pid: self.pid(), source }),
+            }
+        }
+    }
+
+    fn report(&self) -> Result<Option<Failure>, Error> {
+        let mut bytes = [0; REPORT_SIZE];
+        let count = rustix::io::retry_on_intr(|| rustix::io::read(&self.pipe, &mut bytes))
+            .map_err(|source| Error::Report { pid: self.pid(), source })?;
+        Ok(bytes.get(..count).and_then(Failure::from_bytes))
+    }
+
+    fn reap(&mut self) -> Result<(), Error> {
+        // The child sent its last word and exits now; nothing can hold it but a tracer or a freezer.
+        const LAST_WORD: Duration = Duration::from_secs(2);
+        self.wait_ended(Instant::now() + LAST_WORD).map(drop)
+    }
+
+    fn wait_ended(&mut self, deadline: Instant) -> Result<Option<Ended>, Error> {
+        let Some(process) = &self.process else { return Ok(None) };
+        let left = deadline.saturating_duration_since(Instant::now());
+        let wait = |source| Error::Wait { pid: process.pid, source };
+        if !crate::process::wait_dead(process.pidfd.as_fd(), left).map_err(wait)? {
+            return Ok(None);
+        }
+        let how = ended(process, Reap::Yes)?;
+        self.process = None;
+        Ok(how)
+    }
+
+    fn executed(mut self) -> Result<Outcome, Error> {
+        self.process.take().map(Outcome::Executed).ok_or(Error::Wait { pid: 0, source: Errno::CHILD })
+    }
+}
+
+impl Drop for Launched {
+    fn drop(&mut self) {
+        const SHORT: Duration = Duration::from_millis(100);
+        if self.process.is_some() && matches!(self.kill(SHORT), Ok(None)) {
+            log::warn!("process {} was killed in stage {:?} but has not ended yet", self.pid(), self.stage());
+        }
+    }
+}

@@ -1,0 +1,18 @@
+//! The three standard streams without the standard library.
+
+use rustix::fd::BorrowedFd;
+
+/// Standard input, output and error of this process.
+///
+/// A process started without one of them must open `/dev/null` in its place first, else a later descriptor takes
+/// the number.
+#[must_use]
+pub fn streams() -> [BorrowedFd<'static>; 3] {
+    // SAFETY: 0 is never -1; a closed number makes calls answer EBADF, which is memory safe.
+    let input = unsafe { BorrowedFd::borrow_raw(0) };
+    // SAFETY: as above.
+    let output = unsafe { BorrowedFd::borrow_raw(1) };
+    // SAFETY: as above.
+    let error = unsafe { BorrowedFd::borrow_raw(2) };
+    [input, output, error]
+}

@@ -1,0 +1,10 @@
+//! `config.json`: any bytes are a configuration or an error that names its place.
+
+use container::config::Config;
+
+pub(crate) fn run(bytes: &[u8]) {
+    match Config::parse(bytes) {
+        Ok(config) => drop(config.validate()),
+        Err(error) => assert!(error.to_string().contains("config.json"), "an error without a place: {error}"),
+    }
+}

@@ -1,0 +1,99 @@
+//! Report 004, first half: an exec into a container at its memory limit.
+
+use serde_json::json;
+use testkit::{Config, Container, Lab, compile, conformance, hang, hierarchy, process};
+
+const LIMIT: u64 = 32 << 20;
+const EXECS: usize = 20;
+
+/// Holds `argv[1]` KiB of touched memory and sleeps.
+const HOG: &str = r#"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+int main(int argc, char **argv) {
+    size_t size = strtoul(argv[1], 0, 10) * 1024;
+    char *memory = malloc(size);
+    memset(memory, 1, size);
+    close(open("/ready", 0102, 0600));
+    for (;;) pause();
+}
+"#;
+
+conformance! {
+    fn a_full_limit_is_the_answer_not_a_broken_pipe(lab) {
+        let c = filled(lab);
+        let outputs: Vec<_> = (0..EXECS).map(|_| c.exec(&["true"])).collect();
+        eprintln!("{} with the limit full of tmpfs pages:\n{}", lab.runtime().name(), crate::tally(&outputs));
+        if lab.is_reference() {
+            return;
+        }
+        for output in outputs {
+            match output.status.code() {
+                // The program itself ran, to its end or into the limit after execve: its own affair.
+                Some(0 | 137) => {}
+                // The program's pages made the kernel choose init: from then on there is nothing to exec into.
+                _ if c.status() == "stopped" => drop(output.code(255)),
+                _ => drop(output.code(255).says("memory")),
+            }
+        }
+    }
+
+    fn an_exec_with_one_mebibyte_free_does_not_kill_the_container(lab) {
+        let mut killed = 0;
+        for _ in 0..if lab.is_reference() { 2 } else { 5 } {
+            let c = hogged(lab, 1024);
+            let init = process::pidfd(c.pid()).unwrap();
+            let outputs: Vec<_> = (0..4).map(|_| c.exec(&["true"])).collect();
+            eprintln!("{}", crate::tally(&outputs));
+            killed += u32::from(!process::is_alive(c.pid().max(1)) || c.status() == "stopped");
+            drop(init);
+            c.delete_force().ok();
+        }
+        eprintln!("{}: containers killed by an exec: {killed}", lab.runtime().name());
+        assert!(lab.is_reference() || killed == 0, "an exec killed {killed} containers");
+    }
+}
+
+/// A container whose limit is filled by a tmpfs that nobody can reclaim.
+fn filled(lab: &Lab) -> Container<'_> {
+    let memory = json!({"limit": LIMIT, "swap": LIMIT});
+    let config = Config::new().set("/linux/resources/memory", memory).mount("/t", "tmpfs", "tmpfs", &["size=1g"]);
+    let c = lab.started(&config.script("dd if=/dev/zero of=/t/x bs=1M count=24; touch /ready; exec sleep 1000000"));
+    hang::eventually("the pages to be taken", || c.rootfs("/ready").exists());
+    hang::eventually("init to sleep", || hierarchy::pids(&c.group()) == [c.pid()] && process::status_line(c.pid(), "Name") == "sleep");
+    leave_free(&c, 0);
+    c
+}
+
+/// A container whose only process holds all but `free` KiB of the limit.
+fn hogged(lab: &Lab, free: u64) -> Container<'_> {
+    let program = lab.path("io/hog");
+    if !program.exists() {
+        compile::compile(&lab.path("io"), "hog", &HOG.replacen("#include", "#include <fcntl.h>\n#include", 1));
+    }
+    let memory = json!({"limit": LIMIT, "swap": LIMIT});
+    let size = (LIMIT / 1024 - free - 512).to_string();
+    let c = lab.bundle(&Config::new().set("/linux/resources/memory", memory).args(&["/bin/hog", &size]));
+    std::fs::copy(program, c.rootfs("/bin/hog")).unwrap();
+    c.create().ok();
+    c.start().ok();
+    hang::eventually("the memory to be taken", || c.rootfs("/ready").exists());
+    leave_free(&c, free);
+    c
+}
+
+/// Lowers the limit to what is in use and `free` KiB.
+fn leave_free(c: &Container, free: u64) {
+    if hierarchy::is_v1("memory") {
+        // Cached file pages would be given back first; without them the free part is what it says.
+        write(&c.control("memory", "memory.force_empty"), "0");
+        let usage: u64 = c.read_control("memory", "memory.usage_in_bytes").parse().unwrap();
+        write(&c.control("memory", "memory.limit_in_bytes"), &(usage + free * 1024).to_string());
+    }
+}
+
+fn write(path: &std::path::Path, value: &str) {
+    rustix::io::write(std::fs::File::options().write(true).open(path).unwrap(), value.as_bytes()).unwrap();
+}

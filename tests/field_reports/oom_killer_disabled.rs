@@ -1,0 +1,62 @@
+//! Report 004, second half: the OOM killer switched off (cgroup v1), so that whoever wants memory sleeps for ever.
+
+use std::fs;
+use std::path::Path;
+
+use serde_json::json;
+use testkit::{Config, Container, Lab, conformance, hang, hierarchy, process};
+
+const LIMIT: u64 = 32 << 20;
+
+conformance! {
+    fn an_exec_is_answered_while_the_container_sleeps_out_of_memory(lab) {
+        if !hierarchy::is_v1("memory") {
+            eprintln!("SKIPPED: cgroup v2 has no memory.oom_control");
+            return;
+        }
+        let c = starved(lab);
+        let before = hierarchy::pids(&c.group());
+        let running = c.exec_with(&[], &["true"]).spawn();
+        if lab.is_reference() {
+            hang::eventually("the helper to sleep in the OOM wait", || {
+                let new = hierarchy::pids(&c.group()).into_iter().filter(|pid| !before.contains(pid));
+                new.into_iter().any(|pid| process::stat(pid).is_some_and(|stat| stat.state == 'D'))
+            });
+            assert!(!running.has_ended(), "the stock runtime waits with its helper");
+            heal(&c);
+            eprintln!("after healing: {}", running.wait());
+        } else {
+            let output = running.wait().code(255).says("memory");
+            assert!(output.stderr.contains("oom"), "names the cause: {output}");
+            hang::eventually("the exec's child to be gone", || hierarchy::pids(&c.group()) == before);
+            assert_eq!(c.status(), "running", "a question never waits");
+            heal(&c);
+        }
+        hang::eventually("dd to end", || hierarchy::pids(&c.group()).len() < 2 || c.read_control("memory", "memory.oom_control").contains("under_oom 0"));
+    }
+
+    fn a_starved_container_is_deleted(lab) {
+        if !hierarchy::is_v1("memory") {
+            return;
+        }
+        let c = starved(lab);
+        c.delete_force().ok();
+    }
+}
+
+/// A container at its limit in which a process already sleeps for memory, the OOM killer being off.
+fn starved(lab: &Lab) -> Container<'_> {
+    let memory = json!({"limit": LIMIT, "swap": LIMIT, "disableOOMKiller": true});
+    let config = Config::new().set("/linux/resources/memory", memory).mount("/t", "tmpfs", "tmpfs", &["size=1g"]);
+    let c = lab.started(&config.script("dd if=/dev/zero of=/t/x bs=64k; exec sleep 1000000"));
+    hang::eventually("the container to be under_oom", || c.read_control("memory", "memory.oom_control").contains("under_oom 1"));
+    c
+}
+
+fn heal(c: &Container) {
+    write(&c.control("memory", "memory.oom_control"), "0");
+}
+
+fn write(path: &Path, value: &str) {
+    rustix::io::write(fs::File::options().write(true).open(path).unwrap(), value.as_bytes()).unwrap();
+}

@@ -1,0 +1,25 @@
+//! Conformance cases: one file per verb or part of `config.json`; each runs against the reference and against ours.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a panic is a failed assertion")]
+
+mod console;
+mod create;
+mod delete;
+mod devices;
+mod events;
+mod exec;
+mod hooks;
+mod kill;
+mod list;
+mod log;
+mod mounts;
+mod namespaces;
+mod notify_socket;
+mod pause;
+mod preserve_fds;
+mod process;
+mod ps;
+mod run;
+mod seccomp;
+mod start;
+mod state;
+mod update;

@@ -1,0 +1,187 @@
+//! Mounts and the root: kinds, options, propagation, what is hidden, and links planted in the root.
+
+use std::fs;
+use std::os::unix::fs::{MetadataExt, symlink};
+
+use serde_json::json;
+use testkit::{Config, conformance, hang};
+
+conformance! {
+    fn options_reach_the_kernel(lab) {
+        let shared = lab.path("shared");
+        fs::create_dir(&shared).unwrap();
+        let source = shared.to_str().unwrap();
+        for (options, wanted, unwanted) in [
+            (vec!["bind", "ro"], vec!["ro"], vec!["rw", "nosuid"]),
+            (vec!["bind", "nosuid", "nodev", "noexec"], vec!["rw", "nosuid", "nodev", "noexec"], vec!["ro"]),
+            (vec!["rbind", "ro", "nosuid"], vec!["ro", "nosuid"], vec!["rw"]),
+            (vec!["bind", "noatime"], vec!["rw", "noatime"], vec!["relatime"]),
+            (vec!["bind", "rw"], vec!["rw"], vec!["ro"]),
+        ] {
+            let config = Config::new().mount("/shared", "bind", source, &options);
+            let text = lab.run_once(&config.script("grep ' /shared ' /proc/self/mountinfo")).ok().stdout;
+            let found: Vec<&str> = text.split(' ').nth(5).unwrap().split(',').collect();
+            assert!(wanted.iter().all(|option| found.contains(option)), "{options:?}: {text}");
+            assert!(!unwanted.iter().any(|option| found.contains(option)), "{options:?}: {text}");
+        }
+    }
+
+    fn a_bind_mount_shows_the_hosts_files(lab) {
+        let file = lab.write("file", "of the host\n");
+        let config = Config::new().mount("/made/by/mount", "bind", file.to_str().unwrap(), &["bind", "ro"]);
+        lab.run_once(&config.args(&["cat", "/made/by/mount"])).ok().prints("of the host");
+    }
+
+    fn writes_through_a_bind_mount_reach_the_host(lab) {
+        fs::create_dir(lab.path("shared")).unwrap();
+        let config = Config::new().mount("/shared", "bind", lab.path("shared").to_str().unwrap(), &["rbind", "rw"]);
+        lab.run_once(&config.script("echo inside > /shared/file")).ok();
+        assert_eq!(fs::read_to_string(lab.path("shared/file")).unwrap(), "inside\n");
+    }
+
+    fn a_read_only_bind_mount_refuses_writes(lab) {
+        fs::create_dir(lab.path("shared")).unwrap();
+        let config = Config::new().mount("/shared", "bind", lab.path("shared").to_str().unwrap(), &["rbind", "ro"]);
+        lab.run_once(&config.script("echo inside > /shared/file")).code(1).says("read-only file system");
+    }
+
+    fn rro_covers_the_mounts_below(lab) {
+        fs::create_dir_all(lab.path("shared/below")).unwrap();
+        let below = lab.path("shared/below");
+        rustix::mount::mount("tmpfs", &below, "tmpfs", rustix::mount::MountFlags::empty(), None).unwrap();
+        let source = lab.path("shared");
+        for (option, expected) in [("ro", 0), ("rro", 1)] {
+            let config = Config::new().mount("/shared", "bind", source.to_str().unwrap(), &["rbind", option]);
+            lab.run_once(&config.script("touch /shared/below/file")).code(expected);
+        }
+        rustix::mount::unmount(&below, rustix::mount::UnmountFlags::empty()).unwrap();
+    }
+
+    fn a_relative_source_lies_in_the_bundle(lab) {
+        let c = lab.bundle(&Config::new().mount("/x", "bind", "beside", &["bind"]).args(&["cat", "/x"]));
+        lab.write(&format!("{}/beside", c.id()), "beside\n");
+        c.run().ok().prints("beside");
+    }
+
+    fn tmpfs_takes_its_options(lab) {
+        let config = Config::new().mount("/t", "tmpfs", "tmpfs", &["nosuid", "size=1m", "mode=1750", "uid=1000", "gid=2000"]);
+        let text = lab.run_once(&config.script("stat -c '%a %u %g' /t; grep ' /t ' /proc/self/mountinfo")).ok().stdout;
+        assert!(text.starts_with("1750 1000 2000\n"), "{text}");
+        assert!(text.contains("size=1024k") && text.contains("nosuid"), "{text}");
+    }
+
+    fn tmpcopyup_brings_what_was_there(lab) {
+        let config = Config::new().mount("/etc", "tmpfs", "tmpfs", &["tmpcopyup", "size=4m"]);
+        let c = lab.bundle(&config.script("cat /etc/passwd; echo x > /etc/new"));
+        let output = c.run().ok();
+        assert!(output.stdout.contains("worker"), "{output}");
+        assert!(!c.rootfs("/etc/new").exists());
+    }
+
+    fn a_read_only_root_refuses_writes(lab) {
+        let config = Config::new().set("/root/readonly", json!(true));
+        lab.run_once(&config.script("touch /file")).code(1).says("read-only file system");
+    }
+
+    fn masked_paths_are_hidden(lab) {
+        let c = lab.bundle(&Config::new().set("/linux/maskedPaths", json!(["/etc/passwd", "/home", "/no/such"])).script("cat /etc/passwd; ls /home; touch /home/x"));
+        let output = c.run().code(1);
+        assert_eq!(output.stdout, "");
+        assert!(c.rootfs("/home/worker").is_dir());
+    }
+
+    fn masked_paths_are_hidden_from_exec(lab) {
+        let c = lab.sleeper();
+        assert_eq!(c.shell("cat /proc/keys /proc/timer_list; ls /sys/firmware"), "");
+    }
+
+    fn read_only_paths_refuse_writes(lab) {
+        let config = Config::new().set("/linux/readonlyPaths", json!(["/home", "/no/such", "/proc/sys"]));
+        let output = lab.run_once(&config.script("ls /home; touch /home/x; echo 1 > /proc/sys/kernel/printk")).code(1);
+        assert_eq!(output.stdout, "worker\n");
+        assert_eq!(output.stderr.to_lowercase().matches("read-only").count(), 2, "{output}");
+    }
+
+    fn the_default_devices_and_links_are_there(lab) {
+        let script = "for d in null zero full random urandom tty; do stat -c '%n %t %T %a' /dev/$d; done; \
+                      for l in fd stdin stdout stderr ptmx core; do echo $l $(readlink /dev/$l); done";
+        let text = lab.run_once(&Config::new().script(script)).ok().stdout;
+        let expected = "/dev/null 1 3 666\n/dev/zero 1 5 666\n/dev/full 1 7 666\n/dev/random 1 8 666\n/dev/urandom 1 9 666\n/dev/tty 5 0 666\n\
+                        fd /proc/self/fd\nstdin /proc/self/fd/0\nstdout /proc/self/fd/1\nstderr /proc/self/fd/2\nptmx pts/ptmx\n";
+        assert!(text.starts_with(expected), "{text}");
+    }
+
+    fn a_new_terminal_can_be_opened_inside(lab) {
+        lab.run_once(&Config::new().script("exec 3<>/dev/ptmx; ls /dev/pts")).ok().prints("0\nptmx");
+    }
+
+    fn the_propagation_of_the_root_is_taken(lab) {
+        for propagation in ["private", "rprivate", "slave", "rslave", "shared", "rshared"] {
+            let config = Config::new().set("/linux/rootfsPropagation", json!(propagation));
+            let text = lab.run_once(&config.args(&["cat", "/proc/self/mountinfo"])).ok().stdout;
+            let root = text.lines().find(|line| line.split(' ').nth(4) == Some("/")).unwrap();
+            assert!(propagation.ends_with("shared") || !root.contains("shared:"), "{propagation}: {root}");
+        }
+        lab.bundle(&Config::new().set("/linux/rootfsPropagation", json!("weather"))).create().code(1).says("weather");
+    }
+
+    fn a_slave_mount_receives_the_hosts_mounts(lab) {
+        fs::create_dir_all(lab.path("shared/below")).unwrap();
+        let shared = lab.path("shared");
+        rustix::mount::mount_bind(&shared, &shared).unwrap();
+        rustix::mount::mount_change(&shared, rustix::mount::MountPropagationFlags::SHARED).unwrap();
+        let config = Config::new().set("/linux/rootfsPropagation", json!("rslave"));
+        let c = lab.started(&config.mount("/shared", "bind", shared.to_str().unwrap(), &["rbind", "rslave"]));
+        let below = lab.path("shared/below");
+        rustix::mount::mount("tmpfs", &below, "tmpfs", rustix::mount::MountFlags::empty(), None).unwrap();
+        hang::eventually("the mount to arrive", || c.shell("grep -c /shared/below /proc/self/mountinfo || true") == "1");
+        rustix::mount::unmount(&below, rustix::mount::UnmountFlags::empty()).unwrap();
+        rustix::mount::unmount(&shared, rustix::mount::UnmountFlags::empty()).unwrap();
+    }
+
+    fn no_mount_of_a_container_appears_on_the_host(lab) {
+        let c = lab.sleeper();
+        let text = fs::read_to_string("/proc/self/mountinfo").unwrap();
+        assert!(!text.contains(c.id()), "{text}");
+    }
+
+    fn a_cgroup_mount_shows_the_containers_group(lab) {
+        let config = Config::new().mount("/sys/fs/cgroup", "cgroup", "cgroup", &["nosuid", "noexec", "nodev", "relatime", "ro"]);
+        let script = "cat /sys/fs/cgroup/pids/cgroup.procs /sys/fs/cgroup/cgroup.procs 2>/dev/null | head -1; mkdir /sys/fs/cgroup/pids/x /sys/fs/cgroup/x";
+        let output = lab.run_once(&config.script(script));
+        assert_eq!(output.stdout, "1\n", "{output}");
+        assert_ne!(output.status.code(), Some(0), "read only: {output}");
+    }
+
+    fn a_missing_source_is_named(lab) {
+        let c = lab.bundle(&Config::new().mount("/x", "bind", "/no/such/source", &["bind"]));
+        c.create().code(1).says("/no/such/source");
+        assert!(!lab.root().join(c.id()).exists());
+    }
+
+    fn an_unknown_file_system_is_refused(lab) {
+        let c = lab.bundle(&Config::new().mount("/x", "weatherfs", "weather", &[]));
+        c.create().code(1).says("weather");
+    }
+
+    fn links_in_the_root_do_not_lead_out(lab) {
+        fs::create_dir(lab.path("outside")).unwrap();
+        let c = lab.bundle(&Config::new().mount("/planted/inner", "tmpfs", "tmpfs", &[]).args(&["true"]));
+        symlink(lab.path("outside"), c.rootfs("/planted")).unwrap();
+        c.run();
+        assert_eq!(fs::read_dir(lab.path("outside")).unwrap().count(), 0);
+    }
+
+    fn a_link_in_place_of_proc_is_refused(lab) {
+        let c = lab.bundle(&Config::new().args(&["true"]));
+        fs::remove_dir(c.rootfs("/proc")).unwrap();
+        symlink("/tmp", c.rootfs("/proc")).unwrap();
+        c.create().code(1);
+    }
+
+    fn the_programs_descriptor_of_the_root_is_not_the_hosts(lab) {
+        let host = fs::metadata("/").unwrap();
+        let text = lab.run_once(&Config::new().args(&["stat", "-c", "%d %i", "/"])).ok().stdout;
+        assert_ne!(text.trim(), format!("{} {}", host.dev(), host.ino()));
+    }
+}

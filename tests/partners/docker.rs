@@ -1,0 +1,216 @@
+//! dockerd 20.10 or newer: what its users type.
+
+use rustix::process::Signal;
+use serde_json::json;
+use testkit::docker::{Docker, IMAGE};
+use testkit::{conformance, hang, pty, require_partner};
+
+conformance! {
+    fn a_container_lives_through_its_commands(lab) {
+        require_partner!("dockerd");
+        let docker = Docker::start(lab);
+
+        lab.step("run: output and exit status");
+        docker.ok(&["run", "--rm", IMAGE, "echo", "hello"]).prints("hello");
+        docker.cli(&["run", "--rm", IMAGE, "sh", "-c", "exit 42"]).run().code(42);
+        docker.cli(&["run", "--rm", "-i", IMAGE, "cat"]).stdin_bytes(b"through\n").ok().prints("through");
+
+        lab.step("exec: identity, directory, environment");
+        docker.sleeper("one", &["--memory=128m", "--pids-limit=50"]);
+        docker.cli(&["exec", "one", "sh", "-c", "exit 7"]).run().code(7);
+        docker.ok(&["exec", "-u", "1000:1000", "one", "id", "-u"]).prints("1000");
+        docker.ok(&["exec", "-u", "worker", "one", "sh", "-c", "echo $HOME"]).prints("/home/worker");
+        docker.ok(&["exec", "-w", "/tmp", "one", "pwd"]).prints("/tmp");
+        docker.ok(&["exec", "-e", "A=b c", "one", "sh", "-c", "echo $A"]).prints("b c");
+        docker.cli(&["exec", "-i", "one", "cat"]).stdin_bytes(b"through\n").ok().prints("through");
+        docker.ok(&["exec", "-d", "one", "sh", "-c", "touch /detached; sleep 1000000"]);
+        hang::eventually("the detached exec", || docker.cli(&["exec", "one", "test", "-e", "/detached"]).run().status.success());
+
+        lab.step("top, stats, inspect, logs");
+        let top = docker.ok(&["top", "one"]).stdout;
+        assert_eq!(top.matches("sleep 1000000").count(), 2, "init and the detached exec: {top}");
+        let stats = docker.ok(&["stats", "--no-stream", "--format", "{{.PIDs}} {{.MemUsage}}", "one"]).stdout;
+        assert!(stats.contains("128MiB"), "{stats}");
+        let state = docker.inspect("one");
+        assert_eq!(state["State"]["Running"], true);
+        assert_eq!(state["HostConfig"]["Runtime"], "tested");
+
+        lab.step("pause and unpause");
+        docker.ok(&["pause", "one"]);
+        docker.wait_inspect("one", "/State/Status", &json!("paused"));
+        docker.cli(&["exec", "one", "true"]).run().code(1).says("is paused");
+        docker.ok(&["unpause", "one"]);
+        docker.ok(&["exec", "one", "true"]);
+
+        lab.step("update");
+        docker.ok(&["update", "--memory=64m", "--memory-swap=64m", "--pids-limit=60", "one"]);
+        let id = docker.inspect("one")["Id"].as_str().unwrap().to_owned();
+        let group = format!("{}/{id}", lab.group());
+        let limit = testkit::hierarchy::directory("pids", &group).join("pids.max");
+        assert_eq!(std::fs::read_to_string(limit).unwrap(), "60\n");
+
+        lab.step("kill by signal, restart, stop, start");
+        docker.ok(&["restart", "--time=0", "one"]);
+        docker.ok(&["exec", "one", "true"]);
+        docker.ok(&["stop", "--time=1", "one"]);
+        docker.wait_inspect("one", "/State/ExitCode", &json!(137));
+        docker.ok(&["start", "one"]);
+        docker.ok(&["kill", "--signal=KILL", "one"]);
+        docker.wait_inspect("one", "/State/Status", &json!("exited"));
+
+        lab.step("rm");
+        docker.ok(&["rm", "one"]);
+        docker.sleeper("two", &[]);
+        docker.ok(&["rm", "--force", "two"]);
+        assert_eq!(docker.ok(&["ps", "--all", "--quiet"]).stdout, "");
+    }
+
+    fn terminals_are_real(lab) {
+        require_partner!("dockerd");
+        let docker = Docker::start(lab);
+
+        lab.step("run -it");
+        let (mut terminal, side) = pty::open();
+        terminal.resize(31, 91);
+        let running = docker.cli(&["run", "--rm", "-it", IMAGE, "sh"]).on_terminal(&side).spawn();
+        drop(side);
+        terminal.expect("# ");
+        // The client sends its size after the start.
+        hang::eventually("the size", || {
+            terminal.forget();
+            terminal.send("stty size; echo done$((1+1))\n");
+            terminal.expect("done2").contains("31 91")
+        });
+        terminal.send("tty; exit 5\n");
+        terminal.expect("/dev/pts/0");
+        running.wait().code(5);
+
+        lab.step("exec -it");
+        docker.sleeper("one", &[]);
+        let (mut terminal, side) = pty::open();
+        let running = docker.cli(&["exec", "-it", "one", "sh"]).on_terminal(&side).spawn();
+        drop(side);
+        terminal.expect("# ");
+        terminal.send("echo A${X}B; exit 6\n");
+        terminal.expect("AB");
+        running.wait().code(6);
+
+        lab.step("interrupt by the terminal");
+        let (mut terminal, side) = pty::open();
+        let running = docker.cli(&["exec", "-it", "one", "sh", "-c", "echo ready; exec sleep 1000000"]).on_terminal(&side).spawn();
+        drop(side);
+        terminal.expect("ready");
+        terminal.send("\u{3}");
+        running.wait().code(130);
+        docker.ok(&["rm", "--force", "one"]);
+    }
+
+    fn errors_become_dockers_exit_codes(lab) {
+        require_partner!("dockerd");
+        let docker = Docker::start(lab);
+        docker.sleeper("one", &[]);
+
+        lab.step("not found is 127, not executable is 126");
+        for (program, code) in [("no-such-program", 127), ("/no/such/program", 127), ("/etc/passwd", 126)] {
+            docker.cli(&["run", "--rm", IMAGE, program]).run().code(code);
+            let exec = docker.cli(&["exec", "one", program]).run();
+            // dockerd 20.10 makes 126 of every exec that did not start, newer ones tell 127 apart.
+            assert!(matches!(exec.status.code(), Some(126 | 127)), "{exec}");
+            assert!(exec.stdout.contains(program), "{exec}");
+        }
+        let lost = docker.cli(&["exec", "-w", "/nowhere", "one", "pwd"]).run();
+        assert!(matches!(lost.status.code(), Some(126 | 127)) && lost.stdout.contains("/nowhere"), "{lost}");
+
+        lab.step("a stopped container");
+        docker.ok(&["kill", "one"]);
+        docker.cli(&["exec", "one", "true"]).run().code(1).says("is not running");
+        docker.ok(&["rm", "one"]);
+    }
+
+    fn default_seccomp_and_capabilities_hold(lab) {
+        require_partner!("dockerd");
+        let docker = Docker::start(lab);
+        docker.sleeper("one", &[]);
+        for prefix in [&["run", "--rm", IMAGE][..], &["exec", "one"][..]] {
+            let run = |command: &[&str]| docker.cli(&[prefix, command].concat()).run();
+            lab.step("capabilities and filter");
+            let status = run(&["cat", "/proc/self/status"]).stdout;
+            assert_eq!(testkit::process::status_value(&status, "CapEff"), "00000000a80425fb");
+            assert_eq!(testkit::process::status_value(&status, "Seccomp"), "2");
+            lab.step("refused: mount, unshare, keyctl");
+            assert_ne!(run(&["mount", "-t", "tmpfs", "t", "/tmp"]).status.code(), Some(0));
+            assert_ne!(run(&["unshare", "-m", "true"]).status.code(), Some(0));
+            lab.step("masked and read-only paths");
+            assert_eq!(run(&["cat", "/proc/keys"]).stdout, "");
+            run(&["sh", "-c", "echo 1 > /proc/sys/kernel/printk"]).code(1);
+        }
+        lab.step("what is granted is had");
+        let flags = ["run", "--rm", "--cap-add=SYS_ADMIN", "--security-opt=seccomp=unconfined"];
+        docker.ok(&[&flags[..], &[IMAGE, "mount", "-t", "tmpfs", "t", "/tmp"]].concat());
+        lab.step("read-only root, tmpfs, devices, init, limits, user namespace of the host");
+        docker.cli(&["run", "--rm", "--read-only", IMAGE, "touch", "/x"]).run().code(1);
+        docker.ok(&["run", "--rm", "--read-only", "--tmpfs=/t:size=1m", IMAGE, "touch", "/t/x"]);
+        docker.ok(&["run", "--rm", "--ulimit=nofile=99:99", IMAGE, "sh", "-c", "ulimit -n"]).prints("99");
+        docker.ok(&["run", "--rm", "--device=/dev/null:/dev/mine", IMAGE, "test", "-c", "/dev/mine"]);
+        docker.ok(&["run", "--rm", "--pid=host", IMAGE, "test", "-d", &format!("/proc/{}", std::process::id())]);
+        docker.ok(&["run", "--rm", "--pid=container:one", "--network=container:one", IMAGE, "sh", "-c", "cat /proc/1/comm"]).prints("sleep");
+        docker.ok(&["run", "--rm", "--sysctl=net.ipv4.ip_forward=1", IMAGE, "cat", "/proc/sys/net/ipv4/ip_forward"]).prints("1");
+        docker.ok(&["run", "--rm", "--hostname=name-of-it", IMAGE, "hostname"]).prints("name-of-it");
+        docker.ok(&["rm", "--force", "one"]);
+    }
+
+    fn health_checks_follow_the_command(lab) {
+        require_partner!("dockerd");
+        let docker = Docker::start(lab);
+        let flags = ["--health-cmd=test -e /tmp/well", "--health-interval=200ms", "--health-retries=1", "--health-timeout=20s"];
+        docker.sleeper("one", &flags);
+        docker.wait_inspect("one", "/State/Health/Status", &json!("unhealthy"));
+        docker.ok(&["exec", "one", "touch", "/tmp/well"]);
+        docker.wait_inspect("one", "/State/Health/Status", &json!("healthy"));
+        docker.ok(&["exec", "one", "rm", "/tmp/well"]);
+        let found = docker.wait_inspect("one", "/State/Health/Status", &json!("unhealthy"));
+        let entries = found["State"]["Health"]["Log"].as_array().unwrap().len();
+        assert!(entries > 0, "{found}");
+        docker.ok(&["rm", "--force", "one"]);
+    }
+
+    fn an_out_of_memory_kill_is_reported(lab) {
+        require_partner!("dockerd");
+        let docker = Docker::start(lab);
+        let command = ["dd", "if=/dev/zero", "of=/dev/null", "bs=64M", "count=1"];
+        let run = [&["run", "--name=one", "--memory=16m", "--memory-swap=16m", IMAGE][..], &command[..]].concat();
+        docker.cli(&run).run().code(137);
+        docker.wait_inspect("one", "/State/OOMKilled", &json!(true));
+        docker.ok(&["rm", "one"]);
+    }
+
+    fn the_line_may_be_taken_out_while_containers_run(lab) {
+        require_partner!("dockerd");
+        let mut docker = Docker::start(lab);
+        let with = json!({"runtimes": {"tested": {"path": lab.binary()}}, "live-restore": true});
+        let without = json!({"live-restore": true});
+        docker.stop_daemon(Signal::TERM);
+        docker.start_daemon(&with);
+        docker.sleeper("one", &["--runtime=tested"]);
+
+        lab.step("the daemon comes back without the line: the container ran on");
+        docker.stop_daemon(Signal::TERM);
+        docker.start_daemon(&without);
+        assert_eq!(docker.inspect("one")["State"]["Running"], true);
+        docker.ok(&["exec", "one", "true"]);
+        docker.ok(&["pause", "one"]);
+        docker.ok(&["unpause", "one"]);
+        docker.ok(&["run", "--rm", IMAGE, "true"]);
+
+        lab.step("what needs the line says so");
+        docker.ok(&["stop", "--time=0", "one"]);
+        docker.cli(&["start", "one"]).run().code(1).says("tested");
+
+        lab.step("the line comes back");
+        docker.stop_daemon(Signal::TERM);
+        docker.start_daemon(&with);
+        docker.ok(&["start", "one"]);
+        docker.ok(&["exec", "one", "true"]);
+        docker.ok(&["rm", "--force", "one"]);
+    }
+}

@@ -1,0 +1,100 @@
+//! `docs/errors.md`: every error text of the shipped code, collected from the source, with its answers.
+//!
+//! A text is what `#[error("...")]` of thiserror says. What the command exits with is one rule (1, in exec 255);
+//! what dockerd makes of it depends on the text. So only a text that begins with `exec: "PROGRAM":` and thus is
+//! about the program may hold one of dockerd's phrases.
+
+mod collect;
+mod dockerd;
+
+use std::process::ExitCode;
+
+use crate::failure::Failure;
+use crate::findings::Finding;
+use crate::tree::Tree;
+use crate::workspace::Workspace;
+
+use collect::Condition;
+
+/// Prints every text with what dockerd answers.
+pub(crate) fn run(workspace: &Workspace, _arguments: &[String]) -> Result<ExitCode, Failure> {
+    let tree = Tree::read(&workspace.root)?;
+    for condition in collect::conditions(&tree) {
+        println!("{} {:<24} {}", dockerd::answer(&condition.text), condition.name, condition.text);
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// How a text about the program begins: its operand is shown in quotes.
+const ABOUT_THE_PROGRAM: &str = "exec: \"{";
+
+/// Finds texts that dockerd would take for a missing or forbidden program although they are about something else.
+pub(crate) fn check(tree: &Tree) -> Vec<Finding> {
+    collect::conditions(tree).iter().filter_map(misunderstanding).collect()
+}
+
+fn misunderstanding(condition: &Condition) -> Option<Finding> {
+    let answer = dockerd::answer(&condition.text);
+    let fine = answer == dockerd::OTHER || condition.text.starts_with(ABOUT_THE_PROGRAM);
+    let text = format!(
+        "{}: dockerd reads {answer} out of \"{}\", which is not about the program",
+        condition.name, condition.text
+    );
+    (!fine).then(|| Finding::new(&condition.path, condition.line, text))
+}
+
+/// The table of docs/errors.md: one section per file that defines errors.
+pub(crate) fn table(tree: &Tree) -> String {
+    let mut text = String::new();
+    let mut path = "";
+    let conditions = collect::conditions(tree);
+    for condition in &conditions {
+        if condition.path != path {
+            path = &condition.path;
+            text.push_str(&format!("\n### [{path}](../{path})\n\n"));
+            text.push_str("| condition | text | exit | docker |\n|---|---|---|---|\n");
+        }
+        text.push_str(&row(condition));
+    }
+    text
+}
+
+fn row(condition: &Condition) -> String {
+    let words = condition.text.replace('|', "\\|").replace('`', "'");
+    let docker = dockerd::answer(&condition.text);
+    format!(
+        "| {}: {} | `{words}` | 1, exec 255 | {docker} |\n",
+        condition.name,
+        condition.meaning.replace('|', "\\|")
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tree(text: &str) -> Tree {
+        let body =
+            format!("//! Errors of x.\nenum Error {{\n/// Cause.\n#[error({text:?})]\nA {{ n: u8 }},\n}}\n");
+        Tree::of(&[("crates/x/src/error.rs", &body)])
+    }
+
+    #[test]
+    fn only_a_text_about_the_program_may_hold_a_phrase_of_dockerd() {
+        let table = [
+            ("open {n}: no such file or directory", 1),
+            ("exec: working directory {n:?}: no such file or directory", 1),
+            ("exec: {n:?}: no such file or directory", 0),
+            ("exec: {n:?}: the filter forbids it", 0),
+        ];
+        for (text, findings) in table {
+            assert_eq!(check(&tree(text)).len(), findings, "{text}");
+        }
+    }
+
+    #[test]
+    fn the_table_has_a_row_per_variant() {
+        let text = table(&tree("a|b {n}"));
+        assert!(text.contains("| Error::A: Cause. | `a\\|b {n}` | 1, exec 255 | 128 |"), "{text}");
+    }
+}
