@@ -119,7 +119,9 @@ pub fn create(store: &Store, request: &CreateRequest) -> Result<Created, Error> 
     add_socket_activation(&mut config, request);
     let mappings = crate::id_map::is_ours(&config)
         .then(|| (config.linux.uid_mappings.clone(), config.linux.gid_mappings.clone()));
-    let mut birth = Birth { proc, store, record, cgroup, entry: None, init: None, before: None, mappings };
+    let found_cgroup = cgroup.exists();
+    let mut birth =
+        Birth { proc, store, record, cgroup, entry: None, found_cgroup, init: None, before: None, mappings };
     let made = birth.bring_up(request, config, filter);
     match made {
         Ok(created) => Ok(created),
@@ -267,6 +269,8 @@ struct Birth<'a> {
     record: Record,
     cgroup: Cgroup,
     entry: Option<Entry>,
+    /// Whether the cgroup was there before.
+    found_cgroup: bool,
     init: Option<Process>,
     /// The counters of the cgroup before init.
     before: Option<cgroup::Evidence>,
@@ -521,7 +525,9 @@ impl Birth<'_> {
         if self.entry.is_none() {
             return;
         }
-        let removed = self.cgroup.kill(LIMIT).and_then(|()| self.cgroup.remove(LIMIT));
+        // A group that was there before belongs to somebody else; only init was ever put into it.
+        let remove = || self.cgroup.kill(LIMIT).and_then(|()| self.cgroup.remove(LIMIT));
+        let removed = if self.found_cgroup { Ok(()) } else { remove() };
         if let Err(error) = removed {
             log::error!(
                 "after a failed create: {}; `delete --force {}` tries again",

@@ -35,6 +35,7 @@ use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use std::collections::BTreeMap;
 use std::ffi::CString;
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use sys::clone::new;
 use sys::seccomp::Instruction;
@@ -362,8 +363,10 @@ fn load_filter(plan: &Plan, report: Report<'_>) -> Result<(), Failure> {
 /// The program must be there at `create`, as with runc; it may still vanish before `start`.
 fn find_program(plan: &Plan) -> Result<(), Errno> {
     let mut worst = Errno::NOENT;
+    let directory = &plan.last_mile.process.cwd;
     for path in plan.last_mile.paths() {
-        match program::executable(path) {
+        let path = directory.join(std::ffi::OsStr::from_bytes(path.to_bytes()));
+        match program::executable(&path) {
             Ok(()) => return Ok(()),
             Err(Errno::NOENT | Errno::NOTDIR) if plan.last_mile.paths().len() > 1 => {}
             Err(errno) => worst = errno,
