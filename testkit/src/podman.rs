@@ -1,5 +1,7 @@
 //! A private podman: own storage, no daemon, no network, limits given explicitly.
 
+use std::path::PathBuf;
+
 use crate::command::{Cmd, Output};
 use crate::hang::eventually;
 use crate::hierarchy;
@@ -26,7 +28,10 @@ impl<'lab> Podman<'lab> {
     #[track_caller]
     pub fn new(lab: &'lab Lab) -> Self {
         let podman = Self { lab };
-        lab.write("containers.conf", "[containers]\ndefault_ulimits = [\"nofile=1024:1024\", \"nproc=4096:4096\"]\n");
+        lab.write(
+            "containers.conf",
+            "[containers]\ndefault_ulimits = [\"nofile=1024:1024\", \"nproc=4096:4096\"]\n",
+        );
         podman.cli(&["import"]).args([lab.image()]).args([IMAGE]).ok();
         podman
     }
@@ -35,8 +40,20 @@ impl<'lab> Podman<'lab> {
     #[must_use]
     pub fn cli(&self, arguments: &[&str]) -> Cmd {
         let path = |name: &str| self.lab.path(name).display().to_string();
-        let cmd = self.lab.daemon("podman").env("CONTAINERS_CONF", self.lab.path("containers.conf")).args(["--root", &path("pm/root"), "--runroot", &path("pm/run")]);
-        let cmd = cmd.args(["--tmpdir", &path("pm/tmp"), "--cgroup-manager", "cgroupfs", "--events-backend", "none"]);
+        let cmd = self.lab.daemon("podman").env("CONTAINERS_CONF", self.lab.path("containers.conf")).args([
+            "--root",
+            &path("pm/root"),
+            "--runroot",
+            &path("pm/run"),
+        ]);
+        let cmd = cmd.args([
+            "--tmpdir",
+            &path("pm/tmp"),
+            "--cgroup-manager",
+            "cgroupfs",
+            "--events-backend",
+            "none",
+        ]);
         cmd.args(["--runtime"]).args([self.lab.binary()]).args(arguments)
     }
 
@@ -68,9 +85,12 @@ impl Drop for Podman<'_> {
             let left = if self.lab.is_reference() { "" } else { "/conmon" };
             eventually("the monitors to end", || {
                 let groups = hierarchy::existing(&format!("{}{left}", self.lab.group()));
-                let groups: Vec<_> = groups.iter().flat_map(|group| hierarchy::subtree(group)).collect();
+                let below =
+                    |group: &PathBuf| hierarchy::subtree(group).split_off(usize::from(left.is_empty()));
+                let groups: Vec<_> =
+                    groups.iter().flat_map(below).filter(|group| !group.ends_with("daemons")).collect();
                 groups.iter().rev().for_each(|group| drop(std::fs::remove_dir(group)));
-                groups.iter().all(|group| !group.exists() || group.ends_with("daemons"))
+                groups.is_empty()
             });
         }
     }

@@ -249,9 +249,9 @@ pub enum Error {
     /// A verb that needs a live container.
     #[error("container not running")]
     NotRunning,
-    /// A question about the usage of a container that has ended.
+    /// `events` of a container that has ended.
     #[error("container with id {id} is not running")]
-    Ended {
+    NoStats {
         /// Its id.
         id: ContainerId,
     },

@@ -32,7 +32,7 @@ pub struct Event {
 /// What the container uses now.
 ///
 /// # Errors
-/// [`Error::NotFound`], [`Error::Ended`].
+/// [`Error::NotFound`], [`Error::NoStats`].
 pub fn stats(store: &Store, id: &ContainerId) -> Result<Event, Error> {
     let watched = Watched::open(store, id)?;
     Ok(watched.stats())
@@ -42,7 +42,7 @@ pub fn stats(store: &Store, id: &ContainerId) -> Result<Event, Error> {
 /// the container has ended or `tell` breaks.
 ///
 /// # Errors
-/// [`Error::NotFound`], [`Error::Ended`], [`Error::Step`].
+/// [`Error::NotFound`], [`Error::NoStats`], [`Error::Step`].
 pub fn watch(
     store: &Store,
     id: &ContainerId,
@@ -90,7 +90,7 @@ impl<'a> Watched<'a> {
             Some(init) if observed.status != Status::Stopped => {
                 Ok(Self { id, init, cgroup: Cgroup::new(record.cgroup) })
             }
-            _ => Err(Error::Ended { id: id.clone() }),
+            _ => Err(Error::NoStats { id: id.clone() }),
         }
     }
 
