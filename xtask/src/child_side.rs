@@ -67,7 +67,7 @@ fn judge(graph: &Graph) -> (String, Vec<Finding>) {
 fn object_of_the_binary(workspace: &Workspace) -> Result<PathBuf, Failure> {
     let mut command = workspace.cargo();
     command.args(["rustc", "--quiet", "--release", "--locked", "--package", "sluice", "--bin", "sluice"]);
-    command.args(["--message-format=json", "--", "--emit=obj"]);
+    command.args(["--message-format=json-render-diagnostics", "--", "--emit=obj"]);
     let messages = output_of(&mut command)?;
     let Some(binary) = executable(&messages)? else {
         return Err(Failure::Usage("cargo named no executable".to_owned()));

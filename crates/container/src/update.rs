@@ -1,7 +1,8 @@
 //! `update`: new limits for a container that runs.
 
 use crate::{ContainerId, Error, Status, Store, status};
-use cgroup::{Cgroup, Resources};
+use cgroup::Cgroup;
+pub use cgroup::Resources;
 use proc::Procfs;
 use std::time::Duration;
 
