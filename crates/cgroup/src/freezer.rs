@@ -98,7 +98,9 @@ impl Cgroup {
         for control in self.controls() {
             let groups = procs::subtree(control.path());
             for group in groups.iter().rev() {
-                let _ = control.at(group).request(Freezer::Thawed);
+                if let Err(error) = control.at(group).request(Freezer::Thawed) {
+                    log::debug!("{error}");
+                }
             }
         }
     }

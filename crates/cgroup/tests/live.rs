@@ -1,5 +1,5 @@
 //! The crate against the real hierarchies of this machine. Needs root; every test has groups of its own below
-//! `/sluice-test-PID`, removed by a guard also when the test panics.
+//! `/sluice-test-PID-NAME`, removed by a guard also when the test panics.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot be set up fails")]
 #![expect(clippy::print_stderr, reason = "a skipped test says why")]

@@ -71,6 +71,17 @@ fn freeze_and_thaw_are_seen() {
 }
 
 #[test]
+fn a_group_that_forks_all_the_time_is_frozen() {
+    let Some(mut fixture) = Fixture::new("forks") else { return };
+    fixture.shell("while :; do sh -c 'sleep 0.001' & done");
+    wait_until("it forks", || fixture.cgroup.all_pids().unwrap().len() > 5);
+    fixture.cgroup.freeze(LONG).unwrap();
+    let frozen = fixture.cgroup.all_pids().unwrap();
+    assert_eq!(fixture.cgroup.all_pids().unwrap(), frozen);
+    fixture.cgroup.thaw(LONG).unwrap();
+}
+
+#[test]
 fn a_frozen_group_above_is_named() {
     let Some(mut fixture) = Fixture::new("above") else { return };
     fixture.sleeper();
@@ -118,6 +129,17 @@ fn kill_without_v2_freezes_and_signals_each() {
     fixture.sleeper();
     fixture.shell("while :; do sh -c 'sleep 0.001' & done");
     wait_until("it forks", || fixture.cgroup.all_pids().unwrap().len() > 5);
+    let only_v1 = Paths { unified: None, ..fixture.cgroup.paths().clone() };
+    Cgroup::new(only_v1).kill(LONG).unwrap();
+    assert!(fixture.cgroup.all_pids().unwrap().is_empty());
+}
+
+#[test]
+fn kill_and_freeze_reach_more_processes_than_are_held_at_once() {
+    let Some(mut fixture) = Fixture::new("many") else { return };
+    fixture.shell("for i in $(seq 300); do sleep 1000 & done; wait");
+    wait_until("all have joined", || fixture.cgroup.all_pids().unwrap().len() == 301);
+    fixture.cgroup.freeze(LONG).unwrap();
     let only_v1 = Paths { unified: None, ..fixture.cgroup.paths().clone() };
     Cgroup::new(only_v1).kill(LONG).unwrap();
     assert!(fixture.cgroup.all_pids().unwrap().is_empty());
