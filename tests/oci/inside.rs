@@ -93,7 +93,9 @@ fn normalise(c: &Container, text: &str) -> String {
         lines.push(match section {
             "mountinfo" if line.contains(" - ") => line.split(' ').skip(3).collect::<Vec<_>>().join(" "),
             // 32 and 33 belong to C libraries; whether they are ignored is the caller's doing and Go's.
-            "status" if line.starts_with("SigIgn:") => line.replace("180000000", "000000000").replace("80000000", "00000000"),
+            "status" if line.starts_with("SigIgn:") => {
+                line.replace("180000000", "000000000").replace("80000000", "00000000")
+            }
             "keys" => line.split_whitespace().skip(4).collect::<Vec<_>>().join(" "),
             _ => line,
         });
