@@ -1,7 +1,5 @@
 //! A private podman: own storage, no daemon, no network, limits given explicitly.
 
-use std::path::PathBuf;
-
 use crate::command::{Cmd, Output};
 use crate::hang::eventually;
 use crate::hierarchy;
@@ -77,21 +75,26 @@ impl<'lab> Podman<'lab> {
     }
 }
 
+impl Podman<'_> {
+    /// Removes a group that podman makes itself and never removes: of its monitors (`conmon`) or of a pod (its id).
+    ///
+    /// # Panics
+    /// When a process stays in it.
+    #[track_caller]
+    pub fn remove_left(&self, name: &str) {
+        eventually(&format!("podman's group {name} to be removed"), || {
+            let groups = hierarchy::existing(&format!("{}/{name}", self.lab.group()));
+            groups.iter().for_each(|group| drop(std::fs::remove_dir(group)));
+            groups.is_empty()
+        });
+    }
+}
+
 impl Drop for Podman<'_> {
     fn drop(&mut self) {
         if !std::thread::panicking() {
             self.ok(&["rm", "--force", "--all", "--time=0"]);
-            // podman never removes the group it makes for its monitors; with pods the reference leaves some, too.
-            let left = if self.lab.is_reference() { "" } else { "/conmon" };
-            eventually("the monitors to end", || {
-                let groups = hierarchy::existing(&format!("{}{left}", self.lab.group()));
-                let below =
-                    |group: &PathBuf| hierarchy::subtree(group).split_off(usize::from(left.is_empty()));
-                let groups: Vec<_> =
-                    groups.iter().flat_map(below).filter(|group| !group.ends_with("daemons")).collect();
-                groups.iter().rev().for_each(|group| drop(std::fs::remove_dir(group)));
-                groups.is_empty()
-            });
+            self.remove_left("conmon");
         }
     }
 }

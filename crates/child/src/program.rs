@@ -64,7 +64,8 @@ pub struct Finish<'a> {
 pub fn load(report: Report<'_>, filter: &Filter<'_>) -> Result<(), Failure> {
     let listener = report.step(Stage::Seccomp, || sys::seccomp::load(filter.instructions, filter.flags))?;
     if let (Some(listener), Some(socket)) = (listener, filter.listener) {
-        report.step(Stage::SeccompListener, || sys::descriptor_message::send(socket, b'L', listener.as_fd()))?;
+        report
+            .step(Stage::SeccompListener, || sys::descriptor_message::send(socket, b'L', listener.as_fd()))?;
     }
     Ok(())
 }
