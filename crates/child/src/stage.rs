@@ -33,7 +33,7 @@ macro_rules! stages {
 
 stages! {
     /// Born; nothing done yet.
-    Start = 0, "start";
+    Start = 0, "begin";
     /// Signal mask and dispositions.
     Signals = 1, "reset the signals";
     /// `oom_score_adj` raised so that an out-of-memory kill takes this process and not the container's.
@@ -90,6 +90,8 @@ stages! {
     Execve = 27, "execve";
     /// `personality(2)`.
     Personality = 28, "set the personality";
+    /// Memory taken and given back, so that the program finds some.
+    Room = 29, "find memory for the program";
 }
 
 /// A step that the kernel refused.
