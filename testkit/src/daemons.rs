@@ -51,8 +51,13 @@ fn namespace(preamble: &str, plain: &impl Fn(&Path) -> Cmd) -> Option<Running> {
     if strays.is_empty() {
         return None;
     }
-    let mounts = strays.iter().map(|name| format!("mkdir /mnt/{name} && mount -t cgroup -o {name} {name} /mnt/{name}"));
-    let script = format!("mount -t tmpfs t /mnt\n{}\necho ready; exec sleep 1000000", mounts.collect::<Vec<_>>().join("\n"));
+    let mounts = strays
+        .iter()
+        .map(|name| format!("mkdir /mnt/{name} && mount -t cgroup -o {name} {name} /mnt/{name}"));
+    let script = format!(
+        "mount -t tmpfs t /mnt\n{}\necho ready; exec sleep 1000000",
+        mounts.collect::<Vec<_>>().join("\n")
+    );
     let command = plain(Path::new("unshare")).args(["--mount", "--propagation=slave", "sh", "-c", &script]);
     let keeper = command.through_shell(preamble).spawn();
     keeper.wait_stdout("ready");

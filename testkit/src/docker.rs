@@ -32,7 +32,9 @@ impl<'lab> Docker<'lab> {
     pub fn start(lab: &'lab Lab) -> Self {
         let containerd = Containerd::start(lab);
         let mut docker = Self { lab, daemon: None, _containerd: containerd };
-        docker.start_daemon(&json!({"runtimes": {"tested": {"path": lab.binary()}}, "default-runtime": "tested"}));
+        docker.start_daemon(
+            &json!({"runtimes": {"tested": {"path": lab.binary()}}, "default-runtime": "tested"}),
+        );
         docker.cli(&["import"]).args([lab.image()]).args([IMAGE]).ok();
         docker
     }
@@ -85,7 +87,8 @@ impl<'lab> Docker<'lab> {
     #[must_use]
     pub fn cli(&self, arguments: &[&str]) -> Cmd {
         let cmd = self.lab.program(client()).args(arguments);
-        cmd.env("DOCKER_HOST", format!("unix://{}", self.socket().display())).env("DOCKER_CONFIG", self.lab.path("dk.conf"))
+        cmd.env("DOCKER_HOST", format!("unix://{}", self.socket().display()))
+            .env("DOCKER_CONFIG", self.lab.path("dk.conf"))
     }
 
     /// Runs `docker ARGUMENTS...` and asserts that it succeeds.
@@ -135,7 +138,8 @@ impl Drop for Docker<'_> {
             end(daemon);
         }
         // With live-restore dockerd leaves its data root bind-mounted onto itself.
-        let _not_mounted = rustix::mount::unmount(self.lab.path("dk/root"), rustix::mount::UnmountFlags::DETACH);
+        let _not_mounted =
+            rustix::mount::unmount(self.lab.path("dk/root"), rustix::mount::UnmountFlags::DETACH);
     }
 }
 

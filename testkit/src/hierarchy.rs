@@ -68,7 +68,10 @@ pub fn unmounted() -> Vec<String> {
     let mounted: Vec<String> = all().into_iter().flat_map(|hierarchy| hierarchy.controllers).collect();
     let text = fs::read_to_string("/proc/self/cgroup").unwrap();
     let names = text.lines().filter_map(|line| line.split(':').nth(1)).flat_map(|names| names.split(','));
-    names.filter(|name| !name.is_empty() && !mounted.iter().any(|known| known == name)).map(str::to_owned).collect()
+    names
+        .filter(|name| !name.is_empty() && !mounted.iter().any(|known| known == name))
+        .map(str::to_owned)
+        .collect()
 }
 
 /// The directory of `group` in the hierarchy that holds `controller`: v1 first, else the unified one.

@@ -47,7 +47,13 @@ impl Lab {
         let name = format!("{}-{number}", std::process::id());
         let directory = PathBuf::from(format!("/tmp/st-{name}"));
         rustix::process::set_child_subreaper(Some(rustix::process::getpid())).unwrap();
-        let lab = Self { runtime, binary, directory, group: format!("/sluice-test-{name}"), daemons: RefCell::default() };
+        let lab = Self {
+            runtime,
+            binary,
+            directory,
+            group: format!("/sluice-test-{name}"),
+            daemons: RefCell::default(),
+        };
         fs::create_dir(&lab.directory).unwrap();
         for part in ["io", "root"] {
             fs::create_dir(lab.directory.join(part)).unwrap();

@@ -26,7 +26,10 @@ impl<'lab> Podman<'lab> {
     #[track_caller]
     pub fn new(lab: &'lab Lab) -> Self {
         let podman = Self { lab };
-        lab.write("containers.conf", "[containers]\ndefault_ulimits = [\"nofile=1024:1024\", \"nproc=4096:4096\"]\n");
+        lab.write(
+            "containers.conf",
+            "[containers]\ndefault_ulimits = [\"nofile=1024:1024\", \"nproc=4096:4096\"]\n",
+        );
         podman.cli(&["import"]).args([lab.image()]).args([IMAGE]).ok();
         podman
     }
@@ -35,8 +38,20 @@ impl<'lab> Podman<'lab> {
     #[must_use]
     pub fn cli(&self, arguments: &[&str]) -> Cmd {
         let path = |name: &str| self.lab.path(name).display().to_string();
-        let cmd = self.lab.daemon("podman").env("CONTAINERS_CONF", self.lab.path("containers.conf")).args(["--root", &path("pm/root"), "--runroot", &path("pm/run")]);
-        let cmd = cmd.args(["--tmpdir", &path("pm/tmp"), "--cgroup-manager", "cgroupfs", "--events-backend", "none"]);
+        let cmd = self.lab.daemon("podman").env("CONTAINERS_CONF", self.lab.path("containers.conf")).args([
+            "--root",
+            &path("pm/root"),
+            "--runroot",
+            &path("pm/run"),
+        ]);
+        let cmd = cmd.args([
+            "--tmpdir",
+            &path("pm/tmp"),
+            "--cgroup-manager",
+            "cgroupfs",
+            "--events-backend",
+            "none",
+        ]);
         cmd.args(["--runtime"]).args([self.lab.binary()]).args(arguments)
     }
 
@@ -60,18 +75,26 @@ impl<'lab> Podman<'lab> {
     }
 }
 
+impl Podman<'_> {
+    /// Removes a group that podman makes itself and never removes: of its monitors (`conmon`) or of a pod (its id).
+    ///
+    /// # Panics
+    /// When a process stays in it.
+    #[track_caller]
+    pub fn remove_left(&self, name: &str) {
+        eventually(&format!("podman's group {name} to be removed"), || {
+            let groups = hierarchy::existing(&format!("{}/{name}", self.lab.group()));
+            groups.iter().for_each(|group| drop(std::fs::remove_dir(group)));
+            groups.is_empty()
+        });
+    }
+}
+
 impl Drop for Podman<'_> {
     fn drop(&mut self) {
         if !std::thread::panicking() {
             self.ok(&["rm", "--force", "--all", "--time=0"]);
-            // podman never removes the group it makes for its monitors; with pods the reference leaves some, too.
-            let left = if self.lab.is_reference() { "" } else { "/conmon" };
-            eventually("the monitors to end", || {
-                let groups = hierarchy::existing(&format!("{}{left}", self.lab.group()));
-                let groups: Vec<_> = groups.iter().flat_map(|group| hierarchy::subtree(group)).collect();
-                groups.iter().rev().for_each(|group| drop(std::fs::remove_dir(group)));
-                groups.iter().all(|group| !group.exists() || group.ends_with("daemons"))
-            });
+            self.remove_left("conmon");
         }
     }
 }

@@ -1,7 +1,11 @@
 //! Field reports as tests: the mechanism on the stock runtime, and what ours does in the same place.
 //!
 //! The stock half asserts where the kernel makes the outcome certain and only counts where it is a race.
-#![expect(clippy::unwrap_used, clippy::print_stderr, reason = "a panic is a failed assertion; counts are printed")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    reason = "a panic is a failed assertion; counts are printed"
+)]
 
 mod crash_before_execve;
 mod memory_limit;

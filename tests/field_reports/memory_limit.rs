@@ -59,10 +59,14 @@ conformance! {
 /// A container whose limit is filled by a tmpfs that nobody can reclaim.
 fn filled(lab: &Lab) -> Container<'_> {
     let memory = json!({"limit": LIMIT, "swap": LIMIT});
-    let config = Config::new().set("/linux/resources/memory", memory).mount("/t", "tmpfs", "tmpfs", &["size=1g"]);
-    let c = lab.started(&config.script("dd if=/dev/zero of=/t/x bs=1M count=24; touch /ready; exec sleep 1000000"));
+    let config =
+        Config::new().set("/linux/resources/memory", memory).mount("/t", "tmpfs", "tmpfs", &["size=1g"]);
+    let c = lab
+        .started(&config.script("dd if=/dev/zero of=/t/x bs=1M count=24; touch /ready; exec sleep 1000000"));
     hang::eventually("the pages to be taken", || c.rootfs("/ready").exists());
-    hang::eventually("init to sleep", || hierarchy::pids(&c.group()) == [c.pid()] && process::status_line(c.pid(), "Name") == "sleep");
+    hang::eventually("init to sleep", || {
+        hierarchy::pids(&c.group()) == [c.pid()] && process::status_line(c.pid(), "Name") == "sleep"
+    });
     leave_free(&c, 0);
     c
 }
@@ -71,7 +75,11 @@ fn filled(lab: &Lab) -> Container<'_> {
 fn hogged(lab: &Lab, free: u64) -> Container<'_> {
     let program = lab.path("io/hog");
     if !program.exists() {
-        compile::compile(&lab.path("io"), "hog", &HOG.replacen("#include", "#include <fcntl.h>\n#include", 1));
+        compile::compile(
+            &lab.path("io"),
+            "hog",
+            &HOG.replacen("#include", "#include <fcntl.h>\n#include", 1),
+        );
     }
     let memory = json!({"limit": LIMIT, "swap": LIMIT});
     let size = (LIMIT / 1024 - free - 512).to_string();

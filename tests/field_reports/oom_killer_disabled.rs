@@ -47,9 +47,12 @@ conformance! {
 /// A container at its limit in which a process already sleeps for memory, the OOM killer being off.
 fn starved(lab: &Lab) -> Container<'_> {
     let memory = json!({"limit": LIMIT, "swap": LIMIT, "disableOOMKiller": true});
-    let config = Config::new().set("/linux/resources/memory", memory).mount("/t", "tmpfs", "tmpfs", &["size=1g"]);
+    let config =
+        Config::new().set("/linux/resources/memory", memory).mount("/t", "tmpfs", "tmpfs", &["size=1g"]);
     let c = lab.started(&config.script("dd if=/dev/zero of=/t/x bs=64k; exec sleep 1000000"));
-    hang::eventually("the container to be under_oom", || c.read_control("memory", "memory.oom_control").contains("under_oom 1"));
+    hang::eventually("the container to be under_oom", || {
+        c.read_control("memory", "memory.oom_control").contains("under_oom 1")
+    });
     c
 }
 

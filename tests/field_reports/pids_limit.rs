@@ -48,9 +48,12 @@ conformance! {
 
 /// A container in which exactly [`RUNNING`] processes run.
 fn crowded(lab: &Lab) -> Container<'_> {
-    let script = format!("i=1; while [ $i -lt {RUNNING} ]; do sleep 1000000 & i=$((i+1)); done; touch /ready; wait");
+    let script =
+        format!("i=1; while [ $i -lt {RUNNING} ]; do sleep 1000000 & i=$((i+1)); done; touch /ready; wait");
     let c = lab.started(&Config::new().set("/linux/resources/pids", json!({"limit": 1000})).script(&script));
-    hang::eventually("all processes", || c.rootfs("/ready").exists() && c.read_control("pids", "pids.current") == RUNNING.to_string());
+    hang::eventually("all processes", || {
+        c.rootfs("/ready").exists() && c.read_control("pids", "pids.current") == RUNNING.to_string()
+    });
     c
 }
 

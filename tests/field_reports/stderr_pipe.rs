@@ -58,5 +58,7 @@ fn full_pipe() -> (OwnedFd, OwnedFd) {
 /// The runtime has threads: any of them may be the one that writes.
 fn threads_wait_for_pipe(pid: i32) -> bool {
     let tasks = std::fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
-    tasks.into_iter().any(|task| std::fs::read_to_string(task.path().join("wchan")).is_ok_and(|wchan| wchan.contains("pipe_w")))
+    tasks.into_iter().any(|task| {
+        std::fs::read_to_string(task.path().join("wchan")).is_ok_and(|wchan| wchan.contains("pipe_w"))
+    })
 }

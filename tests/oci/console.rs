@@ -71,13 +71,13 @@ conformance! {
     fn a_detached_exec_with_a_terminal_needs_a_socket(lab) {
         let c = lab.sleeper();
         let output = c.exec_with(&["--tty", "--detach"], &["true"]).run().code(255);
-        output.says("cannot allocate tty if runc will detach without setting console socket");
+        output.says("cannot allocate tty if").says("will detach without setting console socket");
     }
 
     fn a_socket_without_a_terminal_is_refused(lab) {
         let c = lab.sleeper();
         let output = c.exec_with(&["--detach", "--console-socket", "/nowhere"], &["true"]).run().code(255);
-        output.says("cannot use console socket if runc will not detach or allocate tty");
+        output.says("cannot use console socket if").says("will not detach or allocate tty");
     }
 
     fn a_socket_nobody_listens_on_is_an_error(lab) {

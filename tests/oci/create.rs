@@ -120,7 +120,7 @@ conformance! {
 
     fn a_missing_bundle_is_refused(lab) {
         let bundle = lab.path("nowhere");
-        lab.run(&["create", "--bundle", bundle.to_str().unwrap(), "c"]).code(1).says("no such file or directory");
+        lab.run(&["create", "--bundle", bundle.to_str().unwrap(), "c"]).code(1).says("nowhere");
     }
 
     fn exactly_one_argument_is_wanted(lab) {
@@ -146,13 +146,13 @@ conformance! {
 
     fn a_terminal_needs_a_console_socket(lab) {
         let c = lab.bundle(&Config::new().set("/process/terminal", json!(true)));
-        c.create().code(1).says("cannot allocate tty if runc will detach without setting console socket");
+        c.create().code(1).says("cannot allocate tty if").says("will detach without setting console socket");
     }
 
     fn a_console_socket_needs_a_terminal(lab) {
         let c = lab.bundle(&Config::new());
         let output = c.create_with(&["--console-socket", "/nowhere"]).run().code(1);
-        output.says("cannot use console socket if runc will not detach or allocate tty");
+        output.says("cannot use console socket if").says("will not detach or allocate tty");
     }
 
     fn relative_cgroup_paths_lie_below_the_callers_group(lab) {

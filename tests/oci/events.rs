@@ -61,7 +61,7 @@ conformance! {
     fn a_stopped_container_has_no_stats(lab) {
         let c = lab.sleeper();
         c.stop();
-        c.verb("events", &["--stats"], &[]).run().code(1).says("is not running");
+        c.verb("events", &["--stats"], &[]).run().code(1).says("not running");
     }
 
     fn an_unknown_container_is_named(lab) {

@@ -225,6 +225,7 @@ conformance! {
         let file = lab.path("pid");
         let running = c.exec_with(&["--pid-file", file.to_str().unwrap()], &["sh", "-c", "echo ready; sleep 1000"]).spawn();
         running.wait_stdout("ready");
+        hang::eventually("the pid file", || file.exists());
         let pid: i32 = fs::read_to_string(&file).unwrap().parse().unwrap();
         process::signal(pid, rustix::process::Signal::TERM);
         running.wait().code(143);

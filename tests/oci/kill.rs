@@ -26,7 +26,7 @@ conformance! {
 
     fn an_unknown_signal_is_refused(lab) {
         let c = lab.sleeper();
-        c.kill("SIGNOTHING").code(1).says("unknown signal");
+        c.kill("SIGNOTHING").code(1).says("SIGNOTHING");
         assert_eq!(c.status(), "running");
     }
 

@@ -49,7 +49,7 @@ conformance! {
     }
 
     fn an_unknown_format_is_refused(lab) {
-        lab.run(&["--log-format", "xml", "list"]).code(1).says("invalid log-format: xml");
+        lab.run(&["--log-format", "xml", "list"]).code(1).says("invalid log-format").says("xml");
     }
 
     fn the_root_directory_is_no_state_root(lab) {

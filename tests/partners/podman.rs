@@ -67,7 +67,9 @@ conformance! {
         }
         assert_ne!(kinds[3], process::namespace(pid, "pid"));
         podman.ok(&["exec", "infra", "true"]);
+        let id = podman.ok(&["pod", "inspect", "--format={{.ID}}", "pod"]).stdout;
         podman.ok(&["pod", "rm", "--force", "--time=0", "pod"]);
+        podman.remove_left(id.trim());
     }
 
     fn containers_share_namespaces(lab) {

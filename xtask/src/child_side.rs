@@ -29,7 +29,7 @@ const FORBIDDEN: &[&str] =
     &["core::panicking::", "alloc::", "std::", "__rust_alloc", "__rust_dealloc", "rust_begin_unwind"];
 /// C functions that neither allocate nor lock. `syscall` is how `sys` asks the kernel.
 const ALLOWED: &[&str] =
-    &["memcpy", "memmove", "memset", "memcmp", "bcmp", "strlen", "syscall", "__errno_location"];
+    &["memcpy", "memmove", "memset", "memcmp", "bcmp", "strlen", "close", "syscall", "__errno_location"];
 
 /// Builds the release binary, follows the calls of the child side, and tells what is wrong.
 ///
@@ -67,7 +67,7 @@ fn judge(graph: &Graph) -> (String, Vec<Finding>) {
 fn object_of_the_binary(workspace: &Workspace) -> Result<PathBuf, Failure> {
     let mut command = workspace.cargo();
     command.args(["rustc", "--quiet", "--release", "--locked", "--package", "sluice", "--bin", "sluice"]);
-    command.args(["--message-format=json", "--", "--emit=obj"]);
+    command.args(["--message-format=json-render-diagnostics", "--", "--emit=obj"]);
     let messages = output_of(&mut command)?;
     let Some(binary) = executable(&messages)? else {
         return Err(Failure::Usage("cargo named no executable".to_owned()));

@@ -14,6 +14,8 @@ pub(crate) struct Environment {
     pub(crate) notify_socket: Option<PathBuf>,
     /// Number of sockets that socket activation left at descriptor 3 and up; 0 unless they are meant for us.
     pub(crate) listen_fds: u32,
+    /// How many descriptors from 3 on were open when the process started, without a gap.
+    pub(crate) inherited: u32,
     /// Colours are unwanted: `NO_COLOR` is set or the terminal is `dumb`.
     pub(crate) plain: bool,
 }
@@ -21,7 +23,10 @@ pub(crate) struct Environment {
 impl Environment {
     /// Reads the environment of this process.
     pub(crate) fn of_this_process() -> Self {
-        Self::read(|name| std::env::var_os(name).filter(|value| !value.is_empty()), std::process::id())
+        // First: what is opened later must not be taken for something that was handed over.
+        let inherited = container::create::inherited_descriptors();
+        let variables = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
+        Self { inherited, ..Self::read(variables, std::process::id()) }
     }
 
     fn read(variable: impl Fn(&str) -> Option<OsString>, pid: u32) -> Self {
@@ -30,6 +35,7 @@ impl Environment {
             user: variable("USER"),
             notify_socket: variable("NOTIFY_SOCKET").map(PathBuf::from),
             listen_fds: listen_fds(&variable, pid),
+            inherited: 0,
             plain: variable("NO_COLOR").is_some() || variable("TERM").is_some_and(|term| term == "dumb"),
         }
     }

@@ -29,6 +29,12 @@ pub(crate) enum Failure {
         /// What would be right.
         wanted: String,
     },
+    /// `--log-format` is something else.
+    #[error("invalid log-format: {0}: must be text or json")]
+    LogFormat(String),
+    /// `--format` is something else.
+    #[error("invalid format option {0:?}: must be table or json")]
+    Format(String),
     /// `exec` with neither a command nor a process file.
     #[error("exec: the command is empty: name one after the container's id, or use --process")]
     NoCommand,

@@ -158,7 +158,7 @@ fn log_format(text: OsString) -> Result<Format, Failure> {
     match text.to_str() {
         Some("text") => Ok(Format::Text),
         Some("json") => Ok(Format::Json),
-        _ => Err(invalid("log-format", &text, "text or json")),
+        _ => Err(Failure::LogFormat(text.to_string_lossy().into_owned())),
     }
 }
 
@@ -250,7 +250,7 @@ mod tests {
     #[test]
     fn wrong_values_are_named() {
         for (words, message) in [
-            (["--log-format", "xml"], "invalid log-format \"xml\": must be text or json"),
+            (["--log-format", "xml"], "invalid log-format: xml: must be text or json"),
             (["--rootless", "maybe"], "invalid rootless \"maybe\": must be true, false or auto"),
             (["--root", "/x/.."], "Option --root argument should not be set to /"),
             (

@@ -154,7 +154,7 @@ fn a_log_that_is_a_pipe_without_a_reader_is_an_error_and_no_hang() {
 #[test]
 fn wrong_global_values_are_named() {
     for (arguments, complaint) in [
-        (["--log-format", "xml"], "invalid log-format \"xml\": must be text or json\n"),
+        (["--log-format", "xml"], "invalid log-format: xml: must be text or json\n"),
         (["--rootless", "maybe"], "invalid rootless \"maybe\": must be true, false or auto\n"),
     ] {
         let output = sluice(&[&arguments[..], &["list"]].concat());

@@ -110,3 +110,46 @@ fn words(path: &Path) -> BTreeSet<String> {
     let text = file::read(path).unwrap_or_default();
     text.split_ascii_whitespace().map(str::to_owned).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Paths;
+
+    #[expect(clippy::disallowed_methods, reason = "a fresh directory of the test's own")]
+    fn write(directory: &Path, files: &[(&str, &str)]) {
+        std::fs::create_dir_all(directory).unwrap();
+        for (name, text) in files {
+            std::fs::write(directory.join(name), text).unwrap();
+        }
+    }
+
+    fn text(directory: &Path, name: &str) -> String {
+        std::fs::read_to_string(directory.join(name)).unwrap()
+    }
+
+    #[test]
+    fn every_level_above_hands_down_what_it_has_and_the_group_itself_nothing() {
+        let top = tempfile::tempdir().unwrap();
+        let (above, own) = (top.path().join("a"), top.path().join("a/own"));
+        write(top.path(), &[("cgroup.controllers", "cpu pids"), ("cgroup.subtree_control", "cpu pids")]);
+        write(&above, &[("cgroup.controllers", "cpu memory"), ("cgroup.subtree_control", "memory")]);
+        write(&own, &[("cgroup.controllers", ""), ("cgroup.subtree_control", "")]);
+        Cgroup::new(Paths { unified: Some(own.clone()), ..Paths::default() }).create().unwrap();
+        assert_eq!(text(top.path(), "cgroup.subtree_control"), "cpu pids", "nothing was missing");
+        assert_eq!(text(&above, "cgroup.subtree_control"), "+cpu");
+        assert_eq!(text(&own, "cgroup.subtree_control"), "");
+    }
+
+    #[test]
+    fn a_cpuset_is_filled_from_above_unless_it_has_a_value() {
+        let top = tempfile::tempdir().unwrap();
+        let (above, own) = (top.path().join("a"), top.path().join("a/own"));
+        write(top.path(), &[("cpuset.cpus", "0-3\n"), ("cpuset.mems", "0\n")]);
+        write(&above, &[("cpuset.cpus", "\n"), ("cpuset.mems", "0\n")]);
+        write(&own, &[("cpuset.cpus", "\n"), ("cpuset.mems", "1\n")]);
+        inherit_cpuset(&own).unwrap();
+        assert_eq!((text(&above, "cpuset.cpus"), text(&own, "cpuset.cpus")), ("0-3".into(), "0-3".into()));
+        assert_eq!(text(&own, "cpuset.mems"), "1\n");
+    }
+}

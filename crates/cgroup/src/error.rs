@@ -20,6 +20,12 @@ pub enum Error {
         "find the cgroup hierarchies of this host: none is mounted (expected cgroup2 or cgroup at /sys/fs/cgroup)"
     )]
     NoHierarchy,
+    /// A controller was named that no v1 group of the container has.
+    #[error("no cgroup v1 hierarchy has the controller {controller:?}")]
+    NoHierarchyOf {
+        /// As named.
+        controller: String,
+    },
     /// The configured path is of no use.
     #[error("linux/cgroupsPath {path:?}: {expected}")]
     Path {

@@ -22,6 +22,15 @@ pub(crate) fn read_if_there(path: &Path) -> Result<Option<String>> {
     }
 }
 
+/// A short text as by [`try_read_short`]; `None` when the file or its group is not there.
+pub(crate) fn short_if_there(path: &Path) -> Result<Option<String>> {
+    match try_read_short(path) {
+        Ok(text) => Ok(Some(text)),
+        Err(errno) if is_gone(errno) => Ok(None),
+        Err(source) => Err(Error::Read { path: path.to_owned(), source }),
+    }
+}
+
 /// Writes a value in one `write(2)`: the kernel takes each call as one request.
 pub(crate) fn write(path: &Path, value: &str) -> Result<()> {
     try_write(path, value).map_err(|source| Error::Write {
@@ -55,6 +64,14 @@ pub(crate) fn try_read(path: &Path) -> rustix::io::Result<String> {
         }
     }
     Ok(String::from_utf8(bytes).unwrap_or_else(|bad| String::from_utf8_lossy(bad.as_bytes()).into_owned()))
+}
+
+/// The text of a control file that is known to be short, such as a single value: one `read(2)`.
+pub(crate) fn try_read_short(path: &Path) -> rustix::io::Result<String> {
+    let fd = rustix::fs::openat(CWD, path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
+    let mut bytes = Vec::with_capacity(512);
+    rustix::io::retry_on_intr(|| rustix::io::read(&fd, rustix::buffer::spare_capacity(&mut bytes)))?;
+    String::from_utf8(bytes).map_err(|_| Errno::ILSEQ)
 }
 
 pub(crate) fn try_write(path: &Path, value: &str) -> rustix::io::Result<()> {

@@ -98,7 +98,9 @@ impl Cgroup {
         for control in self.controls() {
             let groups = procs::subtree(control.path());
             for group in groups.iter().rev() {
-                let _ = control.at(group).request(Freezer::Thawed);
+                if let Err(error) = control.at(group).request(Freezer::Thawed) {
+                    log::debug!("{error}");
+                }
             }
         }
     }
@@ -138,11 +140,11 @@ impl<'a> Control<'a> {
     fn state(self) -> Result<Freezer> {
         match self {
             Self::V1(path) => {
-                let text = file::read_if_there(&path.join("freezer.state"))?;
+                let text = file::short_if_there(&path.join("freezer.state"))?;
                 Ok(text.map_or(Freezer::Thawed, |text| parse_v1(&text)))
             }
             Self::V2(path) => {
-                let events = file::read_if_there(&path.join("cgroup.events"))?.unwrap_or_default();
+                let events = file::short_if_there(&path.join("cgroup.events"))?.unwrap_or_default();
                 if proc::kv::lookup(&events, "frozen") == Some(1) {
                     return Ok(Freezer::Frozen);
                 }
@@ -152,16 +154,23 @@ impl<'a> Control<'a> {
         }
     }
 
-    fn is_frozen_itself(self) -> bool {
+    /// Whether this very level asks for a freeze; `None` at the root of a hierarchy, which cannot.
+    fn asks_itself(self) -> Option<bool> {
         let file = match self {
             Self::V1(path) => path.join("freezer.self_freezing"),
             Self::V2(path) => path.join("cgroup.freeze"),
         };
-        file::read_if_there(&file).ok().flatten().is_some_and(|text| text.trim() == "1")
+        file::try_read_short(&file).ok().map(|text| text.trim() == "1")
+    }
+
+    fn is_frozen_itself(self) -> bool {
+        self.asks_itself() == Some(true)
     }
 
     fn frozen_ancestor(self) -> Option<&'a Path> {
-        self.path().ancestors().skip(1).find(|level| self.at(level).is_frozen_itself())
+        let levels = self.path().ancestors().skip(1);
+        let asked = levels.map_while(|level| Some((level, self.at(level).asks_itself()?)));
+        asked.into_iter().find(|(_, asks)| *asks).map(|(level, _)| level)
     }
 
     fn freeze(self, deadline: &mut Deadline) -> Result<()> {
@@ -210,7 +219,7 @@ fn parse_v1(text: &str) -> Freezer {
 
 /// The root of the hierarchy has no `freezer.state` and is never frozen.
 fn is_thawed_v1(group: &Path) -> bool {
-    match file::read_if_there(&group.join("freezer.state")) {
+    match file::short_if_there(&group.join("freezer.state")) {
         Ok(Some(text)) => parse_v1(&text) == Freezer::Thawed,
         Ok(None) => group.join("tasks").exists(),
         Err(_) => false,

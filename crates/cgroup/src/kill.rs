@@ -12,6 +12,9 @@ use crate::{Cgroup, Freezer, Result, file};
 /// A round of signals is repeated after this long if something is left: a fork may have outrun it.
 const ROUND: Duration = Duration::from_millis(100);
 
+/// A container can have more processes than the caller may have descriptors.
+const MOST_PIDFDS: usize = 128;
+
 impl Cgroup {
     /// Sends SIGKILL to every process in the groups and in groups nested in them until none is left. A frozen
     /// group is thawed, since on v1 nothing frozen dies.
@@ -51,7 +54,9 @@ impl Cgroup {
         let at_once = self.kill_file();
         if !at_once && self.freezer()? == Freezer::Thawed {
             // A task that does not stop in time is signalled all the same.
-            let _ = self.freeze(ROUND.min(deadline.left()));
+            if let Err(error) = self.freeze(ROUND.min(deadline.left())) {
+                log::debug!("{error}");
+            }
         }
         let held = self.signal_each()?;
         self.thaw_for_kill();
@@ -66,22 +71,31 @@ impl Cgroup {
         unified.is_some_and(|path| file::write(&path.join("cgroup.kill"), "1").is_ok())
     }
 
-    /// A pid is signalled only if it was in the groups after its pidfd was opened: it cannot be another's by then.
+    /// Returns pidfds of some of the signalled, for waiting.
     fn signal_each(&self) -> Result<Vec<OwnedFd>> {
-        let open =
-            |pid| Some((pid, rustix::process::pidfd_open(Pid::from_raw(pid)?, PidfdFlags::empty()).ok()?));
-        let opened: Vec<(i32, OwnedFd)> = self.all_pids()?.into_iter().filter_map(open).collect();
-        let members = self.all_pids()?;
-        let mut held = Vec::with_capacity(opened.len());
-        for (pid, pidfd) in opened {
-            if members.binary_search(&pid).is_ok() {
-                if let Err(errno) = rustix::process::pidfd_send_signal(&pidfd, Signal::KILL) {
-                    log::debug!("kill {pid}: {errno}");
-                }
-                held.push(pidfd);
-            }
+        let mut held = Vec::new();
+        for pids in self.all_pids()?.chunks(MOST_PIDFDS) {
+            let signalled = self.signal(pids)?;
+            held = if held.is_empty() { signalled } else { held };
         }
         Ok(held)
+    }
+
+    /// A pid is signalled only if it was in the groups after its pidfd was opened: it cannot be another's by then.
+    fn signal(&self, pids: &[i32]) -> Result<Vec<OwnedFd>> {
+        let open = |pid: &i32| {
+            Some((*pid, rustix::process::pidfd_open(Pid::from_raw(*pid)?, PidfdFlags::empty()).ok()?))
+        };
+        let opened: Vec<(i32, OwnedFd)> = pids.iter().filter_map(open).collect();
+        let members = self.all_pids()?;
+        let ours = opened.into_iter().filter(|(pid, _)| members.binary_search(pid).is_ok());
+        let signalled = ours.map(|(pid, pidfd)| {
+            if let Err(errno) = rustix::process::pidfd_send_signal(&pidfd, Signal::KILL) {
+                log::debug!("kill {pid}: {errno}");
+            }
+            pidfd
+        });
+        Ok(signalled.collect())
     }
 
     fn free_all(&self) {

@@ -1,6 +1,6 @@
 //! Which hierarchies this host has, and where the calling process is in them.
 
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use proc::Procfs;
 use proc::cgroup_file::Entry;
@@ -128,18 +128,20 @@ impl Layout {
 
 impl Hierarchy {
     fn new(controllers: Vec<String>, mount: &Mount, own: Option<&Entry>) -> Self {
-        let path = own.map_or(Path::new("/"), |entry| entry.path.as_path());
+        let (mount_point, root) = (mount.mount_point.clone(), mount.root.clone());
+        let mut hierarchy = Self { controllers, mount_point, root, own: PathBuf::new() };
+        hierarchy.own = own.map(|entry| hierarchy.below(&entry.path)).unwrap_or_default();
+        hierarchy
+    }
+
+    /// A path of `/proc/PID/cgroup` relative to the mount point.
+    pub(crate) fn below(&self, path: &Path) -> PathBuf {
         // Inside of a container without cgroup namespace the path is the host's, the mount shows a part of it.
         let below =
-            path.strip_prefix(&mount.root).or_else(|_| path.strip_prefix("/")).unwrap_or(Path::new(""));
-        let own =
-            if mount.mount_point.join(below).starts_with(&mount.mount_point) { below } else { Path::new("") };
-        Self {
-            controllers,
-            mount_point: mount.mount_point.clone(),
-            root: mount.root.clone(),
-            own: own.to_owned(),
-        }
+            path.strip_prefix(&self.root).or_else(|_| path.strip_prefix("/")).unwrap_or(Path::new(""));
+        // A group outside of the cgroup namespace reads `/../..` and cannot be named.
+        let is_inside = below.components().all(|part| matches!(part, Component::Normal(_)));
+        if is_inside { below.to_owned() } else { PathBuf::new() }
     }
 
     /// Among several mounts of one hierarchy, the customary place wins, else the first.

@@ -17,11 +17,13 @@ mod hint;
 mod join;
 mod kill;
 mod layout;
+mod oom;
 mod paths;
 mod plan;
 mod procs;
 mod remove;
 mod resources;
+mod stats;
 
 pub use apply::Applied;
 pub use cgroup::Cgroup;
@@ -31,6 +33,11 @@ pub use evidence::{Cause, Evidence, MemoryLevel, MemoryLimit, PidsLevel};
 pub use freezer::Freezer;
 pub use join::Join;
 pub use layout::{Hierarchy, Kind, Layout};
+pub use oom::{OomEvent, OomEvents};
 pub use paths::{Paths, resolve};
 pub use plan::{Order, Presence, Write, ignored, plan};
 pub use resources::*;
+pub use stats::{
+    BlockIoEntry, BlockIoStats, CpuStats, CpuUsage, CpusetStats, HugetlbStats, MemoryStats, MemoryUse,
+    PidsStats, Pressure, PressureLine, Stats, Throttling,
+};

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::path::{Component, Path, PathBuf};
 
+use proc::cgroup_file::Entry;
 use serde::{Deserialize, Serialize};
 
 use crate::{Error, Hierarchy, Kind, Layout, Result};
@@ -39,6 +40,50 @@ impl Paths {
     /// All directories, v1 first.
     pub fn all(&self) -> impl Iterator<Item = &Path> {
         self.v1.values().map(PathBuf::as_path).chain(self.unified.as_deref())
+    }
+
+    /// The groups in which a process is, from its `/proc/PID/cgroup`: those of a container's init may be nested
+    /// in the container's.
+    #[must_use]
+    pub fn of_process(layout: &Layout, entries: &[Entry]) -> Self {
+        let place = |hierarchy: &Hierarchy| {
+            let is_it = |entry: &&Entry| match hierarchy.controllers.first() {
+                Some(first) => entry.controllers.contains(first),
+                None => entry.is_unified(),
+            };
+            let entry = entries.iter().find(is_it)?;
+            Some(hierarchy.mount_point.join(hierarchy.below(&entry.path)))
+        };
+        let v1 =
+            layout.v1().iter().filter_map(|hierarchy| Some((hierarchy.key(), place(hierarchy)?))).collect();
+        Self { unified: layout.unified().and_then(place), v1 }
+    }
+
+    /// The same groups, but `path` below them: in all hierarchies, or in those that have one of `controllers`
+    /// (joined by commas).
+    ///
+    /// Compat: runc, `exec --cgroup [CONTROLLERS:]PATH`.
+    ///
+    /// # Errors
+    /// No hierarchy has these controllers, or the path holds a NUL or a newline.
+    pub fn nested(&self, controllers: Option<&str>, path: &str) -> Result<Self> {
+        if path.contains(['\0', '\n']) {
+            return Err(Error::Path { path: path.to_owned(), expected: "must not hold a NUL or a newline" });
+        }
+        let inner = clean(Path::new(path));
+        let Some(controllers) = controllers else {
+            let v1 = self.v1.iter().map(|(key, group)| (key.clone(), group.join(&inner))).collect();
+            return Ok(Self { unified: self.unified.as_ref().map(|group| group.join(&inner)), v1 });
+        };
+        let mut nested = self.clone();
+        for controller in controllers.split(',') {
+            let has = |key: &String| key.split(',').any(|name| name == controller);
+            let Some((key, group)) = self.v1.iter().find(|(key, _)| has(key)) else {
+                return Err(Error::NoHierarchyOf { controller: controller.to_owned() });
+            };
+            nested.v1.insert(key.clone(), group.join(&inner));
+        }
+        Ok(nested)
     }
 
     /// The directory that is named in errors about the group as a whole.
@@ -161,6 +206,25 @@ mod tests {
         for given in ["/", ".", "/..", "a/..", "a\nb"] {
             assert!(matches!(resolve(&hybrid(), Some(given), "id"), Err(Error::Path { .. })), "{given:?}");
         }
+    }
+
+    #[test]
+    fn the_groups_of_a_process_are_found_in_every_hierarchy() {
+        let entries = proc::cgroup_file::parse("3:cpuacct,cpu:/x\n2:memory:/own/y\n0::/z/init\n");
+        let paths = Paths::of_process(&hybrid(), &entries);
+        assert_eq!(paths.v1("cpu"), Some(Path::new("/sys/fs/cgroup/cpu,cpuacct/x")));
+        assert_eq!(paths.v1("memory"), Some(Path::new("/sys/fs/cgroup/memory/own/y")));
+        assert_eq!(paths.unified.as_deref(), Some(Path::new("/sys/fs/cgroup/unified/z/init")));
+    }
+
+    #[test]
+    fn a_nested_group_is_taken_everywhere_or_for_some_controllers() {
+        let paths = resolve(&hybrid(), Some("/c"), "id").unwrap();
+        let all = paths.nested(None, "../sub").unwrap();
+        assert!(all.all().all(|path| path.ends_with("c/sub")), "{all:?}");
+        let some = paths.nested(Some("cpu"), "sub").unwrap();
+        assert!(some.v1("cpuacct").unwrap().ends_with("c/sub") && some.v1("memory").unwrap().ends_with("c"));
+        assert!(paths.nested(Some("rdma"), "sub").is_err());
     }
 
     proptest! {

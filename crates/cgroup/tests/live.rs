@@ -1,9 +1,11 @@
 //! The crate against the real hierarchies of this machine. Needs root; every test has groups of its own below
-//! `/sluice-test-PID`, removed by a guard also when the test panics.
+//! `/sluice-test-PID-NAME`, removed by a guard also when the test panics.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot be set up fails")]
 #![expect(clippy::print_stderr, reason = "a skipped test says why")]
 
+#[path = "live/cost.rs"]
+mod cost;
 #[path = "live/evidence.rs"]
 mod evidence;
 #[path = "live/fixture.rs"]
@@ -12,3 +14,7 @@ mod fixture;
 mod life;
 #[path = "live/limits.rs"]
 mod limits;
+#[path = "live/oom.rs"]
+mod oom;
+#[path = "live/stats.rs"]
+mod stats;

@@ -7,7 +7,6 @@ use crate::stage::{Failure, Report, Stage};
 use core::convert::Infallible;
 use core::ffi::CStr;
 use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
-use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 
 /// The most descriptors that may be kept: the preserved ones and ours.
@@ -107,8 +106,7 @@ fn reset_signals() -> Result<(), Errno> {
 }
 
 fn open_attributes(report: Report<'_>, plan: &Plan<'_>) -> Result<Attributes, Failure> {
-    let flags = OFlags::WRONLY | OFlags::CLOEXEC;
-    let open = |path: &CStr| rustix::fs::openat(plan.proc, path, flags, Mode::empty());
+    let open = |path: &CStr| sys::open::for_writing(plan.proc, path);
     let oom_score = report.step(Stage::OomVictim, || {
         let file = open(c"self/oom_score_adj")?;
         rustix::io::write(&file, b"1000")?;

@@ -125,7 +125,8 @@ impl Failure {
             let bytes = bytes.get(index * 4..index * 4 + 4)?;
             Some(u32::from_ne_bytes(bytes.try_into().ok()?))
         };
-        let errno = Errno::from_raw_os_error(i32::try_from(word(1)?).ok()?);
+        let errno = u16::try_from(word(1)?).ok().filter(|errno| (1..4096).contains(errno))?;
+        let errno = Errno::from_raw_os_error(errno.into());
         Some(Failure { stage: Stage::from_number(word(0)?)?, errno, detail: word(2)? })
     }
 }

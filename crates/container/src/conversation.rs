@@ -118,8 +118,10 @@ impl Line {
     }
 
     /// Init's side: says something. Nothing can be done when create is gone.
+    ///
+    /// By `write`, which every filter must allow, and not by `sendmsg`.
     pub(crate) fn say(&self, said: &Said) {
-        self.send(said, None);
+        let _ = rustix::io::write(&self.0, &said.to_bytes());
     }
 
     /// Init's side: says something with a descriptor.

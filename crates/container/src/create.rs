@@ -72,6 +72,8 @@ pub struct CreateRequest {
     pub preserve_fds: u32,
     /// Descriptors of socket activation (`LISTEN_FDS`), from 3 on.
     pub listen_fds: u32,
+    /// How many descriptors from 3 on the process was started with, without a gap; those above are its own.
+    pub inherited: u32,
     /// systemd's notification socket on the host.
     pub notify_socket: Option<PathBuf>,
     /// Who takes the terminal.
@@ -103,7 +105,10 @@ pub fn create(store: &Store, request: &CreateRequest) -> Result<Created, Error> 
     config.validate(&bundle)?;
     let process = config.process.clone().unwrap_or_default();
     check_terminal(process.terminal, request)?;
-    check_preserved(request.listen_fds + request.preserve_fds, request.listen_fds)?;
+    check_preserved(request.listen_fds + request.preserve_fds, request.listen_fds, request.inherited)?;
+    if store.entry(&request.id).is_ok() {
+        return Err(Error::Exists { id: request.id.clone() });
+    }
     let layout = Layout::of(&proc).map_err(Error::Cgroup)?;
     let cgroups_path = Some(config.linux.cgroups_path.as_str()).filter(|path| !path.is_empty());
     let paths = cgroup::resolve(&layout, cgroups_path, request.id.as_str()).map_err(Error::Cgroup)?;
@@ -114,7 +119,9 @@ pub fn create(store: &Store, request: &CreateRequest) -> Result<Created, Error> 
     add_socket_activation(&mut config, request);
     let mappings = crate::id_map::is_ours(&config)
         .then(|| (config.linux.uid_mappings.clone(), config.linux.gid_mappings.clone()));
-    let mut birth = Birth { proc, store, record, cgroup, entry: None, init: None, before: None, mappings };
+    let found_cgroup = cgroup.exists();
+    let mut birth =
+        Birth { proc, store, record, cgroup, entry: None, found_cgroup, init: None, before: None, mappings };
     let made = birth.bring_up(request, config, filter);
     match made {
         Ok(created) => Ok(created),
@@ -146,8 +153,19 @@ fn check_terminal(terminal: bool, request: &CreateRequest) -> Result<(), Error> 
     check_console(terminal, request.console_socket.is_some(), request.terminal)
 }
 
+/// How many descriptors from 3 on are open, without a gap: asked before anything else is opened, that is how many the
+/// process was started with.
+#[must_use]
+pub fn inherited_descriptors() -> u32 {
+    (3..4096).take_while(|number| sys::stdio::is_open(*number)).count().try_into().unwrap_or(0)
+}
+
 /// Every announced descriptor is there, and none is a way out of the container.
-pub(crate) fn check_preserved(count: u32, listening: u32) -> Result<(), Error> {
+pub(crate) fn check_preserved(count: u32, listening: u32, inherited: u32) -> Result<(), Error> {
+    if count > inherited {
+        let (number, count) = (inherited.saturating_sub(listening), count - listening);
+        return Err(Error::PreservedMissing { number, count, source: Errno::BADF });
+    }
     for number in 0..count {
         let path = format!("/proc/self/fd/{}", number + 3);
         match rustix::fs::stat(&path) {
@@ -251,6 +269,8 @@ struct Birth<'a> {
     record: Record,
     cgroup: Cgroup,
     entry: Option<Entry>,
+    /// Whether the cgroup was there before.
+    found_cgroup: bool,
     init: Option<Process>,
     /// The counters of the cgroup before init.
     before: Option<cgroup::Evidence>,
@@ -278,7 +298,7 @@ impl Birth<'_> {
         }
         self.cgroup.create().map_err(Error::Cgroup)?;
         self.apply_limits(&config)?;
-        self.before = Some(cgroup::Evidence::quick(&self.cgroup));
+        self.refuse_hopeless()?;
         let (line, theirs) = Line::pair()?;
         let plan = self.plan(request, config, filter, (theirs, start, report))?;
         self.make_init(plan, &line)?;
@@ -288,6 +308,18 @@ impl Birth<'_> {
         self.finish(request, &line)?;
         let init = self.init.take().ok_or(Error::NotRunning)?;
         Ok(Created { pid: init.pid, pidfd: init.pidfd, console })
+    }
+
+    /// A frozen cgroup, or one that stands still for want of memory, would hold init for ever.
+    fn refuse_hopeless(&mut self) -> Result<(), Error> {
+        let before = cgroup::Evidence::quick(&self.cgroup);
+        if let Some(cause @ (cgroup::Cause::Frozen { .. } | cgroup::Cause::OomDisabled { .. })) =
+            before.obstacle()
+        {
+            return Err(Error::NotStarted(evidence::obstacle(cause)));
+        }
+        self.before = Some(before);
+        Ok(())
     }
 
     fn apply_limits(&self, config: &Config) -> Result<(), Error> {
@@ -493,7 +525,9 @@ impl Birth<'_> {
         if self.entry.is_none() {
             return;
         }
-        let removed = self.cgroup.kill(LIMIT).and_then(|()| self.cgroup.remove(LIMIT));
+        // A group that was there before belongs to somebody else; only init was ever put into it.
+        let remove = || self.cgroup.kill(LIMIT).and_then(|()| self.cgroup.remove(LIMIT));
+        let removed = if self.found_cgroup { Ok(()) } else { remove() };
         if let Err(error) = removed {
             log::error!(
                 "after a failed create: {}; `delete --force {}` tries again",

@@ -37,7 +37,9 @@ pub fn delete(store: &Store, id: &ContainerId, force: Force) -> Result<(), Error
         None => return store.remove(id),
     };
     let observed = status::observe(&proc, &record)?;
-    if observed.status != Status::Stopped && force == Force::No {
+    // Compat: runc deletes a created container without force.
+    let may_go = matches!(observed.status, Status::Stopped | Status::Created);
+    if !may_go && force == Force::No {
         return Err(Error::NotStopped { id: id.clone(), status: observed.status });
     }
     let mut left = Vec::new();

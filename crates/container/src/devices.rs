@@ -8,7 +8,7 @@ use cgroup::{DeviceRule, Resources};
 /// Compat: runc, `libcontainer/specconv/spec_linux.go`, `AllowedDevices`.
 pub(crate) fn add_defaults(resources: &mut Resources) {
     // kind, major, minor, access; -1 = any.
-    const ALLOWED: [(char, i64, i64, &str); 11] = [
+    const ALLOWED: [(char, i64, i64, &str); 10] = [
         ('c', -1, -1, "m"),
         ('b', -1, -1, "m"),
         ('c', 1, 3, "rwm"),
@@ -19,7 +19,6 @@ pub(crate) fn add_defaults(resources: &mut Resources) {
         ('c', 1, 9, "rwm"),
         ('c', 136, -1, "rwm"),
         ('c', 5, 2, "rwm"),
-        ('c', 5, 1, "rwm"),
     ];
     resources.devices.extend(ALLOWED.into_iter().map(|(kind, major, minor, access)| {
         let number = |value: i64| (value >= 0).then_some(value);

@@ -249,6 +249,12 @@ pub enum Error {
     /// A verb that needs a live container.
     #[error("container not running")]
     NotRunning,
+    /// `events` of a container that has ended.
+    #[error("container with id {id} is not running")]
+    NoStats {
+        /// Its id.
+        id: ContainerId,
+    },
     /// `resume` of a container that is not paused.
     #[error("container not paused")]
     NotPaused,

@@ -81,6 +81,8 @@ pub struct ExecRequest {
     pub preserve_fds: u32,
     /// Descriptors of socket activation, from 3 on.
     pub listen_fds: u32,
+    /// How many descriptors from 3 on the process was started with, without a gap; those above are its own.
+    pub inherited: u32,
     /// `[controller:]path` below the container's own cgroup.
     pub cgroup: Vec<String>,
     /// What happens in a paused container.
@@ -119,6 +121,7 @@ pub fn exec(store: &Store, request: &ExecRequest) -> Result<Running, Error> {
     let init = live_init(&proc, &record, request)?;
     let target = Target { proc: &proc, entry: &entry, record: &record, init: &init };
     let process = described(request, &record);
+    process.validate("process")?;
     check_console(process.terminal, request.console_socket.is_some(), request.terminal)?;
     check_preserved(&target, request)?;
     let cgroup = Cgroup::new(sub_cgroups(&record, request)?);
@@ -199,7 +202,11 @@ fn with_activation(mut process: Configured, request: &ExecRequest) -> Configured
 
 /// A directory among the preserved descriptors is accepted when it lies on a mount of the container.
 fn check_preserved(target: &Target<'_>, request: &ExecRequest) -> Result<(), Error> {
-    match crate::create::check_preserved(request.listen_fds + request.preserve_fds, request.listen_fds) {
+    match crate::create::check_preserved(
+        request.listen_fds + request.preserve_fds,
+        request.listen_fds,
+        request.inherited,
+    ) {
         Err(Error::PreservedDirectory { .. }) => {}
         other => return other,
     }

@@ -71,8 +71,8 @@ pub struct Supervised {
     pub notify: Option<NotifySocket>,
 }
 
-/// This process, ready to supervise: signals are held back from now on, so that none is lost or kills us while the
-/// container is made.
+/// This process, ready to supervise: signals are held back from now on, so that none is lost or kills us before the
+/// process is there.
 ///
 /// Dropping it gives the signals back.
 #[derive(Debug)]

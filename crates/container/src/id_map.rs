@@ -62,20 +62,22 @@ pub(crate) fn mounts(proc: &Procfs, config: &Config, bundle: &Path) -> Result<Id
         };
         let namespace = user_namespace(proc, uids, gids)?;
         let source = bundle.join(&mount.source);
-        let tree = map(&source, &namespace, depth).map_err(|cause| Error::IdMappedMount {
-            pointer: format!("config.json/mounts/{index}"),
-            path: source.clone(),
-            source: cause,
+        let tree = map(&source, &namespace, (rootfs::bind_depth(mount), depth)).map_err(|cause| {
+            Error::IdMappedMount {
+                pointer: format!("config.json/mounts/{index}"),
+                path: source.clone(),
+                source: cause,
+            }
         })?;
         mapped.insert(index, tree);
     }
     Ok(mapped)
 }
 
-fn map(source: &Path, namespace: &OwnedFd, depth: Depth) -> rustix::io::Result<OwnedFd> {
+fn map(source: &Path, namespace: &OwnedFd, (copied, depth): (Depth, Depth)) -> rustix::io::Result<OwnedFd> {
     const MOUNT_ATTR_IDMAP: u64 = 0x0010_0000;
     let mut flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
-    if depth == Depth::Tree {
+    if copied == Depth::Tree {
         flags |= OpenTreeFlags::AT_RECURSIVE;
     }
     let tree = rustix::mount::open_tree(CWD, source, flags)?;

@@ -35,6 +35,7 @@ use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use std::collections::BTreeMap;
 use std::ffi::CString;
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use sys::clone::new;
 use sys::seccomp::Instruction;
@@ -113,6 +114,7 @@ fn prepare(plan: &mut Plan) -> Result<Option<OwnedFd>, Stop> {
         .try_clone()
         .map_err(|_| Error::Step { step: "copy a descriptor", source: Errno::MFILE })?;
     let report = Report { word: &word, pipe: report_pipe.as_fd() };
+    report.step(Stage::Signals, reset_signals)?;
     // First, so that everything from here on is charged to the container and can be killed through its cgroup.
     join_cgroups(plan, report)?;
     set_oom_score(plan)?;
@@ -145,8 +147,12 @@ fn prepare(plan: &mut Plan) -> Result<Option<OwnedFd>, Stop> {
     root.change_root().map_err(Error::Rootfs)?;
     take_terminal(plan, &root, report)?;
     root.after_pivot().map_err(Error::Rootfs)?;
-    become_user(plan, report, label.as_ref())?;
+    // Once with all rights, before a filter could forbid the look; once more as the user.
     find_program(plan).map_err(Stop::NotFound)?;
+    become_user(plan, report, label.as_ref())?;
+    if let Err(Errno::ACCESS) = find_program(plan) {
+        return Err(Stop::NotFound(Errno::ACCESS));
+    }
     plan.line.say(&Said::Parked);
     expect(plan, Answer::Park)?;
     park(plan)?;
@@ -357,8 +363,10 @@ fn load_filter(plan: &Plan, report: Report<'_>) -> Result<(), Failure> {
 /// The program must be there at `create`, as with runc; it may still vanish before `start`.
 fn find_program(plan: &Plan) -> Result<(), Errno> {
     let mut worst = Errno::NOENT;
+    let directory = &plan.last_mile.process.cwd;
     for path in plan.last_mile.paths() {
-        match program::executable(path) {
+        let path = directory.join(std::ffi::OsStr::from_bytes(path.to_bytes()));
+        match program::executable(&path) {
             Ok(()) => return Ok(()),
             Err(Errno::NOENT | Errno::NOTDIR) if plan.last_mile.paths().len() > 1 => {}
             Err(errno) => worst = errno,
@@ -392,8 +400,6 @@ fn release(plan: &Plan, label: Option<&OwnedFd>) -> Result<(), Vec<u8>> {
     let step = |source| words(&Error::Step { step: "make the stage word", source });
     let word = SharedWord::new().map_err(step)?;
     let report = Report { word: &word, pipe: plan.report.as_fd() };
-    // Signals last: until here init's own were in force.
-    report.step(Stage::Signals, reset_signals).map_err(report_failure)?;
     let vectors = plan.last_mile.vectors();
     let program = vectors.program().map_err(|error| words(&error))?;
     let last = plan.last_mile.identity().no_new_privs && !plan.has_listener();

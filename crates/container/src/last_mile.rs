@@ -29,7 +29,7 @@ pub(crate) struct LastMile {
     limits: Vec<Limit>,
     scheduling: Owned,
     groups: Vec<u32>,
-    capabilities: Option<Capabilities>,
+    capabilities: Capabilities,
     /// Working directory.
     pub directory: CString,
     /// The label's file below `self/` and its text.
@@ -60,6 +60,7 @@ impl LastMile {
         if !process.env.iter().any(|entry| entry.starts_with("HOME=")) {
             process.env.push(format!("HOME={home}"));
         }
+        process.env = last_of_each(&process.env);
         let program = process.args.first().cloned().unwrap_or_default();
         Ok(LastMile {
             arguments: c_strings(&process.args, "process/args")?,
@@ -68,11 +69,8 @@ impl LastMile {
             limits: process.rlimits.iter().map(limit).collect::<Result<_, _>>()?,
             scheduling: scheduling(&process)?,
             groups: process.user.additional_gids.clone(),
-            capabilities: process
-                .capabilities
-                .as_ref()
-                .map(|configured| capabilities(proc, configured, users))
-                .transpose()?,
+            // Compat: runc takes absent capabilities as empty sets.
+            capabilities: capabilities(proc, &process.capabilities.clone().unwrap_or_default(), users)?,
             directory: c_string(&process.cwd.to_string_lossy(), "process/cwd")?,
             label: label(&process)?,
             process,
@@ -93,7 +91,7 @@ impl LastMile {
             gid: user.gid,
             groups: Some(&self.groups),
             umask: user.umask,
-            capabilities: self.capabilities,
+            capabilities: Some(self.capabilities),
             no_new_privs: self.process.no_new_privileges,
         }
     }
@@ -178,6 +176,22 @@ impl Vectors<'_> {
 /// Pointers to texts, with the end mark that the kernel wants.
 pub(crate) fn entries(texts: &[CString]) -> Vec<Entry<'_>> {
     texts.iter().map(|text| Entry::new(text)).chain([Entry::END]).collect()
+}
+
+/// One entry for each variable: the last one given, where the first one stood.
+///
+/// Compat: runc sets the variables one after the other.
+fn last_of_each(environment: &[String]) -> Vec<String> {
+    let name = |entry: &str| entry.split_once('=').map_or(entry, |(name, _)| name).to_owned();
+    let mut seen: Vec<(String, &String)> = Vec::with_capacity(environment.len());
+    for entry in environment {
+        let this = name(entry);
+        match seen.iter_mut().find(|(known, _)| *known == this) {
+            Some((_, value)) => *value = entry,
+            None => seen.push((this, entry)),
+        }
+    }
+    seen.into_iter().map(|(_, entry)| entry.clone()).collect()
 }
 
 fn c_strings(texts: &[String], place: &str) -> Result<Vec<CString>, Error> {

@@ -1,6 +1,7 @@
 //! `list`: every container of a state root.
 
-use crate::state::{StateView, view};
+use crate::record::Record;
+use crate::state::{StateView, owner, view};
 use crate::{ContainerId, Error, Store};
 use proc::Procfs;
 
@@ -12,7 +13,7 @@ pub fn list(store: &Store) -> Result<(Vec<StateView>, Vec<(ContainerId, Error)>)
     let proc = Procfs::host().map_err(Error::Proc)?;
     let (mut views, mut unreadable) = (Vec::new(), Vec::new());
     for id in store.ids()? {
-        match store.entry(&id).and_then(|entry| entry.read()).and_then(|record| view(&proc, record)) {
+        match store.entry(&id).and_then(|entry| entry.read()).and_then(|record| owned(&proc, record)) {
             Ok(view) => views.push(view),
             // Deleted between the two looks.
             Err(Error::NotFound { .. }) => {}
@@ -20,4 +21,9 @@ pub fn list(store: &Store) -> Result<(Vec<StateView>, Vec<(ContainerId, Error)>)
         }
     }
     Ok((views, unreadable))
+}
+
+fn owned(proc: &Procfs, record: Record) -> Result<StateView, Error> {
+    let owner = owner(record.owner);
+    Ok(StateView { owner, ..view(proc, record)? })
 }

@@ -314,7 +314,7 @@ mod elf {
 ///
 /// # Errors
 /// The errno that `execve` would give.
-pub(crate) fn executable(path: &std::ffi::CStr) -> Result<(), Errno> {
+pub(crate) fn executable(path: &Path) -> Result<(), Errno> {
     let stat = rustix::fs::stat(path)?;
     match FileType::from_raw_mode(stat.st_mode) {
         FileType::Directory => Err(Errno::ISDIR),

@@ -121,6 +121,15 @@ pub fn wants_id_mapping(mount: &Mount) -> Option<Depth> {
     }
 }
 
+/// How much of its source a bind mount takes: an id-mapped copy must take as much, whatever part of it is mapped.
+#[must_use]
+pub fn bind_depth(mount: &Mount) -> Depth {
+    match options::Options::parse(&mount.options).bind {
+        Some(options::Bind::Tree) => Depth::Tree,
+        _ => Depth::One,
+    }
+}
+
 impl<'a> Prepared<'a> {
     /// Cuts the mount namespace off from the host's, opens the root and, for a container with a user namespace,
     /// every source on the host: afterwards the process may not reach them any more.
@@ -131,6 +140,7 @@ impl<'a> Prepared<'a> {
         let Request { config, bundle, proc, id_mapped, cgroup_directory, change_root } = request;
         let root_path =
             bundle.join(config.root.as_ref().map(|root| root.path.as_path()).unwrap_or(Path::new("")));
+        refuse_private_without_pivot(&config.linux.rootfs_propagation, change_root)?;
         let root = propagation::isolate(proc, &root_path, &config.linux.rootfs_propagation)?;
         let mut sources = Sources::new(id_mapped);
         if config.linux.namespace(NamespaceType::User).is_some() {
@@ -225,6 +235,16 @@ impl<'a> Prepared<'a> {
         devices::link_ptmx(&self.root)?;
         devices::link_streams(&self.root, self.proc)
     }
+}
+
+/// Compat: runc refuses this pair: without `pivot_root` the host's mounts stay in the namespace, and private copies
+/// of them would never go away.
+fn refuse_private_without_pivot(word: &str, change_root: ChangeRoot) -> Result<(), Error> {
+    if change_root == ChangeRoot::Move && matches!(word, "private" | "rprivate") {
+        let place = Place::new("config.json/linux/rootfsPropagation", Path::new("/"));
+        return Err(place.refused(format!("{word} is not safe without pivot_root; use slave or rslave")));
+    }
+    Ok(())
 }
 
 /// Opens a directory of the host that must exist.

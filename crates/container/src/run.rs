@@ -43,15 +43,16 @@ pub fn foreground(
     keep: Keep,
     subreaper: Subreaper,
 ) -> Result<Ended, Error> {
-    let foreground = Foreground::prepare(subreaper)?;
     let Created { pid, pidfd, console } = create::create(store, request)?;
+    // Only now: create may wait for hooks of unknown length, which Ctrl-C must be able to end.
+    let foreground = Foreground::prepare(subreaper).inspect_err(|_| discard(store, &request.id))?;
     let notify = begin(store, request)?;
     let process = Process { pid, pidfd };
-    let ended = foreground.supervise(Supervised { process, console, notify })?;
-    if keep == Keep::No {
+    let ended = foreground.supervise(Supervised { process, console, notify });
+    if keep == Keep::No || ended.is_err() {
         discard(store, &request.id);
     }
-    Ok(ended)
+    Ok(ended?)
 }
 
 /// Starts a created container and, if a service manager is told about, waits until it is ready.

@@ -3,8 +3,8 @@
 //! | status | kernel's evidence |
 //! |---|---|
 //! | creating | the record says so and its creator lives |
-//! | created | init lives and has not executed a program (`PF_FORKNOEXEC`) |
 //! | paused | init lives and its freezer is frozen or freezing |
+//! | created | init lives and has not executed a program (`PF_FORKNOEXEC`) |
 //! | running | init lives otherwise; a thread group lives while any of its threads does |
 //! | stopped | anything else |
 
@@ -78,11 +78,9 @@ fn creating(proc: &Procfs, record: &Record) -> Result<Status, Error> {
 }
 
 fn of_live(proc: &Procfs, init: &Process, paths: &cgroup::Paths) -> Status {
-    if launch::process::never_executed(proc, init.pid) == Some(true) {
-        return Status::Created;
-    }
     match Cgroup::new(paths.clone()).freezer() {
         Ok(Freezer::Frozen | Freezer::Freezing) => Status::Paused,
+        _ if launch::process::never_executed(proc, init.pid) == Some(true) => Status::Created,
         _ => Status::Running,
     }
 }

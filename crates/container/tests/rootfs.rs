@@ -21,22 +21,29 @@ const BUNDLE: &str = "SLUICE_TEST_BUNDLE";
 #[test]
 #[ignore = "run by the other tests, under unshare"]
 fn inside() {
+    let mut id_mapped = std::collections::BTreeMap::new();
     let bundle = PathBuf::from(std::env::var_os(BUNDLE).expect("run by the other tests"));
     let proc = Procfs::host().unwrap();
     let config = Config::load(&bundle).unwrap();
+    if let Some(namespace) = config.annotations.get("id-mapped by") {
+        id_mapped.insert(config.mounts.len() - 1, map_ids(&bundle.join("source"), Path::new(namespace)));
+    }
     let change_root =
         if config.annotations.contains_key("no-pivot") { ChangeRoot::Move } else { ChangeRoot::Pivot };
     let request = Request {
         config: &config,
         bundle: &bundle,
         proc: &proc,
-        id_mapped: std::collections::BTreeMap::new(),
+        id_mapped,
         cgroup_directory: None,
         change_root,
     };
     let done = Prepared::collect(request).and_then(|mut prepared| {
         prepared.before_pivot()?;
         prepared.change_root()?;
+        if config.annotations.contains_key("console") {
+            prepared.mount_console(open_terminal(prepared.root()))?;
+        }
         prepared.after_pivot()
     });
     if let Err(error) = done {
@@ -48,6 +55,31 @@ fn inside() {
     println!("<<");
     let error = Command::new(&args[0]).args(&args[1..]).env_clear().env("PATH", "/bin").exec();
     panic!("{error}");
+}
+
+/// A detached copy of `source` with the ids of a user namespace, as the parent makes it.
+fn map_ids(source: &Path, namespace: &Path) -> std::os::fd::OwnedFd {
+    use rustix::mount::OpenTreeFlags as Flags;
+    use std::os::fd::{AsFd, AsRawFd};
+    use sys::mount_setattr::{Attributes, Depth, mount_setattr};
+    let namespace = std::fs::File::open(namespace).unwrap();
+    let flags = Flags::OPEN_TREE_CLONE | Flags::OPEN_TREE_CLOEXEC;
+    let tree = rustix::mount::open_tree(rustix::fs::CWD, source, flags).unwrap();
+    let user_namespace = u64::try_from(namespace.as_raw_fd()).unwrap();
+    // MOUNT_ATTR_IDMAP
+    let attributes = Attributes { set: 0x0010_0000, user_namespace, ..Attributes::default() };
+    mount_setattr(tree.as_fd(), c"", Depth::One, &attributes).unwrap();
+    tree
+}
+
+/// A terminal of the container's own devpts; its master is kept open.
+fn open_terminal(root: &proc::Root) -> std::os::fd::OwnedFd {
+    use rustix::fs::OFlags;
+    let master = root.open(Path::new("/dev/pts/ptmx"), OFlags::RDWR).unwrap();
+    rustix::pty::unlockpt(&master).unwrap();
+    let number = rustix::pty::ptsname(&master, Vec::new()).unwrap();
+    std::mem::forget(master);
+    root.open(Path::new(number.to_str().unwrap()), OFlags::RDWR).unwrap()
 }
 
 /// A bundle with a busybox root in a directory of its own.
@@ -152,7 +184,13 @@ fn normal_line(line: &str) -> String {
     if is_cgroup {
         fields[3] = "GROUP";
     }
-    let fields: Vec<&str> = fields.into_iter().filter(|field| !field.starts_with("master:")).collect();
+    for field in &mut fields {
+        // Peer groups are numbered.
+        *field = match field.split_once(':') {
+            Some((kind @ ("master" | "shared"), _)) => kind,
+            _ => *field,
+        };
+    }
     // runc 1.1 sets the mode of a directory that was there by chmod(2), we and runc 1.2 by an option.
     fields.join(" ").replace(",mode=1750", "")
 }
@@ -330,6 +368,14 @@ fn planted_links_do_not_lead_to_the_host() {
         bundle.mount(
             json!({"destination": "/mnt/f", "type": "bind", "source": "config.json", "options": ["bind"]}),
         );
+        let options = ["tmpcopyup"];
+        bundle
+            .mount(json!({"destination": "/mnt/t", "type": "tmpfs", "source": "tmpfs", "options": options}));
+        bundle.config["process"]["cwd"] = json!("/mnt/work/deep");
+        bundle.config["linux"]["maskedPaths"] = json!(["/mnt", "/mnt/x", "/dev/null"]);
+        bundle.config["linux"]["readonlyPaths"] = json!(["/mnt", "/mnt/x"]);
+        bundle.config["linux"]["devices"] =
+            json!([{"path": "/mnt/node", "type": "c", "major": 1, "minor": 3}]);
         bundle.config["mounts"].as_array_mut().unwrap().remove(1);
         let text = bundle.run(&[]);
         assert_eq!(std::fs::read_dir(&outside).unwrap().count(), 0, "{name}: {text}");
@@ -447,5 +493,116 @@ fn names_and_kernel_parameters_are_those_of_the_new_namespaces() {
     bundle.config["linux"]["sysctl"] = json!({"net.ipv4.no_such": "1"});
     let expected =
         "config.json/linux/sysctl/net.ipv4.no_such: /proc/sys/net/ipv4/no_such: open the kernel parameter";
+    assert!(bundle.run(&[]).starts_with(expected));
+}
+
+#[test]
+fn private_mounts_without_pivot_root_are_refused() {
+    let Some(mut bundle) = Bundle::new("true") else { return };
+    bundle.config["annotations"] = json!({"no-pivot": "x"});
+    bundle.config["linux"]["rootfsPropagation"] = json!("rprivate");
+    let expected = "config.json/linux/rootfsPropagation: /: rprivate is not safe without pivot_root";
+    assert!(bundle.run(&[]).starts_with(expected));
+}
+
+#[test]
+fn the_terminal_is_shown_as_dev_console_and_never_through_a_link() {
+    let Some(mut bundle) = Bundle::new("grep console /proc/self/mountinfo; stat -c '%F %t:%T' /dev/console")
+    else {
+        return;
+    };
+    bundle.config["annotations"] = json!({"console": "x"});
+    let text = bundle.run(&[]);
+    assert!(text.contains(" /dev/console rw,nosuid,noexec,relatime - devpts"), "{text}");
+    assert!(text.contains("character special file 88:0"), "{text}");
+    bundle.config["mounts"][1] = json!({"destination": "/dev/pts", "type": "tmpfs", "source": "x"});
+    bundle.config["mounts"].as_array_mut().unwrap().remove(3);
+    std::fs::remove_dir_all(bundle.root().join("dev")).unwrap();
+    std::fs::create_dir(bundle.root().join("dev")).unwrap();
+    symlink("/bin/busybox", bundle.root().join("dev/console")).unwrap();
+    let expected = "config.json/process/terminal: /dev/console: a symbolic link is in the way";
+    assert!(bundle.run(&[]).starts_with(expected), "{}", bundle.run(&[]));
+}
+
+#[test]
+fn a_mount_made_in_a_shared_volume_appears_on_the_host() {
+    let Some(mut bundle) = Bundle::new("mount -t tmpfs inner /volume/sub; echo done") else { return };
+    std::fs::create_dir(bundle.outside("volume")).unwrap();
+    let volume = bundle.outside("volume");
+    bundle.config["linux"]["rootfsPropagation"] = json!("rshared");
+    bundle.config["root"]["readonly"] = json!(false);
+    bundle.mount(
+        json!({"destination": "/volume", "type": "bind", "source": &volume, "options": ["rbind", "rshared"]}),
+    );
+    let script = "mount -t tmpfs outer $VOLUME && mount --make-shared $VOLUME && mkdir $VOLUME/sub && \
+        unshare --mount --pid --fork --propagation unchanged $TEST --exact inside --ignored --nocapture; \
+        grep -c \"inner\" /proc/self/mountinfo";
+    bundle.write();
+    let output = Command::new("unshare")
+        .args(["--mount", "sh", "-c", script])
+        .env("VOLUME", &volume)
+        .env("TEST", std::env::current_exe().unwrap())
+        .env(BUNDLE, bundle.directory.path())
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(text.ends_with("done\n1\n"), "{text} {output:?}");
+}
+
+/// More than `fsconfig(2)` takes in one value: mount(2) is used.
+#[test]
+fn an_overlay_of_many_layers_is_mounted() {
+    let Some(mut bundle) = Bundle::new("ls /o; grep -c ' /o ' /proc/self/mountinfo") else { return };
+    let layers: Vec<String> = (0..8)
+        .map(|number| {
+            let layer = bundle.outside(&format!("layer-{}-{number}", "x".repeat(40)));
+            std::fs::create_dir_all(layer.join(format!("d{number}"))).unwrap();
+            layer.to_str().unwrap().to_owned()
+        })
+        .collect();
+    let options = [format!("lowerdir={}", layers.join(":")), "nosuid".to_owned()];
+    bundle.mount(json!({"destination": "/o", "type": "overlay", "source": "overlay", "options": options}));
+    assert_eq!(bundle.run(&[]), "d0\nd1\nd2\nd3\nd4\nd5\nd6\nd7\n1\n");
+}
+
+#[test]
+fn remount_changes_what_is_mounted_already() {
+    let Some(mut bundle) = Bundle::new("grep -e ' /sys ' -e ' /dev/shm ' /proc/self/mountinfo") else {
+        return;
+    };
+    bundle.mount(json!({"destination": "/sys", "type": "sysfs", "source": "sysfs", "options": ["remount", "rw", "nosuid"]}));
+    bundle.mount(
+        json!({"destination": "/dev/shm", "options": ["remount", "bind", "ro", "nodev"], "source": "/"}),
+    );
+    bundle.assert_same_as_reference(&[]);
+}
+
+#[test]
+fn an_id_mapped_mount_shows_other_owners() {
+    let Some(mut bundle) = Bundle::new("stat -c '%u %g' /mapped/x; grep /mapped /proc/self/mountinfo") else {
+        return;
+    };
+    std::fs::create_dir(bundle.outside("source")).unwrap();
+    std::fs::copy("/etc/hostname", bundle.outside("source/x")).unwrap();
+    let mut holder =
+        Command::new("unshare").args(["--user", "cat"]).stdin(std::process::Stdio::piped()).spawn().unwrap();
+    let own = std::fs::read_link("/proc/self/ns/user").unwrap();
+    let namespace = format!("/proc/{}/ns/user", holder.id());
+    while std::fs::read_link(&namespace).unwrap() == own {
+        std::thread::yield_now();
+    }
+    for file in ["uid_map", "gid_map"] {
+        let file = std::fs::OpenOptions::new().write(true).open(format!("/proc/{}/{file}", holder.id()));
+        std::io::Write::write_all(&mut file.unwrap(), b"0 5000 10").unwrap();
+    }
+    bundle.config["annotations"] = json!({"id-mapped by": namespace});
+    let options = ["bind", "idmap", "ro"];
+    bundle.mount(json!({"destination": "/mapped", "source": "source", "options": options}));
+    let text = bundle.run(&[]);
+    drop(holder.stdin.take());
+    holder.wait().unwrap();
+    assert!(text.starts_with("5000 5000\n") && text.contains(" ro,relatime,idmapped"), "{text}");
+    bundle.config["annotations"] = json!({});
+    let expected = "config.json/mounts/6: /mapped: no id-mapped copy of the source was made for this mount";
     assert!(bundle.run(&[]).starts_with(expected));
 }

@@ -44,7 +44,7 @@ pub enum Error {
         source: Errno,
     },
     /// Something else than a regular file stands where one is read.
-    #[error("read {}: it is a {kind}, not a regular file", path.display())]
+    #[error("read {}: expected a regular file, found a {kind}", path.display())]
     NotRegular {
         /// Path as given.
         path: PathBuf,

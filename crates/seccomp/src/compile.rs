@@ -69,7 +69,7 @@ pub fn compile_for(profile: &Profile, native: Arch) -> Result<Compiled, Error> {
     Ok(Compiled { instructions, flags, notify, warnings })
 }
 
-/// Compat: runc leaves numbers it does not know to a default action that lets calls pass, the tracer's included.
+/// Compat: runc leaves numbers it does not know to a default action that lets calls pass, or to a tracer.
 fn newer(default_action: Action) -> Newer {
     match default_action {
         Action::Allow | Action::Log | Action::Trace => Newer::Default,

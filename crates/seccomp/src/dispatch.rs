@@ -8,8 +8,8 @@
 //! * Numbers above the highest one the profile names answer `ENOSYS` unless the default action lets calls
 //!   pass: a C library that tries a new system call must see that it is not there, and not `EPERM`.
 //!   Compat: runc, libcontainer/seccomp/patchbpf.
-//! * Where x32 is not in the profile, its numbers kill; -1, by which a tracer skips a call, does not.
-//!   Compat: libseccomp, gen_bpf.c.
+//! * x86_64 and x32 share an architecture. Where the profile has only one of them, the numbers of the other
+//!   kill; -1, by which a tracer skips a call, does not. Compat: libseccomp, gen_bpf.c.
 //! * On S/390, number 0 answers `ENOSYS`: the kernel shows calls it does not know under it. Compat: runc.
 
 use std::collections::BTreeMap;
@@ -44,8 +44,10 @@ pub(crate) fn by_architecture(graph: &mut Graph, archs: &[(Arch, Rules)], defaul
         for (arch, rules) in &abis {
             numbers.add_rules(graph, *arch, rules);
         }
-        if let [(Arch::X86_64, _)] = abis[..] {
-            numbers.refuse_x32(graph);
+        match abis[..] {
+            [(Arch::X86_64, _)] => numbers.kill(graph, X32_BIT, u32::MAX - 1),
+            [(Arch::X32, _)] => numbers.kill(graph, 0, X32_BIT - 1),
+            _ => {}
         }
         if newer == Newer::Enosys {
             for (arch, rules) in &abis {
@@ -97,9 +99,9 @@ impl Numbers {
         }
     }
 
-    fn refuse_x32(&mut self, graph: &mut Graph) {
+    fn kill(&mut self, graph: &mut Graph, first: u32, last: u32) {
         let kill = graph.returns(action::KILL_THREAD);
-        self.paint(X32_BIT, u32::MAX - 1, kill);
+        self.paint(first, last, kill);
     }
 
     fn refuse_newer(&mut self, graph: &mut Graph, arch: Arch, newest: Option<u32>) {

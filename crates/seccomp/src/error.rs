@@ -59,9 +59,9 @@ pub enum Error {
         name: String,
     },
     /// More than the kernel accepts.
-    #[error("compile the profile: {instructions} instructions, the kernel accepts at most {limit}")]
+    #[error("compile the profile: {instructions} instructions or more, the kernel accepts at most {limit}")]
     TooLong {
-        /// Length of the filter, or a lower bound for it.
+        /// A lower bound for the length of the filter.
         instructions: usize,
         /// `BPF_MAXINSNS`.
         limit: usize,

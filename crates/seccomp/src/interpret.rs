@@ -58,8 +58,8 @@ pub enum Fault {
 /// The answer of `program` to `data`, on a machine of byte order `order`.
 ///
 /// # Errors
-/// A [`Fault`] if the program is not one that [`compile`](crate::compile) or libseccomp could have made. A program without
-/// a fault always ends: jumps only lead forward.
+/// A [`Fault`] if the program is not one that [`compile`](crate::compile) or libseccomp could have made. A
+/// program without a fault always ends: jumps only lead forward.
 pub fn run(program: &[Instruction], data: &Data, order: ByteOrder) -> Result<Answer, Fault> {
     let (mut at, mut accumulator, mut steps) = (0_usize, 0_u32, 0);
     loop {
@@ -95,7 +95,7 @@ impl Data {
     /// The 32-bit word at `offset`, as the kernel's `BPF_LD | BPF_W | BPF_ABS` reads it.
     #[expect(clippy::cast_possible_truncation, reason = "cutting 64-bit fields into their halves")]
     fn word(&self, offset: u32, order: ByteOrder) -> Option<u32> {
-        if offset % 4 != 0 {
+        if !offset.is_multiple_of(4) {
             return None;
         }
         let wide = match offset {

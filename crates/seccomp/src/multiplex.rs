@@ -24,10 +24,11 @@ pub(crate) struct Inner {
 /// How `name` is reached through a multiplexer of `arch`, if it is.
 pub(crate) fn inner(arch: Arch, name: &str) -> Option<Inner> {
     let multiplexers = arch.multiplexers()?;
-    let find = |table: &[(&str, u64)]| table.iter().find(|row| row.0 == name).map(|row| row.1);
-    let (number, value) = match find(&SOCKETCALL) {
-        Some(operation) => (multiplexers.socketcall, operation),
-        None => (multiplexers.ipc, find(&IPC)?),
+    let row = OPERATIONS.binary_search_by(|row| row.0.cmp(name)).ok()?;
+    let (_, through, value) = OPERATIONS[row];
+    let number = match through {
+        Through::Socketcall => multiplexers.socketcall,
+        Through::Ipc => multiplexers.ipc,
     };
     let operation = Condition { index: 0, operator: Operator::Equal, mask: arch.width().all(), value };
     Some(Inner { number, operation })
@@ -41,40 +42,66 @@ impl Inner {
     }
 }
 
-const SOCKETCALL: [(&str, u64); 20] = [
-    ("socket", 1),
-    ("bind", 2),
-    ("connect", 3),
-    ("listen", 4),
-    ("accept", 5),
-    ("getsockname", 6),
-    ("getpeername", 7),
-    ("socketpair", 8),
-    ("send", 9),
-    ("recv", 10),
-    ("sendto", 11),
-    ("recvfrom", 12),
-    ("shutdown", 13),
-    ("setsockopt", 14),
-    ("getsockopt", 15),
-    ("sendmsg", 16),
-    ("recvmsg", 17),
-    ("accept4", 18),
-    ("recvmmsg", 19),
-    ("sendmmsg", 20),
+/// Which multiplexer.
+#[derive(Debug, Clone, Copy)]
+enum Through {
+    Socketcall,
+    Ipc,
+}
+
+/// The operations and their values, sorted by name.
+#[rustfmt::skip]
+const OPERATIONS: [(&str, Through, u64); 32] = [
+    ("accept", Through::Socketcall, 5),
+    ("accept4", Through::Socketcall, 18),
+    ("bind", Through::Socketcall, 2),
+    ("connect", Through::Socketcall, 3),
+    ("getpeername", Through::Socketcall, 7),
+    ("getsockname", Through::Socketcall, 6),
+    ("getsockopt", Through::Socketcall, 15),
+    ("listen", Through::Socketcall, 4),
+    ("msgctl", Through::Ipc, 14),
+    ("msgget", Through::Ipc, 13),
+    ("msgrcv", Through::Ipc, 12),
+    ("msgsnd", Through::Ipc, 11),
+    ("recv", Through::Socketcall, 10),
+    ("recvfrom", Through::Socketcall, 12),
+    ("recvmmsg", Through::Socketcall, 19),
+    ("recvmsg", Through::Socketcall, 17),
+    ("semctl", Through::Ipc, 3),
+    ("semget", Through::Ipc, 2),
+    ("semop", Through::Ipc, 1),
+    ("semtimedop", Through::Ipc, 4),
+    ("send", Through::Socketcall, 9),
+    ("sendmmsg", Through::Socketcall, 20),
+    ("sendmsg", Through::Socketcall, 16),
+    ("sendto", Through::Socketcall, 11),
+    ("setsockopt", Through::Socketcall, 14),
+    ("shmat", Through::Ipc, 21),
+    ("shmctl", Through::Ipc, 24),
+    ("shmdt", Through::Ipc, 22),
+    ("shmget", Through::Ipc, 23),
+    ("shutdown", Through::Socketcall, 13),
+    ("socket", Through::Socketcall, 1),
+    ("socketpair", Through::Socketcall, 8),
 ];
 
-const IPC: [(&str, u64); 12] = [
-    ("semop", 1),
-    ("semget", 2),
-    ("semctl", 3),
-    ("semtimedop", 4),
-    ("msgsnd", 11),
-    ("msgrcv", 12),
-    ("msgget", 13),
-    ("msgctl", 14),
-    ("shmat", 21),
-    ("shmdt", 22),
-    ("shmget", 23),
-    ("shmctl", 24),
-];
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn operations_are_sorted_by_name() {
+        assert!(OPERATIONS.windows(2).all(|pair| pair[0].0 < pair[1].0));
+    }
+
+    #[test]
+    fn a_call_is_an_operation_only_where_there_are_multiplexers() {
+        let socket = inner(Arch::X86, "socket").map(|inner| (inner.number, inner.operation.value));
+        assert_eq!(socket, Some((102, 1)));
+        let shmctl = inner(Arch::Mipsel, "shmctl").map(|inner| (inner.number, inner.operation.value));
+        assert_eq!(shmctl, Some((4117, 24)));
+        assert_eq!(inner(Arch::X86_64, "socket"), None);
+        assert_eq!(inner(Arch::X86, "read"), None);
+    }
+}

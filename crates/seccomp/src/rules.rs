@@ -15,6 +15,7 @@ use std::cmp::{Ordering, Reverse};
 use std::collections::BTreeMap;
 
 use crate::arch::{Arch, Width};
+use crate::instruction::MAX_INSTRUCTIONS;
 use crate::multiplex;
 use crate::profile::{Arg, Operator, Profile, Syscall};
 use crate::syscalls::{self, Number};
@@ -53,7 +54,7 @@ pub(crate) enum Outcome {
 #[derive(Debug, Default)]
 pub(crate) struct Rules {
     pub(crate) outcomes: BTreeMap<u32, Outcome>,
-    /// The highest number the profile names, with whatever action. Source: [`crate::dispatch`]
+    /// The highest number the profile names, with whatever action; [`crate::dispatch`] uses it.
     pub(crate) newest: Option<u32>,
 }
 
@@ -73,9 +74,7 @@ impl Rules {
                 }
                 for conditions in &alternatives {
                     let rule = Rule { conditions: conditions.clone(), returns };
-                    rules
-                        .add_by_name(arch, name, rule)
-                        .map_err(|Contradicts| Error::Contradiction { place: place(), name: name.clone() })?;
+                    rules.add_by_name(arch, name, rule).map_err(|refusal| refusal.at(place(), name))?;
                 }
             }
         }
@@ -97,7 +96,7 @@ impl Rules {
     }
 
     /// Adds `rule` for the number of `name`, and for the multiplexer it can also be reached by.
-    fn add_by_name(&mut self, arch: Arch, name: &str, rule: Rule) -> Result<(), Contradicts> {
+    fn add_by_name(&mut self, arch: Arch, name: &str, rule: Rule) -> Result<(), Refusal> {
         if let Some(inner) = multiplex::inner(arch, name) {
             self.add(inner.number, inner.rewrite(&rule))?;
         }
@@ -107,7 +106,7 @@ impl Rules {
         }
     }
 
-    fn add(&mut self, number: u32, rule: Rule) -> Result<(), Contradicts> {
+    fn add(&mut self, number: u32, rule: Rule) -> Result<(), Refusal> {
         match self.outcomes.get_mut(&number) {
             Some(Outcome::Always(_)) => {}
             _ if rule.conditions.is_empty() => {
@@ -130,22 +129,42 @@ impl Rules {
     }
 }
 
-/// Two rules of the same reach with different actions.
-struct Contradicts;
+/// Why a rule cannot be added.
+#[derive(Debug, Clone, Copy)]
+enum Refusal {
+    /// Two rules of the same reach have different actions.
+    Contradicts,
+    /// One number has more alternatives than a filter has instructions.
+    TooMany,
+}
+
+impl Refusal {
+    fn at(self, place: String, name: &str) -> Error {
+        match self {
+            Refusal::Contradicts => Error::Contradiction { place, name: name.to_owned() },
+            Refusal::TooMany => {
+                Error::TooLong { instructions: MAX_INSTRUCTIONS + 1, limit: MAX_INSTRUCTIONS }
+            }
+        }
+    }
+}
 
 /// Adds a rule to its alternatives.
 ///
 /// Compat: libseccomp drops a rule that only narrows an earlier one, replaces an earlier one that narrows it,
 /// and refuses the latter (`EEXIST`) when the actions differ.
-fn add_alternative(rules: &mut Vec<Rule>, new: Rule) -> Result<(), Contradicts> {
+fn add_alternative(rules: &mut Vec<Rule>, new: Rule) -> Result<(), Refusal> {
     let narrower = |rule: &Rule, than: &Rule| rule.conditions.starts_with(&than.conditions);
     if rules.iter().any(|old| narrower(old, &new) && old.returns != new.returns) {
-        return Err(Contradicts);
+        return Err(Refusal::Contradicts);
     }
     if rules.iter().any(|old| narrower(&new, old)) {
         return Ok(());
     }
     rules.retain(|old| !narrower(old, &new));
+    if rules.len() >= MAX_INSTRUCTIONS {
+        return Err(Refusal::TooMany);
+    }
     rules.push(new);
     Ok(())
 }

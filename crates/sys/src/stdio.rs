@@ -16,3 +16,11 @@ pub fn streams() -> [BorrowedFd<'static>; 3] {
     let error = unsafe { BorrowedFd::borrow_raw(2) };
     [input, output, error]
 }
+
+/// Whether a descriptor of this number is open.
+#[must_use]
+pub fn is_open(number: u32) -> bool {
+    // SAFETY: F_GETFD takes no pointer and changes nothing.
+    let result = unsafe { libc::syscall(libc::SYS_fcntl, number, libc::F_GETFD, 0) };
+    result >= 0
+}

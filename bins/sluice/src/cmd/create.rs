@@ -57,6 +57,7 @@ pub(crate) fn request(call: &Invocation<'_>, terminal: Terminal) -> Result<Creat
         keyring: if call.is("no-new-keyring") { Keyring::Inherit } else { Keyring::New },
         preserve_fds: call.number("preserve-fds")?.unwrap_or(0),
         listen_fds: call.environment.listen_fds,
+        inherited: call.environment.inherited,
         notify_socket: call.environment.notify_socket.clone(),
         terminal,
     })

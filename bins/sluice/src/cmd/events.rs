@@ -1,5 +1,6 @@
 //! `sluice events`.
 
+use std::ops::ControlFlow;
 use std::time::Duration;
 
 use clap::Arg;
@@ -33,14 +34,19 @@ fn options() -> Vec<Arg> {
 }
 
 fn run(call: &Invocation<'_>) -> Result<u8, Failure> {
+    let text = call.text("interval")?.unwrap_or_else(|| String::from("5s"));
+    let interval = interval(&text)?;
     let (store, id) = (call.store()?, call.id()?);
     if call.is("stats") {
         answer::json(&events::stats(&store, &id)?)?;
         return Ok(0);
     }
-    let text = call.text("interval")?.unwrap_or_else(|| String::from("5s"));
-    let _interval = interval(&text)?;
-    Ok(0)
+    let mut told = Ok(());
+    events::watch(&store, &id, interval, &mut |event| {
+        told = answer::json(event);
+        if told.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+    })?;
+    told.map(|()| 0)
 }
 
 /// Compat: runc takes Go durations and refuses an interval of 0.

@@ -73,6 +73,7 @@ fn request(call: &Invocation<'_>) -> Result<ExecRequest, Failure> {
         pidfd_socket: call.path("pidfd-socket"),
         preserve_fds: call.number("preserve-fds")?.unwrap_or(0),
         listen_fds: call.environment.listen_fds,
+        inherited: call.environment.inherited,
         cgroup: call.texts("cgroup")?,
         paused: if call.is("ignore-paused") { Paused::Wait } else { Paused::Refuse },
         terminal: if call.is("detach") { Terminal::Socket } else { Terminal::Relay },

@@ -7,7 +7,7 @@ use container::state::StateView;
 use crate::answer;
 use crate::failure::Failure;
 use crate::flag::{switch, value};
-use crate::invocation::{Invocation, invalid};
+use crate::invocation::Invocation;
 use crate::verb::{Count, Group, Order, Reach, Verb};
 
 /// `list`.
@@ -43,7 +43,7 @@ fn run(call: &Invocation<'_>) -> Result<u8, Failure> {
     match call.text("format")?.as_deref() {
         None | Some("table") => answer::text(&table(&views))?,
         Some("json") => answer::json(&views)?,
-        Some(other) => return Err(invalid("format", other, "must be table or json")),
+        Some(other) => return Err(Failure::Format(other.into())),
     }
     Ok(0)
 }

@@ -11,7 +11,7 @@ use rustix::event::{PollFd, PollFlags, Timespec};
 use crate::answer;
 use crate::failure::Failure;
 use crate::flag::value;
-use crate::invocation::{Invocation, invalid};
+use crate::invocation::Invocation;
 use crate::verb::{Count, Group, Order, Reach, Verb};
 
 /// `ps`.
@@ -44,7 +44,7 @@ fn run(call: &Invocation<'_>) -> Result<u8, Failure> {
     match format.as_deref() {
         Some("json") => answer::json(&pids)?,
         None | Some("table") => answer::text(&table(call, &pids)?)?,
-        Some(other) => return Err(invalid("format", other, "must be table or json")),
+        Some(other) => return Err(Failure::Format(other.into())),
     }
     Ok(0)
 }

@@ -4,8 +4,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use clap::Arg;
-use container::config::Resources;
-use container::update;
+use container::update::{self, Resources};
 use serde_json::{Map, Value};
 
 use crate::failure::Failure;

@@ -91,12 +91,12 @@ pub(super) fn read_v1(group: &Path, depth: Depth) -> Vec<MemoryLevel> {
 
 pub(super) fn read_v2(group: &Path, depth: Depth) -> Vec<MemoryLevel> {
     levels(Some(group), |level| {
-        let events = file::try_read(&level.join("memory.events.local")).ok()?;
+        let events = file::try_read_short(&level.join("memory.events.local")).ok()?;
         let count = |key| kv::lookup(&events, key);
         let mut limit = MemoryLimit { file: "memory.max", hits: count("max"), ..MemoryLimit::default() };
         if depth == Depth::Full {
             limit.usage = number(level, "memory.current");
-            let text = file::try_read(&level.join("memory.max")).ok();
+            let text = file::try_read_short(&level.join("memory.max")).ok();
             limit.limit = text.and_then(|text| text.parse::<Amount>().ok()?.number());
         }
         let (kills, group_kills) = (count("oom_kill"), count("oom_group_kill"));
@@ -109,12 +109,12 @@ fn at(level: &Path) -> MemoryLevel {
 }
 
 fn number(level: &Path, file: &str) -> Option<u64> {
-    file::try_read(&level.join(file)).ok()?.trim().parse().ok()
+    file::try_read_short(&level.join(file)).ok()?.trim().parse().ok()
 }
 
 impl MemoryLevel {
     fn read_oom_control(&mut self) {
-        let Ok(text) = file::try_read(&self.path.join("memory.oom_control")) else { return };
+        let Ok(text) = file::try_read_short(&self.path.join("memory.oom_control")) else { return };
         self.oom_disabled = kv::lookup(&text, "oom_kill_disable") == Some(1);
         self.under_oom = kv::lookup(&text, "under_oom") == Some(1);
         self.kills = kv::lookup(&text, "oom_kill");

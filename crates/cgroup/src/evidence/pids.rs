@@ -25,9 +25,9 @@ pub(super) fn read(group: Option<&Path>, depth: Depth) -> Vec<PidsLevel> {
 }
 
 fn read_level(level: &Path, depth: Depth) -> Option<PidsLevel> {
-    let max = file::try_read(&level.join("pids.max")).ok()?.parse::<Amount>().ok()?;
-    let current = file::try_read(&level.join("pids.current")).ok()?.trim().parse().ok()?;
-    let events = || kv::lookup(&file::try_read(&level.join("pids.events")).ok()?, "max");
+    let max = file::try_read_short(&level.join("pids.max")).ok()?.parse::<Amount>().ok()?;
+    let current = file::try_read_short(&level.join("pids.current")).ok()?.trim().parse().ok()?;
+    let events = || kv::lookup(&file::try_read_short(&level.join("pids.events")).ok()?, "max");
     let refused = if depth == Depth::Full { events() } else { None };
     Some(PidsLevel { path: level.to_owned(), current, max: max.number(), refused })
 }

@@ -71,6 +71,17 @@ fn freeze_and_thaw_are_seen() {
 }
 
 #[test]
+fn a_group_that_forks_all_the_time_is_frozen() {
+    let Some(mut fixture) = Fixture::new("forks") else { return };
+    fixture.shell("while :; do sh -c 'sleep 0.001' & done");
+    wait_until("it forks", || fixture.cgroup.all_pids().unwrap().len() > 5);
+    fixture.cgroup.freeze(LONG).unwrap();
+    let frozen = fixture.cgroup.all_pids().unwrap();
+    assert_eq!(fixture.cgroup.all_pids().unwrap(), frozen);
+    fixture.cgroup.thaw(LONG).unwrap();
+}
+
+#[test]
 fn a_frozen_group_above_is_named() {
     let Some(mut fixture) = Fixture::new("above") else { return };
     fixture.sleeper();
@@ -124,6 +135,17 @@ fn kill_without_v2_freezes_and_signals_each() {
 }
 
 #[test]
+fn kill_and_freeze_reach_more_processes_than_are_held_at_once() {
+    let Some(mut fixture) = Fixture::new("many") else { return };
+    fixture.shell("for i in $(seq 300); do sleep 1000 & done; wait");
+    wait_until("all have joined", || fixture.cgroup.all_pids().unwrap().len() == 301);
+    fixture.cgroup.freeze(LONG).unwrap();
+    let only_v1 = Paths { unified: None, ..fixture.cgroup.paths().clone() };
+    Cgroup::new(only_v1).kill(LONG).unwrap();
+    assert!(fixture.cgroup.all_pids().unwrap().is_empty());
+}
+
+#[test]
 fn a_killed_process_in_a_frozen_group_is_freed_by_moving_it_and_the_group_stays_frozen() {
     let Some(mut fixture) = Fixture::new("free") else { return };
     let (victim, other) = (fixture.sleeper(), fixture.sleeper());
@@ -154,4 +176,46 @@ fn a_group_that_is_gone_has_no_processes_and_is_not_frozen() {
     assert_eq!(fixture.cgroup.freezer().unwrap(), Freezer::Thawed);
     fixture.cgroup.kill(LONG).unwrap();
     assert_eq!(fixture.cgroup.join().unwrap_err().errno(), Some(rustix::io::Errno::NOENT));
+}
+
+#[test]
+fn kill_reaches_what_is_frozen_in_a_nested_group() {
+    let Some(mut fixture) = Fixture::new("nested") else { return };
+    let nested = Cgroup::new(fixture.cgroup.paths().nested(None, "inner").unwrap());
+    nested.create().unwrap();
+    let outer = std::mem::replace(&mut fixture.cgroup, nested);
+    let pid = fixture.sleeper();
+    fixture.cgroup.freeze(LONG).unwrap();
+    let held = pidfd(pid);
+    outer.kill(LONG).unwrap();
+    assert!(has_ended(held, LONG));
+    outer.remove(LONG).unwrap();
+    assert!(!fixture.cgroup.exists());
+}
+
+#[test]
+fn a_tree_of_v2_alone_is_frozen_killed_and_removed() {
+    let Some(mut fixture) = Fixture::new("only2") else { return };
+    let Some(unified) = fixture.cgroup.paths().unified.clone() else { return };
+    fixture.cgroup.remove(LONG).unwrap();
+    fixture.cgroup = Cgroup::new(Paths { unified: Some(unified), ..Paths::default() });
+    fixture.cgroup.create().unwrap();
+    assert_eq!(fixture.cgroup.kind(), cgroup::Kind::V2);
+    let pid = fixture.sleeper();
+    assert!(fixture.cgroup.join().unwrap().directory.is_some());
+    fixture.cgroup.freeze(LONG).unwrap();
+    assert_eq!(fixture.cgroup.freezer().unwrap(), Freezer::Frozen);
+    let held = pidfd(pid);
+    fixture.cgroup.kill(LONG).unwrap();
+    assert!(has_ended(held, LONG));
+    fixture.cgroup.remove(LONG).unwrap();
+    assert!(!fixture.cgroup.exists());
+}
+
+#[test]
+fn a_process_is_found_in_the_groups_it_has_joined() {
+    let Some(mut fixture) = Fixture::new("ofpid") else { return };
+    let pid = fixture.sleeper();
+    let entries = proc::Procfs::host().unwrap().cgroups(pid).unwrap();
+    assert_eq!(Paths::of_process(&cgroup::Layout::discover().unwrap(), &entries), *fixture.cgroup.paths());
 }

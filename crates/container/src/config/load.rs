@@ -121,7 +121,55 @@ pub(crate) fn escape(key: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    /// Values of every type under names that mean something.
+    fn any_tree() -> impl Strategy<Value = Value> {
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<i64>().prop_map(Value::from),
+            "[a-z/]{0,8}".prop_map(Value::from),
+        ];
+        let name = prop_oneof![
+            Just("process"),
+            Just("linux"),
+            Just("mounts"),
+            Just("root"),
+            Just("hooks"),
+            Just("namespaces"),
+            Just("type"),
+            Just("path"),
+            Just("args"),
+            Just("user"),
+            Just("size"),
+            Just("devices"),
+        ];
+        leaf.prop_recursive(5, 64, 8, move |inner| {
+            prop_oneof![
+                proptest::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+                proptest::collection::btree_map(name.clone().prop_map(str::to_owned), inner, 0..5)
+                    .prop_map(|map| Value::Object(map.into_iter().collect())),
+            ]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn any_tree_is_read_and_judged_without_a_panic(tree in any_tree()) {
+            match Config::parse(tree.to_string().as_bytes()) {
+                Ok(config) => drop(config.validate(Path::new("/no/such/bundle"))),
+                Err(error) => prop_assert!(error.to_string().starts_with("config.json")),
+            }
+        }
+
+        #[test]
+        fn any_bytes_are_read_without_a_panic(text in proptest::collection::vec(any::<u8>(), 0..64)) {
+            drop(Config::parse(&text));
+        }
+    }
 
     fn complaint(text: &str) -> String {
         Config::parse(text.as_bytes()).unwrap_err().to_string()

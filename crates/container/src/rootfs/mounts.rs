@@ -39,7 +39,7 @@ impl Prepared<'_> {
         let mount = match (bind::depth(entry, &options), entry.kind.as_str()) {
             _ if options.remount => return self.remount(&place, entry, &options),
             (Some(depth), _) => self.bind(index, &place, entry, (&options, depth))?,
-            (None, "cgroup" | "cgroup2") => return self.mount_cgroup(&place, entry, &options),
+            (None, "cgroup") => return self.mount_cgroup(&place, entry, &options),
             (None, "proc" | "sysfs") => self.mount_kernel(&place, entry, &options)?,
             (None, "tmpfs") => self.mount_tmpfs(&place, entry, options.clone())?,
             (None, _) => self.mount_other(&place, entry, &options)?,
@@ -69,7 +69,11 @@ impl Prepared<'_> {
         if super::wants_id_mapping(entry).is_some() && !self.sources.has_copy(index) {
             return Err(place.refused("no id-mapped copy of the source was made for this mount"));
         }
+        let from_parent = self.sources.has_copy(index);
         let tree = self.sources.mount(index, place, &self.bundle.join(&entry.source), depth)?;
+        if from_parent {
+            self.cut_off(&tree, place)?;
+        }
         let is_directory = target::is_directory(tree.as_fd(), place)?;
         let kind = if is_directory { Kind::Directory } else { Kind::File };
         let target = Target::open(self.proc, &self.root, place, kind)?;
@@ -82,6 +86,12 @@ impl Prepared<'_> {
         apply_to_bind(self.proc, tree.as_fd(), options.change)
             .map_err(place.failed("change the flags of the bind mount"))?;
         Ok(tree)
+    }
+
+    /// A copy that the parent made belongs to the peer groups of the host's mounts, which this namespace has left.
+    fn cut_off(&self, tree: &OwnedFd, place: &Place) -> Result<(), Error> {
+        let flags = super::propagation::outer(&self.config.linux.rootfs_propagation);
+        propagate(self.proc, tree.as_fd(), flags).map_err(place.failed("change the propagation of the copy"))
     }
 
     /// Compat: `remount` with `bind` changes the flags of what is mounted there, without it also the file system's.

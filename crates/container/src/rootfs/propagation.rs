@@ -19,14 +19,7 @@ use super::target::{attach, copy};
 /// Compat: runc, rootfs_linux.go, `prepareRoot`.
 pub(super) fn isolate(proc: &Procfs, path: &Path, word: &str) -> Result<Root, Error> {
     let place = Place::new("config.json/linux/rootfsPropagation", Path::new("/"));
-    let flags = match wanted(word) {
-        None => Propagation::DOWNSTREAM | Propagation::REC,
-        // An unbindable root could not be bound onto itself; it becomes so at the end.
-        Some(flags) if flags.contains(Propagation::UNBINDABLE) => {
-            flags.difference(Propagation::UNBINDABLE) | Propagation::PRIVATE
-        }
-        Some(flags) => flags,
-    };
+    let flags = outer(word);
     let slash = super::open_directory(Path::new("/")).map_err(place.failed("open the host's /"))?;
     propagate(proc, slash.as_fd(), flags).map_err(place.failed("change the propagation of the host's /"))?;
 
@@ -43,14 +36,22 @@ pub(super) fn isolate(proc: &Procfs, path: &Path, word: &str) -> Result<Root, Er
 /// Applies what could not be applied before the change of root without reaching the host.
 pub(super) fn finish(proc: &Procfs, root: &Root, word: &str) -> Result<(), Error> {
     let flags =
-        wanted(word).filter(|flags| !flags.intersects(Propagation::DOWNSTREAM | Propagation::PRIVATE));
+        propagation(word).filter(|flags| !flags.intersects(Propagation::DOWNSTREAM | Propagation::PRIVATE));
     let Some(flags) = flags else { return Ok(()) };
     let place = Place::new("config.json/linux/rootfsPropagation", Path::new("/"));
     propagate(proc, root.as_fd(), flags).map_err(place.failed("change the propagation of /"))
 }
 
-fn wanted(word: &str) -> Option<Propagation> {
-    propagation(word)
+/// The propagation of the host's mounts in this namespace.
+pub(super) fn outer(word: &str) -> Propagation {
+    match propagation(word) {
+        None => Propagation::DOWNSTREAM | Propagation::REC,
+        // An unbindable root could not be bound onto itself; it becomes so at the end.
+        Some(flags) if flags.contains(Propagation::UNBINDABLE) => {
+            flags.difference(Propagation::UNBINDABLE) | Propagation::PRIVATE
+        }
+        Some(flags) => flags,
+    }
 }
 
 /// Goes up to the root of the mount that holds `directory` and makes it `flags`.
