@@ -49,7 +49,9 @@ fn last_point(kill: &impl Fn(usize) -> bool) -> usize {
 /// Which process of a scenario can be killed apart from the command.
 fn victims(scenario: Scenario) -> &'static [Victim] {
     match scenario {
-        Scenario::Create | Scenario::CreateMapped | Scenario::Run | Scenario::Exec => &[Victim::Runtime, Victim::Child],
+        Scenario::Create | Scenario::CreateMapped | Scenario::Run | Scenario::Exec => {
+            &[Victim::Runtime, Victim::Child]
+        }
         _ => &[Victim::Runtime],
     }
 }

@@ -111,7 +111,10 @@ impl Scenario {
     pub(crate) fn kill_at(self, container: &Container<'_>, lab: &Lab, victim: Victim, number: usize) -> bool {
         self.prepare(container);
         let killed = kill_before(lab, victim, number, &self.command(container));
-        let what = format!("{self:?} with {victim:?} killed at {number}: {}", killed.as_deref().unwrap_or("not at all"));
+        let what = format!(
+            "{self:?} with {victim:?} killed at {number}: {}",
+            killed.as_deref().unwrap_or("not at all")
+        );
         self.assert_readable(container, lab, &what);
         let deleted = container.delete_force();
         assert!(deleted.status.success(), "after {what}: {deleted}");

@@ -229,7 +229,7 @@ fn check_preserved(target: &Target<'_>, request: &ExecRequest) -> Result<(), Err
         let Ok(stat) = rustix::fs::statx(rustix::fs::CWD, path, flags, mask) else { continue };
         let is_directory =
             rustix::fs::FileType::from_raw_mode(stat.stx_mode.into()) == rustix::fs::FileType::Directory;
-        let inside = mounts.iter().any(|mount| u64::from(mount.id) == stat.stx_mnt_id);
+        let inside = mounts.iter().any(|mount| mount.id == stat.stx_mnt_id);
         if is_directory && !inside {
             return Err(Error::PreservedDirectory { number });
         }
@@ -312,7 +312,7 @@ fn root(target: &Target<'_>) -> Result<Root, Error> {
 
 fn open_terminal(target: &Target<'_>, last_mile: &LastMile) -> Result<console::Pty, Error> {
     let pty = console::open(root(target)?.as_fd()).map_err(Error::Console)?;
-    if let Some(size) = last_mile.process.console_size.clone() {
+    if let Some(size) = last_mile.process.console_size {
         pty.resize(size).map_err(Error::Console)?;
     }
     Ok(pty)
