@@ -47,16 +47,20 @@ pub(crate) fn run(_workspace: &Workspace, arguments: &[String]) -> Result<ExitCo
         return Ok(ExitCode::SUCCESS);
     }
     let lab = Lab::new()?;
-    let runtimes = runtimes(&wishes);
+    let mut runtimes = runtimes(&wishes);
     table::heading(terminal, &runtimes);
     for situation in situations::ALL {
         lab.interrupted()?;
         table::title(terminal, situation.title);
-        for runtime in &runtimes {
-            let answer = situations::stage(&lab, runtime, situation);
-            table::row(terminal, runtime, &answer);
+        let mut able = Vec::new();
+        for runtime in runtimes {
+            let outcome = situations::stage(&lab, &runtime, situation);
+            table::row(terminal, &runtime, &outcome);
             lab.interrupted()?;
+            // A runtime that cannot even run a container here would say so once more in every row.
+            able.extend(outcome.answer.is_ok().then_some(runtime));
         }
+        runtimes = able;
     }
     table::legend(terminal);
     Ok(ExitCode::SUCCESS)

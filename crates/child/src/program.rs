@@ -2,10 +2,8 @@
 
 use crate::stage::{Failure, Report, Stage};
 use core::ffi::CStr;
-use core::mem::MaybeUninit;
 use rustix::fd::{AsFd, BorrowedFd};
-use rustix::io::{Errno, IoSlice};
-use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags};
+use rustix::io::Errno;
 use sys::exec::Vector;
 use sys::seccomp::Instruction;
 
@@ -66,17 +64,10 @@ pub struct Finish<'a> {
 pub fn load(report: Report<'_>, filter: &Filter<'_>) -> Result<(), Failure> {
     let listener = report.step(Stage::Seccomp, || sys::seccomp::load(filter.instructions, filter.flags))?;
     if let (Some(listener), Some(socket)) = (listener, filter.listener) {
-        report.step(Stage::SeccompListener, || send(socket, listener.as_fd()))?;
+        report
+            .step(Stage::SeccompListener, || sys::descriptor_message::send(socket, b'L', listener.as_fd()))?;
     }
     Ok(())
-}
-
-fn send(socket: BorrowedFd<'_>, descriptor: BorrowedFd<'_>) -> Result<(), Errno> {
-    let descriptors = [descriptor];
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
-    let mut control = SendAncillaryBuffer::new(&mut space);
-    control.push(SendAncillaryMessage::ScmRights(&descriptors));
-    rustix::net::sendmsg(socket, &[IoSlice::new(b"L")], &mut control, SendFlags::NOSIGNAL).map(drop)
 }
 
 /// The last steps; comes back only with what was refused.

@@ -33,7 +33,7 @@ macro_rules! stages {
 
 stages! {
     /// Born; nothing done yet.
-    Start = 0, "start";
+    Start = 0, "begin";
     /// Signal mask and dispositions.
     Signals = 1, "reset the signals";
     /// `oom_score_adj` raised so that an out-of-memory kill takes this process and not the container's.
@@ -90,6 +90,8 @@ stages! {
     Execve = 27, "execve";
     /// `personality(2)`.
     Personality = 28, "set the personality";
+    /// Memory taken and given back, so that the program finds some.
+    Room = 29, "find memory for the program";
 }
 
 /// A step that the kernel refused.
@@ -125,7 +127,7 @@ impl Failure {
             let bytes = bytes.get(index * 4..index * 4 + 4)?;
             Some(u32::from_ne_bytes(bytes.try_into().ok()?))
         };
-        let errno = Errno::from_raw_os_error(i32::try_from(word(1)?).ok()?);
+        let errno = sys::errno_from(u16::try_from(word(1)?).ok()?);
         Some(Failure { stage: Stage::from_number(word(0)?)?, errno, detail: word(2)? })
     }
 }

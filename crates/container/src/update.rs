@@ -26,16 +26,27 @@ pub fn update(store: &Store, id: &ContainerId, wanted: &Resources) -> Result<(),
         return Err(Error::NotRunning);
     }
     let cgroup = Cgroup::new(record.cgroup.clone());
+    let resources = merged(record.resources.as_ref(), wanted)?;
     let applied = cgroup
-        .apply(wanted)
+        .apply(&touched(&resources, wanted))
         .map_err(|source| Error::Update { outcome: "the former limits are in force", source })?;
-    record.resources = Some(merged(record.resources.as_ref(), wanted)?);
+    record.resources = Some(resources);
     record.generation += 1;
     entry.write(&record).inspect_err(|_| {
         for error in applied.undo() {
             log::error!("a new limit is kept, since the former one cannot be written back: {error}");
         }
     })
+}
+
+/// Of all limits the groups of fields that `wanted` speaks of: the kernel's files of one group depend on each other (on
+/// v2 swap means nothing without memory, a period nothing without its quota). Devices are never written again.
+fn touched(all: &Resources, wanted: &Resources) -> Resources {
+    Resources {
+        memory: wanted.memory.as_ref().and(all.memory.clone()),
+        cpu: wanted.cpu.as_ref().and(all.cpu.clone()),
+        ..wanted.clone()
+    }
 }
 
 /// The former limits with the wanted ones over them, field by field.

@@ -1,6 +1,6 @@
 //! Loading of a ready-made seccomp filter.
 
-use rustix::fd::{FromRawFd, OwnedFd, RawFd};
+use rustix::fd::OwnedFd;
 use rustix::io::Errno;
 
 /// `SECCOMP_FILTER_FLAG_NEW_LISTENER`: the call gives a descriptor on which notifications arrive.
@@ -44,5 +44,5 @@ pub fn load(filter: &[Instruction], flags: u32) -> Result<Option<OwnedFd>, Errno
         return Ok(None);
     }
     // SAFETY: with NEW_LISTENER the result is a fresh descriptor that nobody else owns.
-    Ok(Some(unsafe { OwnedFd::from_raw_fd(value as RawFd) }))
+    unsafe { crate::open::owned(value) }.map(Some)
 }

@@ -160,7 +160,8 @@ impl HugetlbHierarchy {
     fn if_wanted() -> Option<Self> {
         let v1 = Path::new("/sys/fs/cgroup/memory").exists();
         let crun = FOLDERS.iter().any(|folder| Path::new(folder).join("crun").exists());
-        if !v1 || !crun || Path::new(HUGETLB).exists() || std::fs::create_dir(HUGETLB).is_err() {
+        let mounted = Path::new(HUGETLB).join("cgroup.procs").exists();
+        if !v1 || !crun || mounted || std::fs::create_dir_all(HUGETLB).is_err() {
             return None;
         }
         let mount =

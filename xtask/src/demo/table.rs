@@ -22,7 +22,7 @@ pub(super) fn title(terminal: Terminal, title: &str) {
 pub(super) fn row(terminal: Terminal, runtime: &Runtime, outcome: &Outcome) {
     let name = runtime.name;
     match &outcome.answer {
-        Err(why) => println!("  {name:<8} {}", terminal.faint(&format!("could not be staged: {why}"))),
+        Err(why) => println!("  {name:<8} {}", terminal.faint(&format!("left out from here on: {why}"))),
         Ok(answer) => {
             let code = answer.code.map_or("none".to_owned(), |code| code.to_string());
             let milliseconds = format!("{:.1} ms", answer.took.as_secs_f64() * 1e3);

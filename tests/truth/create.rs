@@ -1,0 +1,97 @@
+//! The same conditions met by `create`, `start` and `run`: exit code 1, the same words, nothing half-made.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+
+use serde_json::json;
+use testkit::{Config, hierarchy};
+
+use crate::refusal::{create_refused, text, verb, write};
+use crate::truth;
+
+truth! {
+    fn a_program_that_cannot_run_is_found_at_create(lab) {
+        for (program, reason) in [
+            ("no-such", "executable file not found in $PATH"),
+            ("/no/such", "no such file or directory"),
+            ("/etc", "is a directory"),
+            ("/etc/passwd", "permission denied: the file is not executable (mode 0644)"),
+            ("/etc/passwd/x", "not a directory: /etc/passwd is a file"),
+            ("/dev/null", "permission denied: it is a character device, not a program"),
+        ] {
+            let c = lab.bundle(&Config::new().args(&[program]));
+            create_refused(lab, &c, &format!("exec: \"{program}\": {reason}"));
+        }
+    }
+
+    fn a_program_that_only_execve_refuses_is_found_at_start(lab) {
+        for (bytes, reason) in [
+            ("", "exec format error (permission denied to run it): the file is empty"),
+            ("#!/no/such\n", "no such file or directory: the script wants /no/such, which the image lacks"),
+        ] {
+            let c = lab.bundle(&Config::new().args(&["/program"]));
+            fs::write(c.rootfs("/program"), bytes).unwrap();
+            fs::set_permissions(c.rootfs("/program"), fs::Permissions::from_mode(0o755)).unwrap();
+            c.create().ok();
+            let output = verb(lab, "start", &[]).args([c.id()]).run().code(1);
+            assert_eq!(text(&output), format!("exec: \"/program\": {reason}"));
+            c.wait_status("stopped");
+        }
+    }
+
+    fn run_says_the_same_and_leaves_nothing(lab) {
+        let c = lab.bundle(&Config::new().args(&["/no/such"]));
+        let bundle = c.bundle().to_str().unwrap();
+        let output = verb(lab, "run", &["--bundle", bundle]).args([c.id()]).run().code(1);
+        assert_eq!(text(&output), "exec: \"/no/such\": no such file or directory");
+        verb(lab, "state", &[]).args([c.id()]).run().code(1);
+    }
+
+    fn a_working_directory_that_is_a_file_is_named(lab) {
+        let c = lab.bundle(&Config::new().set("/process/cwd", json!("/etc/passwd")));
+        create_refused(lab, &c, "config.json/process/cwd: /etc/passwd: make directory /etc/passwd: a part of the path is no directory (ENOTDIR)");
+    }
+
+    fn a_level_above_at_its_limit_is_named(lab) {
+        let neighbour = lab.sleeper();
+        let above = hierarchy::directory("pids", lab.group());
+        write(&above.join("pids.max"), "1");
+        let c = lab.bundle(&Config::new());
+        let text = format!(
+            "exec: the container is at its process limit: pids.current=1 pids.max=1 ({}/pids.max)",
+            above.display()
+        );
+        create_refused(lab, &c, &text);
+        drop(neighbour);
+    }
+
+    fn a_frozen_level_above_is_named(lab) {
+        if !hierarchy::is_v1("freezer") {
+            testkit::partner::skip("the freezer is not in cgroup v1 here");
+            return;
+        }
+        let neighbour = lab.sleeper();
+        let above = hierarchy::directory("freezer", lab.group());
+        write(&above.join("freezer.state"), "FROZEN");
+        let c = lab.bundle(&Config::new());
+        let text = format!("exec: the container stands still: {} above its cgroup is frozen; thaw that first", above.display());
+        create_refused(lab, &c, &text);
+        write(&above.join("freezer.state"), "THAWED");
+        drop(neighbour);
+    }
+
+    fn a_limit_too_small_for_init_is_named(lab) {
+        if !hierarchy::is_v1("memory") {
+            testkit::partner::skip("the memory controller is not in cgroup v1 here");
+            return;
+        }
+        let c = lab.bundle(&Config::new().set("/linux/resources/memory", json!({"limit": 65_536, "swap": 65_536})));
+        let bundle = c.bundle().to_str().unwrap();
+        let output = verb(lab, "create", &["--bundle", bundle]).args([c.id()]).run().code(1);
+        let text = text(&output);
+        assert!(text.starts_with("container init ended while it had to "), "{text}");
+        assert!(text.contains("out of memory: memory."), "{text}");
+        assert!(text.contains(&c.group()), "{text}");
+        assert_eq!(hierarchy::existing(&c.group()), Vec::<std::path::PathBuf>::new());
+    }
+}

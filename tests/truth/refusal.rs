@@ -1,0 +1,83 @@
+//! What a refused command says, and that it changed nothing.
+
+use std::fs;
+use std::path::Path;
+
+use serde_json::Value;
+use testkit::{Cmd, Container, Lab, Output, hierarchy};
+
+/// An exec whose log goes to standard error as JSON, one object per line.
+pub(crate) fn exec(lab: &Lab, c: &Container<'_>, flags: &[&str], arguments: &[&str]) -> Cmd {
+    verb(lab, "exec", flags).args([c.id()]).args(arguments)
+}
+
+/// Any verb, likewise; the container's id is still to be added.
+pub(crate) fn verb(lab: &Lab, verb: &str, flags: &[&str]) -> Cmd {
+    lab.rt(&["--log-format", "json", verb]).args(flags)
+}
+
+/// The text of the error a command ended with.
+#[track_caller]
+pub(crate) fn text(output: &Output) -> String {
+    let last = output.stderr.lines().last().unwrap_or_default();
+    let line: Value = serde_json::from_str(last).unwrap_or_else(|error| panic!("{error}: {output}"));
+    assert_eq!(line["level"], "error", "{output}");
+    line["msg"].as_str().unwrap().to_owned()
+}
+
+/// Runs an exec that the runtime must refuse: exit code 255, this text, and a container as it was before.
+#[track_caller]
+pub(crate) fn refused(lab: &Lab, c: &Container<'_>, flags: &[&str], arguments: &[&str], expected: &str) {
+    let before = (c.status(), hierarchy::pids(&c.group()));
+    let output = exec(lab, c, flags, arguments).run().code(255);
+    assert_eq!(text(&output), expected);
+    assert_eq!((c.status(), hierarchy::pids(&c.group())), before, "the container after {output}");
+}
+
+/// Runs an exec with a process file that the runtime must refuse.
+#[track_caller]
+pub(crate) fn refused_process(lab: &Lab, c: &Container<'_>, process: &Value, expected: &str) {
+    let file = lab.write("process.json", &process.to_string());
+    refused(lab, c, &["--process", file.to_str().unwrap()], &[], expected);
+}
+
+/// Runs a create that must be refused: exit code 1, this text, and nothing of the container left.
+#[track_caller]
+pub(crate) fn create_refused(lab: &Lab, c: &Container<'_>, expected: &str) {
+    let bundle = c.bundle().to_str().unwrap();
+    let output = verb(lab, "create", &["--bundle", bundle]).args([c.id()]).run().code(1);
+    assert_eq!(text(&output), expected);
+    let state = verb(lab, "state", &[]).args([c.id()]).run().code(1);
+    assert_eq!(text(&state), format!("container does not exist: {}", c.id()));
+    assert_eq!(hierarchy::existing(&c.group()), Vec::<std::path::PathBuf>::new());
+}
+
+/// Writes a control file of a group.
+#[track_caller]
+pub(crate) fn write(path: &Path, value: &str) {
+    let file = fs::File::options().write(true).open(path);
+    let written = file
+        .map_err(|error| error.to_string())
+        .and_then(|file| rustix::io::write(&file, value.as_bytes()).map_err(|error| error.to_string()));
+    written.unwrap_or_else(|error| panic!("write {value:?} to {}: {error}", path.display()));
+}
+
+/// A process for a process file: root in `/` with nothing but a `PATH`.
+pub(crate) fn process(arguments: &[&str]) -> Value {
+    serde_json::json!({
+        "args": arguments,
+        "env": ["PATH=/bin"],
+        "cwd": "/",
+        "user": {"uid": 0, "gid": 0},
+        "capabilities": testkit::config::capability_sets(&testkit::config::CAPABILITIES),
+    })
+}
+
+/// A shell's preamble that runs the command under strace, which holds every process before each system call `name`.
+pub(crate) fn hold_before(lab: &Lab, name: &str, microseconds: u32) -> String {
+    let trace = lab.path("strace");
+    format!(
+        "exec strace -f -qq -o '{}' -e trace={name} -e inject={name}:delay_enter={microseconds} \"$@\"",
+        trace.display()
+    )
+}
