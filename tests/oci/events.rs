@@ -26,7 +26,10 @@ conformance! {
         let event = c.verb("events", &["--stats"], &[]).ok().json();
         assert_eq!(event["data"]["memory"]["usage"]["limit"], limit);
         for field in ["usage", "max", "failcnt"] {
-            assert!(event["data"]["memory"]["usage"].get(field).is_some() || field == "max", "{field}: {event}");
+            assert!(
+                event["data"]["memory"]["usage"].get(field).is_some() || field == "max",
+                "{field}: {event}"
+            );
         }
     }
 
