@@ -428,6 +428,7 @@ impl Attempt<'_> {
             keyring: keyring.as_deref(),
             preserved: self.request.listen_fds + self.request.preserve_fds,
             directory: &self.last_mile.directory,
+            room: room(self.before),
             identity: self.identity(),
             oom_score: oom_score.as_bytes(),
             label: label.map(|(path, text): &(CString, Vec<u8>)| (path.as_c_str(), text.as_slice())),
@@ -539,6 +540,14 @@ impl Attempt<'_> {
             log::warn!("process {pid} was killed but has not ended after {} s", KILL_LIMIT.as_secs());
         }
     }
+}
+
+/// What the child must find before `execve`: what that and the start of a small program take, and as much again, since
+/// each processor may hold back 64 pages that were charged already. Nothing where a mebibyte more is free.
+fn room(before: &Evidence) -> usize {
+    const ROOM: usize = 512 << 10;
+    const PLENTY: u64 = (ROOM as u64) + (1 << 20);
+    if before.memory_room().is_some_and(|free| free < PLENTY) { ROOM } else { 0 }
 }
 
 /// The namespaces that the child joins by one `setns`; the pid namespace is entered by its birth.
