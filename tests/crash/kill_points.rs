@@ -2,6 +2,7 @@
 
 use testkit::{Lab, Runtime, partner};
 
+use crate::leftovers;
 use crate::scenario::{ALL, Scenario};
 use crate::tracer::Victim;
 
@@ -32,6 +33,7 @@ fn sweep(scenario: Scenario, victim: Victim, density: Density) -> usize {
     };
     let count = (0..).map(|index| 1 + index * step).take_while(|number| kill(*number)).count();
     eprintln!("{scenario:?}, {victim:?} killed: {count} points, step {step}");
+    leftovers::assert_no_keyring(container.id());
     lab.assert_nothing_left();
     count
 }

@@ -118,7 +118,7 @@ impl Scenario {
         self.assert_readable(container, lab, &what);
         let deleted = container.delete_force();
         assert!(deleted.status.success(), "after {what}: {deleted}");
-        leftovers::assert_none(lab, container.id(), &container.group(), &what);
+        leftovers::assert_none(lab, &container.group(), &what);
         killed.is_some()
     }
 
