@@ -41,7 +41,9 @@ fn sweep(scenario: Scenario, victim: Victim, density: Density) -> usize {
 /// Which process of a scenario can be killed apart from the command.
 fn victims(scenario: Scenario) -> &'static [Victim] {
     match scenario {
-        Scenario::Create | Scenario::CreateMapped | Scenario::Run | Scenario::Exec => &[Victim::Runtime, Victim::Child],
+        Scenario::Create | Scenario::CreateMapped | Scenario::Run | Scenario::Exec => {
+            &[Victim::Runtime, Victim::Child]
+        }
         _ => &[Victim::Runtime],
     }
 }

@@ -310,13 +310,12 @@ impl Birth<'_> {
         Ok(Created { pid: init.pid, pidfd: init.pidfd, console })
     }
 
-    /// A frozen cgroup, or one that stands still for want of memory, would hold init for ever.
+    /// A frozen cgroup, or one that stands still for want of memory, would hold init for ever; one without a free
+    /// slot would refuse it on v2 and is here refused on v1 as well.
     fn refuse_hopeless(&mut self) -> Result<(), Error> {
         let before = cgroup::Evidence::quick(&self.cgroup);
-        if let Some(cause @ (cgroup::Cause::Frozen { .. } | cgroup::Cause::OomDisabled { .. })) =
-            before.obstacle()
-        {
-            return Err(Error::NotStarted(evidence::obstacle(cause)));
+        if let Some(cause) = before.obstacle() {
+            return Err(Error::NotStarted(evidence::obstacle(self.cgroup.paths(), cause)));
         }
         self.before = Some(before);
         Ok(())
@@ -443,8 +442,7 @@ impl Birth<'_> {
         let Some(init) = &self.init else { return Error::NotRunning };
         const SOON: Duration = Duration::from_secs(2);
         let _ = launch::process::wait_dead(init.pidfd.as_fd(), SOON);
-        let ended = launch::process::ended(init, launch::process::Reap::No).ok().flatten();
-        let cause = evidence::of_init(&self.context(), ended);
+        let cause = evidence::of_init(&self.context(), child::Stage::Start);
         Error::InitDied { stage, cause }
     }
 

@@ -245,7 +245,7 @@ fn executed(proc: Option<&Procfs>, launched: launch::Launched, hook: &Hook) -> R
         Outcome::Executed(process) => Ok(process),
         Outcome::Refused(failure) => Err(Error::NotStarted(crate::cause::Cause::Step {
             stage: failure.stage,
-            number: 0,
+            operand: String::new(),
             errno: format!("{path}: {}", errno_text(failure.errno)),
         })),
         Outcome::Died { stage, ended } => {
