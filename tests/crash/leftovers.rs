@@ -6,30 +6,35 @@ use std::path::PathBuf;
 use testkit::{Lab, hierarchy, process};
 
 /// Everything on the host that is still a container's or its lab's, in words; empty is the goal.
-pub(crate) fn of(lab: &Lab, id: &str, group: &str) -> Vec<String> {
+pub(crate) fn of(lab: &Lab, group: &str) -> Vec<String> {
     let mut left: Vec<String> =
         names(&lab.root()).iter().map(|path| format!("file {}", path.display())).collect();
     left.extend(lab.mounts().iter().map(|path| format!("mount {}", path.display())));
     left.extend(hierarchy::existing(group).iter().map(|path| format!("group {}", path.display())));
     left.extend(lab.processes().into_iter().map(|pid| format!("process {}", process::describe(pid))));
-    left.extend(keyring(id));
     left
 }
 
-/// Asserts that nothing is left; what only the kernel's own clean-up still holds gets its time.
+/// Asserts that nothing is left; a process that is dying gets its time.
 #[track_caller]
-pub(crate) fn assert_none(lab: &Lab, id: &str, group: &str, after: &str) {
-    let mut left = of(lab, id, group);
-    // A dead process keeps its keyring and a dying one its place in /proc until the kernel is through with it.
+pub(crate) fn assert_none(lab: &Lab, group: &str, after: &str) {
+    let mut left = of(lab, group);
     for _ in 0..400 {
         if left.is_empty() {
             return;
         }
         std::thread::sleep(std::time::Duration::from_millis(5));
         testkit::hang::eventually("orphans", || true);
-        left = of(lab, id, group);
+        left = of(lab, group);
     }
     panic!("left after {after}:\n{}", left.join("\n"));
+}
+
+/// Asserts that the kernel gives up the session keyring of a container: it lives as long as any process has it, and then
+/// for some seconds more.
+#[track_caller]
+pub(crate) fn assert_no_keyring(id: &str) {
+    testkit::hang::eventually(&format!("the end of the keyring of {id}"), || keyring(id).is_none());
 }
 
 /// Every name below a directory, hidden ones too.
@@ -55,7 +60,7 @@ mod tests {
     use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
     use testkit::{Lab, Runtime, hang, partner};
 
-    use super::of;
+    use super::{assert_no_keyring, keyring, of};
 
     const ID: &str = "left";
 
@@ -73,7 +78,7 @@ mod tests {
 
     #[track_caller]
     fn assert_found(lab: &Lab, kind: &str, what: &str) {
-        let left = of(lab, ID, &format!("{}/{ID}", lab.group()));
+        let left = of(lab, &format!("{}/{ID}", lab.group()));
         assert!(
             left.len() == 1 && left[0].starts_with(kind) && left[0].contains(what),
             "{kind} {what}: {left:?}"
@@ -85,7 +90,7 @@ mod tests {
         let Some(binary) = Runtime::Sluice.find().filter(|_| partner::is_root()) else { return };
         let lab = Lab::new(Runtime::Sluice, binary);
         let group = format!("{}/{ID}", lab.group());
-        assert_eq!(of(&lab, ID, &group), Vec::<String>::new());
+        assert_eq!(of(&lab, &group), Vec::<String>::new());
         let hidden = lab.root().join(".new-left-1");
         std::fs::DirBuilder::new().mode(0o700).create(&hidden).unwrap();
         assert_found(&lab, "file", ".new-left-1");
@@ -100,15 +105,13 @@ mod tests {
         let sleeper = lab.program("/bin/sleep").args(["1000000"]).spawn();
         assert_found(&lab, "process", "1000000");
         drop(sleeper);
-        hang::eventually("the end of the sleeper", || of(&lab, ID, &group).is_empty());
+        hang::eventually("the end of the sleeper", || of(&lab, &group).is_empty());
         let program = testkit::compile::compile(&lab.path("io"), "keyring", KEYRING_HOLDER);
         let mut holder = lab.program(program).args([format!("_ses.{ID}")]).stdin_pipe().spawn();
         let stdin = holder.stdin();
-        hang::eventually("the keyring", || {
-            of(&lab, ID, &group).iter().any(|left| left.starts_with("keyring"))
-        });
+        hang::eventually("the keyring", || keyring(ID).is_some());
         drop(stdin);
         holder.wait();
-        hang::eventually("the end of the keyring", || of(&lab, ID, &group).is_empty());
+        assert_no_keyring(ID);
     }
 }

@@ -85,7 +85,7 @@ truth! {
             testkit::partner::skip("the memory controller is not in cgroup v1 here");
             return;
         }
-        let c = lab.bundle(&Config::new().set("/linux/resources/memory", json!({"limit": 65_536, "swap": 65_536})));
+        let c = lab.bundle(&Config::new().set("/linux/resources/memory", json!({"limit": 4096, "swap": 4096})));
         let bundle = c.bundle().to_str().unwrap();
         let output = verb(lab, "create", &["--bundle", bundle]).args([c.id()]).run().code(1);
         let text = text(&output);

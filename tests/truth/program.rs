@@ -186,7 +186,7 @@ truth! {
     }
 
     fn a_hidden_proc_is_no_obstacle(lab) {
-        let hidden = Config::new().remove("/mounts/0");
+        let hidden = Config::new().set("/mounts/0/destination", json!("/run/proc"));
         let hidden = hidden.set("/linux/maskedPaths", json!([])).set("/linux/readonlyPaths", json!([]));
         let c = lab.started(&hidden);
         assert!(!Path::new(&format!("/proc/{}/root/proc/self", c.pid())).exists());

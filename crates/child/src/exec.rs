@@ -38,6 +38,8 @@ pub struct Plan<'a> {
     pub preserved: u32,
     /// Working directory in the container.
     pub directory: &'a CStr,
+    /// Memory that must be found before `execve`, in bytes; 0 where no limit is near.
+    pub room: usize,
     /// User, groups, capabilities.
     pub identity: Identity<'a>,
     /// `oom_score_adj` of the program as decimal text.
@@ -87,7 +89,7 @@ fn steps(report: Report<'_>, plan: &Plan<'_>) -> Result<Infallible, Failure> {
     // After setns and before chdir: a path like /proc/self/fd/7 must lead nowhere (CVE-2024-21626).
     session::close_others(report, keep(report, plan, &attributes).as_slice())?;
     // The last moment at which nothing can forbid it: a filter may come next.
-    find_room(report)?;
+    find_room(report, plan.room)?;
     let entered = session::enter(report, plan.directory);
     if let Some(filter) = plan.filter.filter(|_| !plan.identity.no_new_privs) {
         // Without no_new_privs the filter needs CAP_SYS_ADMIN, which the next step gives away.
@@ -132,17 +134,17 @@ fn become_victim(oom_score: &OwnedFd) -> Result<(), Errno> {
     written
 }
 
-/// What `execve` and the start of a small program take, in bytes.
-const ROOM: usize = 256 << 10;
-
 /// Takes memory and gives it back while this process is the preferred victim.
 ///
 /// In a container at its limit the kernel would else first look for a victim in the middle of `execve`, when the
 /// program's own `oom_score_adj` is in force, and could take the container's init. Without room this process dies here.
 /// A refusal is none of ours: the program may fit where we do not (`RLIMIT_AS`).
-fn find_room(report: Report<'_>) -> Result<(), Failure> {
+fn find_room(report: Report<'_>, bytes: usize) -> Result<(), Failure> {
+    if bytes == 0 {
+        return Ok(());
+    }
     report.step(Stage::Room, || {
-        drop(sys::reservation::Reservation::take(ROOM));
+        drop(sys::reservation::Reservation::take(bytes));
         Ok(())
     })
 }

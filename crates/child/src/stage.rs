@@ -165,7 +165,20 @@ impl Report<'_> {
     }
 
     /// Sends the failure. Nothing can be done when the parent is gone.
+    ///
+    /// Kernel: a pipe allocates its buffer at the first write, which a cgroup without memory refuses. So the failure
+    /// also goes where memory is already.
     pub fn send(&self, failure: Failure) {
+        self.word.set(failure.stage as u32);
+        self.word.leave(failure.errno.raw_os_error().unsigned_abs(), failure.detail);
         let _ = rustix::io::write(self.pipe, &failure.to_bytes());
+    }
+
+    /// The failure that was left in the shared page, if one was.
+    #[must_use]
+    pub fn left(word: &SharedWord) -> Option<Failure> {
+        let (errno, detail) = word.left()?;
+        let words = [word.get(), errno, detail].map(u32::to_ne_bytes);
+        Failure::from_bytes(words.as_flattened())
     }
 }

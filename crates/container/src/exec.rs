@@ -279,8 +279,16 @@ fn refuse_hopeless(before: &Evidence, own: &cgroup::Paths, request: &ExecRequest
     match before.obstacle() {
         Some(cgroup::Cause::Frozen { .. }) if request.paused == Paused::Wait => Ok(()),
         Some(cause) => Err(Error::NotStarted(evidence::obstacle(own, cause))),
-        None => Ok(()),
+        None => refuse_dangerous(before),
     }
+}
+
+/// A start without room makes the kernel look for a victim. The child offers itself, but a process with the same
+/// `oom_score_adj` that is larger goes first, and the offer counts for nothing in a group of less than 1000 pages.
+fn refuse_dangerous(before: &Evidence) -> Result<(), Error> {
+    let needed = ROOM as u64;
+    let short = before.memory_short(needed);
+    short.map_or(Ok(()), |shortage| Err(Error::NotStarted(Cause::NoRoom { needed, shortage })))
 }
 
 fn prepare(target: &Target<'_>, process: Configured) -> Result<LastMile, Error> {
@@ -428,6 +436,7 @@ impl Attempt<'_> {
             keyring: keyring.as_deref(),
             preserved: self.request.listen_fds + self.request.preserve_fds,
             directory: &self.last_mile.directory,
+            room: room(self.before),
             identity: self.identity(),
             oom_score: oom_score.as_bytes(),
             label: label.map(|(path, text): &(CString, Vec<u8>)| (path.as_c_str(), text.as_slice())),
@@ -539,6 +548,16 @@ impl Attempt<'_> {
             log::warn!("process {pid} was killed but has not ended after {} s", KILL_LIMIT.as_secs());
         }
     }
+}
+
+/// What `execve` and the start of a small program take, and as much again, since each processor may hold back 64 pages
+/// that were charged already. In bytes.
+const ROOM: usize = 512 << 10;
+
+/// What the child must find before `execve`: nothing where a mebibyte more is free.
+fn room(before: &Evidence) -> usize {
+    const PLENTY: u64 = (ROOM as u64) + (1 << 20);
+    if before.memory_room().is_some_and(|free| free < PLENTY) { ROOM } else { 0 }
 }
 
 /// The namespaces that the child joins by one `setns`; the pid namespace is entered by its birth.

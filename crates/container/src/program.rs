@@ -7,9 +7,11 @@ use crate::Error;
 use crate::cause::Cause;
 use crate::error::errno_text;
 use proc::Root;
+use rustix::fd::{AsRawFd, OwnedFd};
 use rustix::fs::{AtFlags, FileType, OFlags, StatVfsMountFlags};
 use rustix::io::Errno;
-use std::ffi::CString;
+use std::ffi::{CString, OsString};
+use std::os::unix::ffi::OsStringExt;
 use std::path::{Component, Path, PathBuf};
 
 /// The paths that are tried for a program's name.
@@ -108,6 +110,9 @@ fn inspect(root: &Root, attempt: &Attempt<'_>, path: &Path) -> Verdict {
         Ok(file) => file,
         Err(error) => return unreachable(root, attempt, path, error.errno()),
     };
+    if let Some(cause) = resolved(&file).and_then(|path| closed_directory(root, attempt, &path)) {
+        return Verdict::Because(cause);
+    }
     let Ok(stat) = rustix::fs::fstat(&file) else { return Verdict::Missing };
     let name = attempt.program.to_owned();
     Verdict::Because(match FileType::from_raw_mode(stat.st_mode) {
@@ -115,6 +120,15 @@ fn inspect(root: &Root, attempt: &Attempt<'_>, path: &Path) -> Verdict {
         FileType::RegularFile => of_file(root, attempt, path, &stat),
         other => Cause::NotAFile { path: name, kind: kind(other) },
     })
+}
+
+/// The path of an open file below the container's root, free of symbolic links.
+///
+/// Kernel: the link ends at the root of the file's mount namespace, which for a container is its own root.
+fn resolved(file: &OwnedFd) -> Option<PathBuf> {
+    let link = format!("/proc/self/fd/{}", file.as_raw_fd());
+    let path = rustix::fs::readlink(link, Vec::new()).ok()?;
+    Some(PathBuf::from(OsString::from_vec(path.into_bytes())))
 }
 
 fn kind(file_type: FileType) -> &'static str {

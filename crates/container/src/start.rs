@@ -40,7 +40,7 @@ pub fn start(store: &Store, id: &ContainerId) -> Result<(), Error> {
     let report = release(&entry)?;
     start.attend(&report)?;
     drop(lock);
-    run_poststart(&proc, &record, &init)
+    run_poststart(&proc, &entry, &record, &init)
 }
 
 /// The counters before the program, unless its cgroup would hold it for ever.
@@ -162,7 +162,7 @@ impl Start<'_> {
 }
 
 /// Compat: runtime-spec 1.3 and runc 1.3: a failed poststart hook fails the start and ends the container.
-fn run_poststart(proc: &Procfs, record: &Record, init: &Process) -> Result<(), Error> {
+fn run_poststart(proc: &Procfs, entry: &Entry, record: &Record, init: &Process) -> Result<(), Error> {
     let list = &record.hooks.poststart;
     if list.is_empty() {
         return Ok(());
@@ -171,7 +171,7 @@ fn run_poststart(proc: &Procfs, record: &Record, init: &Process) -> Result<(), E
     let ran = hooks::run(
         Some(proc),
         &hooks::List { name: "poststart", hooks: list, state: &state },
-        &mut hooks::InContainer,
+        &mut hooks::OnDisk(entry),
     );
     if ran.is_err() {
         let _ = rustix::process::pidfd_send_signal(&init.pidfd, rustix::process::Signal::KILL);

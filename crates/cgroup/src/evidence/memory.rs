@@ -20,9 +20,9 @@ pub struct MemoryLimit {
     pub file: &'static str,
     /// How often it was hit (v1 `failcnt`, v2 `max` of `memory.events.local`).
     pub hits: Option<u64>,
-    /// Bytes in use; only in the full form.
+    /// Bytes in use; in the quick form only where there is a limit.
     pub usage: Option<u64>,
-    /// Most bytes, none is no limit; only in the full form.
+    /// Most bytes, none is no limit.
     pub limit: Option<u64>,
     /// Most bytes that were ever in use (v1 `max_usage_in_bytes`); only in the full form.
     pub peak: Option<u64>,
@@ -61,9 +61,11 @@ const FILES_V1: [[&str; 4]; 2] = [
 fn limit_v1(level: &Path, files: &[&'static str; 4], depth: Depth) -> Option<MemoryLimit> {
     let [hits, usage, limit, peak] = *files;
     let mut found = MemoryLimit { file: limit, hits: Some(number(level, hits)?), ..MemoryLimit::default() };
-    if depth == Depth::Full {
+    found.limit = number(level, limit).filter(|limit| *limit < NO_LIMIT_V1);
+    if depth == Depth::Full || found.limit.is_some() {
         found.usage = number(level, usage);
-        found.limit = number(level, limit).filter(|limit| *limit < NO_LIMIT_V1);
+    }
+    if depth == Depth::Full {
         found.peak = number(level, peak);
     }
     Some(found)
@@ -94,10 +96,10 @@ pub(super) fn read_v2(group: &Path, depth: Depth) -> Vec<MemoryLevel> {
         let events = file::try_read_short(&level.join("memory.events.local")).ok()?;
         let count = |key| kv::lookup(&events, key);
         let mut limit = MemoryLimit { file: "memory.max", hits: count("max"), ..MemoryLimit::default() };
-        if depth == Depth::Full {
+        let text = file::try_read_short(&level.join("memory.max")).ok();
+        limit.limit = text.and_then(|text| text.parse::<Amount>().ok()?.number());
+        if depth == Depth::Full || limit.limit.is_some() {
             limit.usage = number(level, "memory.current");
-            let text = file::try_read_short(&level.join("memory.max")).ok();
-            limit.limit = text.and_then(|text| text.parse::<Amount>().ok()?.number());
         }
         let (kills, group_kills) = (count("oom_kill"), count("oom_group_kill"));
         Some(MemoryLevel { limits: vec![limit], kills, group_kills, ..at(level) })
@@ -133,6 +135,40 @@ impl MemoryLimit {
 }
 
 impl Evidence {
+    /// Bytes that are free below the tightest limit of all levels; none without a limit. What the kernel could reclaim
+    /// counts as in use.
+    #[must_use]
+    pub fn memory_room(&self) -> Option<u64> {
+        let free = |hit: Hit<'_>| Some(hit.limit.limit?.saturating_sub(hit.limit.usage?));
+        limits(self).filter_map(free).min()
+    }
+
+    /// The tightest limit that leaves less than `bytes` even when all file pages of its group are reclaimed.
+    ///
+    /// Swap counts as room without end for a limit that it helps: not for that of memory and swap together (v1).
+    #[must_use]
+    pub fn memory_short(&self, bytes: u64) -> Option<Shortage> {
+        let swap = rustix::system::sysinfo();
+        let may_swap = swap.freeswap.saturating_mul(swap.mem_unit.into()) >= bytes;
+        let short = |hit: Hit<'_>| {
+            let (limit, usage) = (hit.limit.limit?, hit.limit.usage?);
+            let free = limit.saturating_sub(usage);
+            if free >= bytes || (may_swap && !hit.limit.file.contains("memsw")) {
+                return None;
+            }
+            let reclaimable = file_pages(&hit.level.path);
+            let path = hit.level.path.clone();
+            (free.saturating_add(reclaimable) < bytes).then(|| Shortage {
+                path,
+                file: hit.limit.file,
+                limit,
+                usage,
+                reclaimable,
+            })
+        };
+        limits(self).filter_map(short).min_by_key(|short| short.limit.saturating_sub(short.usage))
+    }
+
     /// A level that is out of memory with its OOM killer off: a process that needs memory waits there for ever.
     #[must_use]
     pub fn is_out_of_memory(&self) -> Option<Cause> {
@@ -172,6 +208,30 @@ impl Evidence {
         let is_ours = |hit: &Hit<'_>| hit.level.path == own.path || hit.limit.is_nearly_full();
         hits(before, after).find(is_ours).map(|hit| hit.without_kill())
     }
+}
+
+/// A limit that leaves too little for one more process.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Shortage {
+    /// The level.
+    pub path: PathBuf,
+    /// The control file of the limit.
+    pub file: &'static str,
+    /// Most bytes.
+    pub limit: u64,
+    /// Bytes in use.
+    pub usage: u64,
+    /// Bytes of file pages that the kernel could give back.
+    pub reclaimable: u64,
+}
+
+/// File pages of a group and the groups below it, in bytes.
+fn file_pages(level: &Path) -> u64 {
+    let text = file::try_read(&level.join("memory.stat")).unwrap_or_default();
+    let value = |key: &str| {
+        kv::lookup(&text, &format!("total_{key}")).or_else(|| kv::lookup(&text, key)).unwrap_or(0)
+    };
+    value("inactive_file").saturating_add(value("active_file"))
 }
 
 /// A limit that was hit in between.
