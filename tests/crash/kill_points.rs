@@ -6,17 +6,14 @@ use crate::leftovers;
 use crate::scenario::{ALL, Scenario};
 use crate::tracer::Victim;
 
-/// Points of the sample, at most, for one scenario and victim.
-const SAMPLE: usize = 12;
-
-/// More system calls than any command makes.
-const MANY: usize = 5000;
+/// Points of the sample for one scenario and victim.
+const SAMPLE: usize = 30;
 
 /// How the points of a sweep are chosen.
 #[derive(Debug, Clone, Copy)]
 enum Density {
-    /// [`SAMPLE`] of them, spread evenly.
-    Sample,
+    /// So many of them, spread evenly.
+    Sample(usize),
     /// All.
     Every,
 }
@@ -26,26 +23,19 @@ fn sweep(scenario: Scenario, victim: Victim, density: Density) -> usize {
     let Some(binary) = Runtime::Sluice.find().filter(|_| partner::is_root()) else { return 0 };
     let lab = Lab::new(Runtime::Sluice, binary);
     let container = lab.bundle(&scenario.config(&lab));
-    let kill = |number| scenario.kill_at(&container, &lab, victim, number);
+    let points = scenario.points(&container, &lab, victim);
     let step = match density {
         Density::Every => 1,
-        Density::Sample => (last_point(&kill) / SAMPLE).max(1),
+        Density::Sample(wanted) => (points.len() / wanted).max(1),
     };
-    let count = (0..).map(|index| 1 + index * step).take_while(|number| kill(*number)).count();
-    eprintln!("{scenario:?}, {victim:?} killed: {count} points, step {step}");
+    let chosen = points.iter().step_by(step);
+    let killed = chosen.clone().filter(|point| scenario.kill_at(&container, &lab, victim, point)).count();
+    let row = (chosen.len(), points.len());
+    eprintln!("| {scenario:?} | {victim:?} | {} | {} | {killed} |", row.1, row.0);
+    assert!(killed * 10 >= row.0 * 9, "nine in ten points were reached");
     leftovers::assert_no_keyring(container.id());
     lab.assert_nothing_left();
-    count
-}
-
-/// About how many system calls there are: by halving.
-fn last_point(kill: &impl Fn(usize) -> bool) -> usize {
-    let (mut low, mut high) = (0, MANY);
-    while high - low > 40 {
-        let middle = usize::midpoint(low, high);
-        if kill(middle) { low = middle } else { high = middle }
-    }
-    low
+    killed
 }
 
 /// Which process of a scenario can be killed apart from the command.
@@ -62,7 +52,7 @@ macro_rules! sampled {
     ($($name:ident: $scenario:ident, $victim:ident;)*) => {$(
         #[test]
         fn $name() {
-            sweep(Scenario::$scenario, Victim::$victim, Density::Sample);
+            sweep(Scenario::$scenario, Victim::$victim, Density::Sample(SAMPLE));
         }
     )*};
 }

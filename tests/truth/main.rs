@@ -6,7 +6,6 @@
     clippy::unwrap_used,
     clippy::panic,
     clippy::disallowed_methods,
-    clippy::print_stderr,
     reason = "a panic is a failed assertion; files and output are the test's own"
 )]
 

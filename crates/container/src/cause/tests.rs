@@ -92,7 +92,6 @@ fn expected(cause: &Cause) -> u8 {
 }
 
 /// One of each variant, in the order of the enum; its length is checked against the source.
-#[expect(clippy::too_many_lines, reason = "one row per condition")]
 fn samples() -> Vec<Cause> {
     let path = || "/bin/x".to_owned();
     let group = || PathBuf::from("/sys/fs/cgroup/pids/c1");
