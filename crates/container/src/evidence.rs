@@ -98,6 +98,23 @@ pub(crate) fn obstacle(own: &cgroup::Paths, cause: cgroup::Cause) -> Cause {
     }
 }
 
+/// A cgroup above that is frozen, which `resume` could not thaw; none when the container's own is.
+pub(crate) fn frozen_above(own: &cgroup::Paths) -> Option<Cause> {
+    let path = Cgroup::new(own.clone()).frozen_level()?.to_owned();
+    let cause = obstacle(own, cgroup::Cause::Frozen { path });
+    matches!(cause, Cause::FrozenAbove { .. }).then_some(cause)
+}
+
+/// What ended an init that was reaped before anybody could see whether it executed its program; none when it did, or
+/// nobody can tell.
+///
+/// A filter that kills and a limit of memory are told in any case: the container is gone for that reason.
+pub(crate) fn of_gone_init(context: &Context<'_>) -> Option<Cause> {
+    let ended = context.init.and_then(|init| launch::process::how_ended(context.proc, init))?;
+    let by_limit = ended == Ended::Signaled(SIGKILL) && context.memory_kill().is_some();
+    (ended == Ended::Signaled(SIGSYS) || by_limit).then(|| of_init(context, Stage::Execve))
+}
+
 /// A container init that ended without a word, in this step as far as is known.
 pub(crate) fn of_init(context: &Context<'_>, stage: Stage) -> Cause {
     let ended = context.init.and_then(|init| launch::process::how_ended(context.proc, init));
