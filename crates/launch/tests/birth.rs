@@ -1,5 +1,10 @@
 //! Births that the kernel refuses or stops, and deaths before the program, with real groups and namespaces.
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a panic is a failed assertion")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stderr,
+    reason = "a panic is a failed assertion, a skip is said aloud"
+)]
 
 use std::fs;
 use std::os::fd::{AsFd, OwnedFd};
