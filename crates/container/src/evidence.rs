@@ -404,3 +404,71 @@ fn of_program_in(context: &Context<'_>, errno: Errno, root: Option<&Root>) -> Ca
 pub(crate) fn has_namespace(namespaces: &[crate::config::Namespace], kind: NamespaceType) -> bool {
     namespaces.iter().any(|namespace| namespace.kind == kind)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The text for a refused birth in a container whose init is gone.
+    fn birth(error: &launch::Error) -> Option<String> {
+        with_context(|context| of_birth(context, error).map(|cause| cause.to_string()))
+    }
+
+    fn step(stage: Stage, errno: Errno, detail: u32) -> String {
+        with_context(|context| of_failure(context, Failure { stage, errno, detail }).to_string())
+    }
+
+    fn with_context<T>(run: impl FnOnce(&Context<'_>) -> T) -> T {
+        let v1 = ["cpuset", "freezer", "memory", "pids"]
+            .map(|key| (key.to_owned(), format!("/gone/{key}").into()));
+        let cgroup = cgroup::Paths { unified: None, v1: v1.into() };
+        let process = Configured { args: vec!["/bin/x".to_owned()], ..Configured::default() };
+        let proc = Procfs::host().unwrap();
+        let context = Context {
+            proc: &proc,
+            init: None,
+            process: &process,
+            cgroup: &cgroup,
+            last_mile: None,
+            before: None,
+        };
+        run(&context)
+    }
+
+    #[test]
+    fn each_errno_of_clone3_has_its_own_words() {
+        let main = with_context(|context| context.cgroup.main().display().to_string());
+        for (errno, words) in [
+            (Errno::NOENT, format!("the container's cgroup is gone ({main}): it is being deleted")),
+            (Errno::BUSY, format!("cgroup {main} has child cgroups with controllers and takes no process")),
+            (Errno::OPNOTSUPP, format!("cgroup {main} is not a valid domain (cgroup.type)")),
+            (Errno::NOMEM, "container is not running".to_owned()),
+        ] {
+            assert_eq!(birth(&launch::Error::Clone(errno)), Some(format!("exec: {words}")));
+        }
+        let text = birth(&launch::Error::Clone(Errno::AGAIN)).unwrap();
+        assert!(text.starts_with("exec: the host cannot make a process (EAGAIN) and no pids.max"), "{text}");
+        assert_eq!(
+            birth(&launch::Error::PidNamespace(Errno::SRCH)).unwrap(),
+            "exec: container is not running"
+        );
+        assert_eq!(birth(&launch::Error::Clone(Errno::PERM)), None);
+    }
+
+    #[test]
+    fn a_refused_step_names_its_operand() {
+        let denied = "operation not permitted (EPERM)";
+        for (stage, detail, words) in [
+            (Stage::BoundingSet, 21, "drop capabilities from the bounding set (CAP_SYS_ADMIN)"),
+            (Stage::StdioOwner, 2, "give the standard streams to the user (stderr)"),
+            (Stage::Scheduler, 1, "set the scheduling attributes (process/ioPriority)"),
+            (Stage::Gid, 5, "set the group id (5)"),
+            (Stage::Cgroup, 1, "join the cgroup (/gone/pids)"),
+            (Stage::Session, 0, "start a session"),
+        ] {
+            assert_eq!(step(stage, Errno::PERM, detail), format!("exec: {words}: {denied}"));
+        }
+        let text = step(Stage::Cgroup, Errno::NOSPC, 0);
+        assert_eq!(text, "exec: the cpuset of the container has no cpus or mems (/gone/cpuset)");
+    }
+}

@@ -146,6 +146,22 @@ fn a_directory_that_is_no_group_is_ebadf() {
 }
 
 #[test]
+fn a_group_beside_a_threaded_one_is_eopnotsupp() {
+    let Some(above) = Group::unified("domain") else { return };
+    let nested = |name: &str| {
+        let path = above.0.join(name);
+        fs::create_dir(&path).unwrap();
+        Group(path)
+    };
+    let (threaded, invalid) = (nested("threaded"), nested("invalid"));
+    threaded.write("cgroup.type", "threaded");
+    assert_eq!(invalid.read("cgroup.type"), "domain invalid");
+    let directory = invalid.open();
+    let birth = Birth { cgroup: Some(directory.as_fd()), ..Birth::default() };
+    assert_eq!(refused(&birth), Errno::OPNOTSUPP);
+}
+
+#[test]
 fn a_child_born_into_a_frozen_v2_group_is_stuck_and_dies_of_a_kill_while_the_group_stays_frozen() {
     let Some(group) = Group::unified("frozen") else { return };
     group.write("cgroup.freeze", "1");
