@@ -98,6 +98,23 @@ pub(crate) fn obstacle(own: &cgroup::Paths, cause: cgroup::Cause) -> Cause {
     }
 }
 
+/// A cgroup above that is frozen, which `resume` could not thaw; none when the container's own is.
+pub(crate) fn frozen_above(own: &cgroup::Paths) -> Option<Cause> {
+    let path = Cgroup::new(own.clone()).frozen_level()?.to_owned();
+    let cause = obstacle(own, cgroup::Cause::Frozen { path });
+    matches!(cause, Cause::FrozenAbove { .. }).then_some(cause)
+}
+
+/// What ended an init that was reaped before anybody could see whether it executed its program; none when it did, or
+/// nobody can tell.
+///
+/// A filter that kills and a limit of memory are told in any case: the container is gone for that reason.
+pub(crate) fn of_gone_init(context: &Context<'_>) -> Option<Cause> {
+    let ended = context.init.and_then(|init| launch::process::how_ended(context.proc, init))?;
+    let by_limit = ended == Ended::Signaled(SIGKILL) && context.memory_kill().is_some();
+    (ended == Ended::Signaled(SIGSYS) || by_limit).then(|| of_init(context, Stage::Execve))
+}
+
 /// A container init that ended without a word, in this step as far as is known.
 pub(crate) fn of_init(context: &Context<'_>, stage: Stage) -> Cause {
     let ended = context.init.and_then(|init| launch::process::how_ended(context.proc, init));
@@ -386,4 +403,72 @@ fn of_program_in(context: &Context<'_>, errno: Errno, root: Option<&Root>) -> Ca
 /// Whether a namespace kind of a record is one of its own.
 pub(crate) fn has_namespace(namespaces: &[crate::config::Namespace], kind: NamespaceType) -> bool {
     namespaces.iter().any(|namespace| namespace.kind == kind)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The text for a refused birth in a container whose init is gone.
+    fn birth(error: &launch::Error) -> Option<String> {
+        with_context(|context| of_birth(context, error).map(|cause| cause.to_string()))
+    }
+
+    fn step(stage: Stage, errno: Errno, detail: u32) -> String {
+        with_context(|context| of_failure(context, Failure { stage, errno, detail }).to_string())
+    }
+
+    fn with_context<T>(run: impl FnOnce(&Context<'_>) -> T) -> T {
+        let v1 = ["cpuset", "freezer", "memory", "pids"]
+            .map(|key| (key.to_owned(), format!("/gone/{key}").into()));
+        let cgroup = cgroup::Paths { unified: None, v1: v1.into() };
+        let process = Configured { args: vec!["/bin/x".to_owned()], ..Configured::default() };
+        let proc = Procfs::host().unwrap();
+        let context = Context {
+            proc: &proc,
+            init: None,
+            process: &process,
+            cgroup: &cgroup,
+            last_mile: None,
+            before: None,
+        };
+        run(&context)
+    }
+
+    #[test]
+    fn each_errno_of_clone3_has_its_own_words() {
+        let main = with_context(|context| context.cgroup.main().display().to_string());
+        for (errno, words) in [
+            (Errno::NOENT, format!("the container's cgroup is gone ({main}): it is being deleted")),
+            (Errno::BUSY, format!("cgroup {main} has child cgroups with controllers and takes no process")),
+            (Errno::OPNOTSUPP, format!("cgroup {main} is not a valid domain (cgroup.type)")),
+            (Errno::NOMEM, "container is not running".to_owned()),
+        ] {
+            assert_eq!(birth(&launch::Error::Clone(errno)), Some(format!("exec: {words}")));
+        }
+        let text = birth(&launch::Error::Clone(Errno::AGAIN)).unwrap();
+        assert!(text.starts_with("exec: the host cannot make a process (EAGAIN) and no pids.max"), "{text}");
+        assert_eq!(
+            birth(&launch::Error::PidNamespace(Errno::SRCH)).unwrap(),
+            "exec: container is not running"
+        );
+        assert_eq!(birth(&launch::Error::Clone(Errno::PERM)), None);
+    }
+
+    #[test]
+    fn a_refused_step_names_its_operand() {
+        let denied = "operation not permitted (EPERM)";
+        for (stage, detail, words) in [
+            (Stage::BoundingSet, 21, "drop capabilities from the bounding set (CAP_SYS_ADMIN)"),
+            (Stage::StdioOwner, 2, "give the standard streams to the user (stderr)"),
+            (Stage::Scheduler, 1, "set the scheduling attributes (process/ioPriority)"),
+            (Stage::Gid, 5, "set the group id (5)"),
+            (Stage::Cgroup, 1, "join the cgroup (/gone/pids)"),
+            (Stage::Session, 0, "start a session"),
+        ] {
+            assert_eq!(step(stage, Errno::PERM, detail), format!("exec: {words}: {denied}"));
+        }
+        let text = step(Stage::Cgroup, Errno::NOSPC, 0);
+        assert_eq!(text, "exec: the cpuset of the container has no cpus or mems (/gone/cpuset)");
+    }
 }

@@ -158,14 +158,8 @@ fn live_init(proc: &Procfs, record: &Record, request: &ExecRequest) -> Result<Pr
 
 /// Compat: runc's words for a paused container; a cgroup frozen above it is none that `resume` could thaw.
 fn paused(record: &Record) -> Error {
-    let above = Cgroup::new(record.cgroup.clone()).frozen_level().map(|path| {
-        let path = path.to_owned();
-        evidence::obstacle(&record.cgroup, cgroup::Cause::Frozen { path })
-    });
-    match above {
-        Some(cause @ Cause::FrozenAbove { .. }) => Error::NotStarted(cause),
-        _ => Error::CannotExec { status: Status::Paused },
-    }
+    let above = evidence::frozen_above(&record.cgroup);
+    above.map_or(Error::CannotExec { status: Status::Paused }, Error::NotStarted)
 }
 
 /// Compat: runc, exec.go, `getProcess`.

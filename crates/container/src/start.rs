@@ -34,13 +34,18 @@ pub fn start(store: &Store, id: &ContainerId) -> Result<(), Error> {
     let observed = status::observe(&proc, &record)?;
     let init = match (observed.status, observed.init) {
         (Status::Created, Some(init)) => init,
-        (status, _) => return Err(Error::CannotStart { status }),
+        (status, _) => return Err(refused(&record, status)),
     };
     let start = Start { proc: &proc, record: &record, init: &init, before: before(&record)? };
     let report = release(&entry)?;
     start.attend(&report)?;
     drop(lock);
     run_poststart(&proc, &entry, &record, &init)
+}
+
+fn refused(record: &Record, status: Status) -> Error {
+    let above = (status == Status::Paused).then(|| evidence::frozen_above(&record.cgroup)).flatten();
+    above.map_or(Error::CannotStart { status }, Error::NotStarted)
 }
 
 /// The counters before the program, unless its cgroup would hold it for ever.
@@ -141,12 +146,15 @@ impl Start<'_> {
             return Err(Error::Init { message: String::from_utf8_lossy(words).into_owned() });
         }
         // End of file without a word: the program runs, unless the kernel says that none was ever executed.
-        if launch::process::never_executed(self.proc, self.init.pid) != Some(true) {
-            return Ok(());
-        }
-        let _ = launch::process::wait_dead(self.init.pidfd.as_fd(), Duration::from_secs(2));
-        let cause = evidence::of_init(&context, Stage::Execve);
-        Err(Error::InitDied { stage: "execute its program", cause })
+        let cause = match launch::process::never_executed(self.proc, self.init.pid) {
+            Some(false) => return Ok(()),
+            Some(true) => {
+                let _ = launch::process::wait_dead(self.init.pidfd.as_fd(), Duration::from_secs(2));
+                Some(evidence::of_init(&context, Stage::Execve))
+            }
+            None => evidence::of_gone_init(&context),
+        };
+        cause.map_or(Ok(()), |cause| Err(Error::InitDied { stage: "execute its program", cause }))
     }
 
     fn context(&self) -> Context<'_> {

@@ -158,7 +158,7 @@ impl Evidence {
             }
             let reclaimable = file_pages(&hit.level.path);
             let path = hit.level.path.clone();
-            (free.saturating_add(reclaimable) < bytes).then(|| Shortage {
+            (free.saturating_add(reclaimable) < bytes).then_some(Shortage {
                 path,
                 file: hit.limit.file,
                 limit,
