@@ -31,8 +31,8 @@ conformance! {
         let c = lab.bundle(&Config::new().args(&["/headless"]));
         compile::compile(&c.rootfs("/"), "headless", HEADLESS);
         c.create().ok();
-        c.start().ok();
         let pid = c.pid();
+        c.start().ok();
         hang::eventually("the end of the main thread", || process::stat(pid).is_some_and(|stat| stat.state == 'Z'));
         if lab.reference_lacks("a look beyond the main thread") {
             assert_eq!(c.status(), "stopped");
