@@ -1,8 +1,8 @@
 //! `delete`: a container is gone, with everything that it had on the host.
 
 use crate::record::{ProcessId, Record};
-use crate::store::Entry;
 use crate::status::Observed;
+use crate::store::Entry;
 use crate::{ContainerId, Error, Status, Store, error, hooks, status};
 use cgroup::Cgroup;
 use proc::Procfs;

@@ -187,7 +187,8 @@ pub(crate) fn of_failure_in(context: &Context<'_>, failure: Failure, root: Optio
     let Failure { stage, errno, detail } = failure;
     let group = || joined(context, detail);
     match (stage, errno) {
-        (_, Errno::NOMEM) if stage != Stage::Namespaces => {
+        // Kernel: a dead pid namespace answers it too.
+        (_, Errno::NOMEM) if stage != Stage::Namespaces || context.init_survived() => {
             no_memory(context, stage).unwrap_or_else(|| plain(context, failure))
         }
         (Stage::Execve, errno) => of_execve(context, errno, root),

@@ -279,8 +279,16 @@ fn refuse_hopeless(before: &Evidence, own: &cgroup::Paths, request: &ExecRequest
     match before.obstacle() {
         Some(cgroup::Cause::Frozen { .. }) if request.paused == Paused::Wait => Ok(()),
         Some(cause) => Err(Error::NotStarted(evidence::obstacle(own, cause))),
-        None => Ok(()),
+        None => refuse_dangerous(before),
     }
+}
+
+/// A start without room makes the kernel look for a victim. The child offers itself, but a process with the same
+/// `oom_score_adj` that is larger goes first, and the offer counts for nothing in a group of less than 1000 pages.
+fn refuse_dangerous(before: &Evidence) -> Result<(), Error> {
+    let needed = ROOM as u64;
+    let short = before.memory_short(needed);
+    short.map_or(Ok(()), |shortage| Err(Error::NotStarted(Cause::NoRoom { needed, shortage })))
 }
 
 fn prepare(target: &Target<'_>, process: Configured) -> Result<LastMile, Error> {
@@ -542,10 +550,12 @@ impl Attempt<'_> {
     }
 }
 
-/// What the child must find before `execve`: what that and the start of a small program take, and as much again, since
-/// each processor may hold back 64 pages that were charged already. Nothing where a mebibyte more is free.
+/// What `execve` and the start of a small program take, and as much again, since each processor may hold back 64 pages
+/// that were charged already. In bytes.
+const ROOM: usize = 512 << 10;
+
+/// What the child must find before `execve`: nothing where a mebibyte more is free.
 fn room(before: &Evidence) -> usize {
-    const ROOM: usize = 512 << 10;
     const PLENTY: u64 = (ROOM as u64) + (1 << 20);
     if before.memory_room().is_some_and(|free| free < PLENTY) { ROOM } else { 0 }
 }

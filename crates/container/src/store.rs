@@ -223,7 +223,9 @@ impl Store {
     /// Removes the temporary directories whose maker is dead; `last` gets the record of each that has one.
     pub fn sweep(&self, last: impl Fn(&Record)) {
         for name in self.names().unwrap_or_default() {
-            let Some(rest) = name.strip_prefix(".new-").or_else(|| name.strip_prefix(".old-")) else { continue };
+            let Some(rest) = name.strip_prefix(".new-").or_else(|| name.strip_prefix(".old-")) else {
+                continue;
+            };
             let Ok(directory) = self.subdirectory(&name) else { continue };
             if rustix::fs::flock(&directory, FlockOperation::NonBlockingLockExclusive).is_err() {
                 continue;
@@ -475,8 +477,11 @@ pub fn parse(path: &Path, text: &[u8]) -> Result<Record, Error> {
 
 /// Where a JSON error is, counted in bytes from 0.
 fn offset(text: &[u8], error: &serde_json::Error) -> String {
-    let above: usize =
-        text.split_inclusive(|byte| *byte == b'\n').take(error.line().saturating_sub(1)).map(<[u8]>::len).sum();
+    let above: usize = text
+        .split_inclusive(|byte| *byte == b'\n')
+        .take(error.line().saturating_sub(1))
+        .map(<[u8]>::len)
+        .sum();
     format!("byte {}", above + error.column().saturating_sub(1))
 }
 
