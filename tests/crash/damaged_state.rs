@@ -34,7 +34,11 @@ const DAMAGES: [Damage; 12] = [
     ("pid a string", |text| replaced(text, "\"pid\":", b"\"pid\":\"x\",\"p\":"), "pid"),
     ("written twice", |text| text.repeat(2), "trailing characters"),
     ("deep nesting", |_| b"[".repeat(200_000), "at byte "),
-    ("another container's", |text| replaced(text, "\"id\":\"", b"\"id\":\"other-"), "it belongs to container"),
+    (
+        "another container's",
+        |text| replaced(text, "\"id\":\"", b"\"id\":\"other-"),
+        "it belongs to container",
+    ),
 ];
 
 fn flipped(text: &[u8], at: usize) -> Vec<u8> {
@@ -113,7 +117,9 @@ fn a_newer_format_is_refused_by_name_even_by_force() {
             });
             for verb in [&["state"][..], &["delete"], &["delete", "--force"]] {
                 let refused = c.verb(verb[0], &verb[1..], &[]).run().code(1);
-                refused.says("state format 7 written by sluice 9.9.9").says("this version knows formats up to 1");
+                refused
+                    .says("state format 7 written by sluice 9.9.9")
+                    .says("this version knows formats up to 1");
             }
         }
         fs::write(&path, whole).unwrap();
@@ -136,12 +142,17 @@ fn directories_of_other_runtimes_are_named_and_left_alone() {
     let runc = r#"{"id":"x","init_process_pid":1,"init_process_start":5,"created":"2024-01-01T00:00:00Z","config":{}}"#;
     let youki = r#"{"ociVersion":"v1.0.2","id":"x","status":"running","useSystemd":true,"bundle":"/b"}"#;
     ours(|lab| {
-        for (runtime, file, text) in [("runc", "state.json", runc), ("crun", "status", "{}"), ("youki", "state.json", youki)] {
+        for (runtime, file, text) in
+            [("runc", "state.json", runc), ("crun", "status", "{}"), ("youki", "state.json", youki)]
+        {
             let directory = lab.root().join(runtime);
             fs::create_dir(&directory).unwrap();
             fs::write(directory.join(file), text).unwrap();
             for arguments in [&["state", runtime][..], &["delete", "--force", runtime], &["start", runtime]] {
-                lab.run(arguments).code(1).says(&format!("holds the state of {runtime}")).says("another --root");
+                lab.run(arguments)
+                    .code(1)
+                    .says(&format!("holds the state of {runtime}"))
+                    .says("another --root");
             }
             assert!(directory.join(file).exists());
             fs::remove_dir_all(directory).unwrap();

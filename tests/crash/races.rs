@@ -118,7 +118,12 @@ fn everything_at_once_on_a_container_that_comes_and_goes() {
 }
 
 /// Runs two commands at the same moment, many times, with `before` and `after` around each pair.
-fn pairs(count: usize, first: &(dyn Fn() -> Output + Sync), second: &(dyn Fn() -> Output + Sync), mut look: impl FnMut(Output, Output)) {
+fn pairs(
+    count: usize,
+    first: &(dyn Fn() -> Output + Sync),
+    second: &(dyn Fn() -> Output + Sync),
+    mut look: impl FnMut(Output, Output),
+) {
     for _ in 0..count {
         let (one, two) = std::thread::scope(|scope| {
             let other = scope.spawn(second);

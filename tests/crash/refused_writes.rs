@@ -83,10 +83,14 @@ fn assert_survives(lab: &Lab, small: &SmallRoot<'_>, words: &str, stop: impl Fn(
     let (c, other) = (lab.bundle(&limited()), lab.bundle(&Config::new()));
     small.create(&c).ok();
     small.rt(&["start", c.id()]).ok();
-    let (files, state) = (small.files_of(c.id()), fs::read(small.root.join(c.id()).join("state.json")).unwrap());
+    let (files, state) =
+        (small.files_of(c.id()), fs::read(small.root.join(c.id()).join("state.json")).unwrap());
     stop();
     let refused = small.rt(&["update", "--pids-limit", "999", c.id()]).run().code(1);
-    refused.says(small.root.join(c.id()).join("state.json").to_str().unwrap()).says(words).says("former state is intact");
+    refused
+        .says(small.root.join(c.id()).join("state.json").to_str().unwrap())
+        .says(words)
+        .says("former state is intact");
     assert_eq!(c.read_control("pids", "pids.max"), "1000", "the kernel's value is back");
     assert_eq!(fs::read(small.root.join(c.id()).join("state.json")).unwrap(), state);
     small.create(&other).run().code(1).says(small.root.join(other.id()).to_str().unwrap()).says(words);
@@ -169,7 +173,10 @@ fn too_few_descriptors_change_nothing() {
             assert_eq!(c.read_control("pids", "pids.max"), "1000", "with {limit} descriptors: {update}");
             assert_eq!(state(), before, "{update}");
             let exec = under(c.exec_with(&[], &["true"])).run();
-            assert!(exec.status.success() || exec.stderr.to_lowercase().contains("too many open files"), "{exec}");
+            assert!(
+                exec.status.success() || exec.stderr.to_lowercase().contains("too many open files"),
+                "{exec}"
+            );
         }
         assert!(refused > 0, "some limit was too low");
         assert_eq!(c.read_control("pids", "pids.max"), "999");

@@ -70,7 +70,8 @@ conformance! {
 #[test]
 fn a_paused_container_with_processes_in_nested_groups_goes_whole() {
     ours(|lab| {
-        let c = lab.started(&Config::new().without_namespace("pid").script("sleep 1000000 & exec sleep 1000000"));
+        let c =
+            lab.started(&Config::new().without_namespace("pid").script("sleep 1000000 & exec sleep 1000000"));
         hang::eventually("two processes", || hierarchy::pids(&c.group()).len() == 2);
         let pid = hierarchy::pids(&c.group())[0];
         for controller in ["freezer", "pids"] {
@@ -88,7 +89,8 @@ fn a_paused_container_with_processes_in_nested_groups_goes_whole() {
 #[test]
 fn a_group_frozen_by_the_container_itself_goes_whole() {
     ours(|lab| {
-        let c = lab.started(&Config::new().without_namespace("pid").script("sleep 1000000 & exec sleep 1000000"));
+        let c =
+            lab.started(&Config::new().without_namespace("pid").script("sleep 1000000 & exec sleep 1000000"));
         hang::eventually("two processes", || hierarchy::pids(&c.group()).len() == 2);
         let inner = c.control("freezer", "inner");
         fs::create_dir_all(&inner).unwrap();

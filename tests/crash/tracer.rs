@@ -48,7 +48,10 @@ pub(crate) fn points(lab: &Lab, victim: Victim, command: &Cmd) -> Vec<Point> {
         }
         Victim::Child => {
             let ran = child_killer(lab, 0, command);
-            let count: usize = std::fs::read_to_string(lab.path("trace")).unwrap_or_else(|_| panic!("{ran}")).parse().unwrap();
+            let count: usize = std::fs::read_to_string(lab.path("trace"))
+                .unwrap_or_else(|_| panic!("{ran}"))
+                .parse()
+                .unwrap();
             (1..=count).map(Point::Number).collect()
         }
     }
