@@ -125,14 +125,23 @@ pub fn exec(store: &Store, request: &ExecRequest) -> Result<Running, Error> {
 }
 
 /// What is missing because init ended meanwhile is told as that.
+///
+/// Kernel: a process that is exiting has lost its root before its pidfd says that it has ended.
 fn unless_ended(target: &Target<'_>, error: Error) -> Error {
-    let ended = || launch::process::wait_dead(target.init.pidfd.as_fd(), Duration::ZERO) == Ok(true);
-    match error {
-        Error::Proc(_) | Error::Cgroup(_) | Error::ReadState { .. } | Error::Console(_) if ended() => {
-            target.entry.unless_deleted(Error::CannotExec { status: Status::Stopped })
-        }
-        other => other,
+    const DYING: Duration = Duration::from_secs(2);
+    let errno = match &error {
+        Error::Proc(error) => error.errno(),
+        Error::Cgroup(error) => error.errno(),
+        Error::ReadState { source, .. } => Some(*source),
+        // Kernel: no process is born in a pid namespace without init, and ENOMEM says so.
+        Error::Launch(launch::Error::Clone(errno)) => Some(*errno),
+        _ => None,
+    };
+    let missing = matches!(errno, Some(Errno::NOENT | Errno::SRCH | Errno::NODEV | Errno::NOMEM));
+    if missing && launch::process::wait_dead(target.init.pidfd.as_fd(), DYING) == Ok(true) {
+        return target.entry.unless_deleted(Error::CannotExec { status: Status::Stopped });
     }
+    error
 }
 
 fn start_in(target: &Target<'_>, request: &ExecRequest) -> Result<Running, Error> {

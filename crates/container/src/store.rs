@@ -506,3 +506,6 @@ fn other_state(path: &Path, value: &serde_json::Value) -> Option<Error> {
     };
     Some(Error::ForeignState { path: path.to_owned(), runtime })
 }
+
+#[cfg(test)]
+mod tests;
