@@ -114,7 +114,11 @@ pub fn create(store: &Store, request: &CreateRequest) -> Result<Created, Error> 
     let cgroups_path = Some(config.linux.cgroups_path.as_str()).filter(|path| !path.is_empty());
     let paths = cgroup::resolve(&layout, cgroups_path, request.id.as_str()).map_err(Error::Cgroup)?;
     let cgroup = Cgroup::new(paths);
-    refuse_used(&cgroup)?;
+    refuse_used(&cgroup).map_err(|error| match store.entry(&request.id) {
+        // Another create of the same id was faster, and the processes are its own.
+        Ok(_) => Error::Exists { id: request.id.clone() },
+        Err(_) => error,
+    })?;
     let filter = compile_filter(&config)?;
     let record = new_record(&proc, request, &bundle, &config, (&cgroup, &filter))?;
     add_socket_activation(&mut config, request);

@@ -392,6 +392,14 @@ impl Entry {
         rustix::fs::openat(&self.directory, name, flags | OFlags::CLOEXEC | OFlags::NOFOLLOW, Mode::empty())
     }
 
+    /// Removes a file of the directory.
+    ///
+    /// # Errors
+    /// The kernel's errno.
+    pub fn remove_file(&self, name: &str) -> Result<(), Errno> {
+        rustix::fs::unlinkat(&self.directory, name, AtFlags::empty())
+    }
+
     /// Takes the right to change the container, waiting at most `limit`.
     ///
     /// # Errors
@@ -498,3 +506,6 @@ fn other_state(path: &Path, value: &serde_json::Value) -> Option<Error> {
     };
     Some(Error::ForeignState { path: path.to_owned(), runtime })
 }
+
+#[cfg(test)]
+mod tests;
