@@ -124,11 +124,10 @@ pub fn create(store: &Store, request: &CreateRequest) -> Result<Created, Error> 
     add_socket_activation(&mut config, request);
     let mappings = crate::id_map::is_ours(&config)
         .then(|| (config.linux.uid_mappings.clone(), config.linux.gid_mappings.clone()));
-    let found_cgroup = cgroup.exists();
+    let made = missing(cgroup.paths());
     let mut birth =
-        Birth { proc, store, record, cgroup, entry: None, found_cgroup, init: None, before: None, mappings };
-    let made = birth.bring_up(request, config, filter);
-    match made {
+        Birth { proc, store, record, cgroup, entry: None, made, init: None, before: None, mappings };
+    match birth.bring_up(request, config, filter) {
         Ok(created) => Ok(created),
         Err(error) => {
             birth.undo();
@@ -198,6 +197,14 @@ fn refuse_used(cgroup: &Cgroup) -> Result<(), Error> {
         return Ok(());
     }
     Err(Error::CgroupInUse { count: pids.len(), path: cgroup.paths().main().to_owned() })
+}
+
+/// The groups that are not there.
+fn missing(paths: &cgroup::Paths) -> cgroup::Paths {
+    let mut missing = paths.clone();
+    missing.v1.retain(|_, path| !path.is_dir());
+    missing.unified = missing.unified.filter(|path| !path.is_dir());
+    missing
 }
 
 /// A compiled filter, ready for init, with what an exec needs to know about it.
@@ -274,8 +281,8 @@ struct Birth<'a> {
     record: Record,
     cgroup: Cgroup,
     entry: Option<Entry>,
-    /// Whether the cgroup was there before.
-    found_cgroup: bool,
+    /// The groups that were not there before.
+    made: cgroup::Paths,
     init: Option<Process>,
     /// The counters of the cgroup before init.
     before: Option<cgroup::Evidence>,
@@ -528,9 +535,12 @@ impl Birth<'_> {
         if self.entry.is_none() {
             return;
         }
-        // A group that was there before belongs to somebody else; only init was ever put into it.
-        let remove = || self.cgroup.kill(LIMIT).and_then(|()| self.cgroup.remove(LIMIT));
-        let removed = if self.found_cgroup { Ok(()) } else { remove() };
+        let removed = if self.made == *self.cgroup.paths() {
+            self.cgroup.kill(LIMIT).and_then(|()| self.cgroup.remove(LIMIT))
+        } else {
+            // A group that was there before belongs to somebody else; only init was ever put into it.
+            Cgroup::new(self.made.clone()).remove(LIMIT)
+        };
         if let Err(error) = removed {
             log::error!(
                 "after a failed create: {}; `delete --force {}` tries again",
