@@ -121,17 +121,20 @@ pub fn exec(store: &Store, request: &ExecRequest) -> Result<Running, Error> {
     let record = entry.read()?;
     let init = live_init(&proc, &record, request)?;
     let target = Target { proc: &proc, entry: &entry, record: &record, init: &init };
-    let process = described(request, &record);
+    start(&target, request).map_err(|error| evidence::unless_init_died(&proc, &init, error))
+}
+
+fn start(target: &Target<'_>, request: &ExecRequest) -> Result<Running, Error> {
+    let process = described(request, target.record);
     process.validate("process")?;
     check_console(process.terminal, request.console_socket.is_some(), request.terminal)?;
-    check_preserved(&target, request)?;
-    let cgroup = Cgroup::new(sub_cgroups(&record, request)?);
+    check_preserved(target, request)?;
+    let cgroup = Cgroup::new(sub_cgroups(target.record, request)?);
     let before = Evidence::quick(&cgroup);
     refuse_hopeless(&before, cgroup.paths(), request)?;
-    let last_mile = prepare(&target, process)?;
-    let pty = last_mile.process.terminal.then(|| open_terminal(&target, &last_mile)).transpose()?;
-    let launched =
-        Attempt { target: &target, request, last_mile: &last_mile, cgroup: &cgroup, before: &before };
+    let last_mile = prepare(target, process)?;
+    let pty = last_mile.process.terminal.then(|| open_terminal(target, &last_mile)).transpose()?;
+    let launched = Attempt { target, request, last_mile: &last_mile, cgroup: &cgroup, before: &before };
     let process = launched.run(pty.as_ref().map(|pty| pty.peer.as_fd()))?;
     let console = announce(request, &process, pty).inspect_err(|_| {
         let _ = rustix::process::pidfd_send_signal(&process.pidfd, rustix::process::Signal::KILL);
