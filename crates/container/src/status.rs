@@ -66,7 +66,8 @@ pub fn observe(proc: &Procfs, record: &Record) -> Result<Observed, Error> {
     let status = match &init {
         None if record.phase == Phase::Creating && same_boot => creating(proc, record)?,
         None => Status::Stopped,
-        Some(_) if record.phase == Phase::Creating => Status::Creating,
+        // When its creator is dead, init reads end of file at its next step and ends.
+        Some(_) if record.phase == Phase::Creating => creating(proc, record)?,
         Some(init) => of_live(proc, init, &record.cgroup),
     };
     Ok(Observed { status, init })
