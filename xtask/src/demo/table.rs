@@ -1,16 +1,32 @@
 //! How the demonstration looks: aligned, coloured on a terminal.
 
+use std::path::Path;
+
 use crate::demo::runtime::Runtime;
 use crate::demo::situations::Outcome;
 use crate::terminal::Terminal;
 
-/// Who takes part.
+/// Who takes part, and on which machine: times mean nothing without it.
 pub(super) fn heading(terminal: Terminal, runtimes: &[Runtime]) {
     println!("{}", terminal.strong("The same exec, in the same situation, with each runtime"));
+    println!("  {:<8} {}", "machine", machine());
     for runtime in runtimes {
         let place = runtime.path.display().to_string();
         println!("  {:<8} {} {}", runtime.name, runtime.version, terminal.faint(&format!("({place})")));
     }
+}
+
+/// Kernel, processors and the layout of control groups.
+fn machine() -> String {
+    let kernel = rustix::system::uname();
+    let processors = std::thread::available_parallelism().map_or(1, usize::from);
+    let unified = Path::new("/sys/fs/cgroup/cgroup.controllers").exists();
+    format!(
+        "Linux {} {}, {processors} processors, cgroup {}",
+        kernel.release().to_string_lossy(),
+        kernel.machine().to_string_lossy(),
+        if unified { "v2" } else { "v1" },
+    )
 }
 
 /// A situation.
