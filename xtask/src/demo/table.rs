@@ -44,7 +44,8 @@ pub(super) fn row(terminal: Terminal, runtime: &Runtime, outcome: &Outcome) {
             let milliseconds = format!("{:.1} ms", answer.took.as_secs_f64() * 1e3);
             let painted = format!("{code:>4}");
             let painted = if code == "0" { terminal.good(&painted) } else { terminal.bad(&painted) };
-            println!("  {name:<8} {painted} {milliseconds:>11}  {}", said(&answer.text));
+            let line = format!("  {name:<8} {painted} {milliseconds:>11}  {}", said(&answer.text));
+            println!("{}", line.trim_end());
         }
     }
     if let (failed, tries @ 2..) = outcome.failed {
