@@ -2,11 +2,11 @@
 //!
 //! **Invariant**: after drop nothing of the lab exists: no process, cgroup, mount or file; also after a panic.
 
-use std::cell::RefCell;
 use std::fs;
 use std::io::Write as _;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use rustix::mount::{UnmountFlags, unmount};
@@ -33,7 +33,7 @@ pub struct Lab {
     binary: PathBuf,
     directory: PathBuf,
     group: String,
-    daemons: RefCell<Daemons>,
+    daemons: Mutex<Daemons>,
 }
 
 impl Lab {
@@ -52,7 +52,7 @@ impl Lab {
             binary,
             directory,
             group: format!("/sluice-test-{name}"),
-            daemons: RefCell::default(),
+            daemons: Mutex::default(),
         };
         fs::create_dir(&lab.directory).unwrap();
         for part in ["io", "root"] {
@@ -138,7 +138,7 @@ impl Lab {
     /// When the group cannot be made.
     #[must_use]
     pub fn daemon(&self, program: impl AsRef<Path>) -> Cmd {
-        self.daemons.borrow().command(&self.group, program.as_ref(), |program| self.program(program))
+        self.daemons.lock().unwrap().command(&self.group, program.as_ref(), |program| self.program(program))
     }
 
     /// Says which step of a long script comes now, so that a failure shows where it stands.
@@ -197,11 +197,16 @@ impl Lab {
         container
     }
 
-    /// A container that sleeps for ever.
+    /// A container that sleeps for ever, and does so already.
+    ///
+    /// `start` may return before init has called `execve`.
     #[must_use]
     #[track_caller]
     pub fn sleeper(&self) -> Container<'_> {
-        self.started(&Config::new())
+        let container = self.started(&Config::new());
+        let pid = container.pid();
+        eventually("init to sleep", || process::status_line(pid, "Name") == "sleep");
+        container
     }
 
     /// Runs a container in the foreground until it ends.
@@ -216,7 +221,7 @@ impl Lab {
     /// When a process, cgroup, mount or state directory is left.
     #[track_caller]
     pub fn assert_nothing_left(&self) {
-        self.daemons.borrow_mut().end();
+        self.daemons.lock().unwrap_or_else(std::sync::PoisonError::into_inner).end();
         let _no_daemons = fs::remove_dir(Daemons::directory(&self.group));
         for id in self.ids() {
             self.run(&["delete", "--force", &id]).ok();

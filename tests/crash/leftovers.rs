@@ -7,7 +7,8 @@ use testkit::{Lab, hierarchy, process};
 
 /// Everything on the host that is still a container's or its lab's, in words; empty is the goal.
 pub(crate) fn of(lab: &Lab, group: &str) -> Vec<String> {
-    let mut left: Vec<String> = names(&lab.root()).iter().map(|path| format!("file {}", path.display())).collect();
+    let mut left: Vec<String> =
+        names(&lab.root()).iter().map(|path| format!("file {}", path.display())).collect();
     left.extend(lab.mounts().iter().map(|path| format!("mount {}", path.display())));
     left.extend(hierarchy::existing(group).iter().map(|path| format!("group {}", path.display())));
     left.extend(lab.processes().into_iter().map(|pid| format!("process {}", process::describe(pid))));
@@ -47,7 +48,9 @@ fn names(directory: &std::path::Path) -> Vec<PathBuf> {
 fn keyring(id: &str) -> Option<String> {
     let name = format!(" _ses.{id}: ");
     let keys = fs::read_to_string("/proc/keys").unwrap_or_default();
-    keys.lines().find(|line| line.contains(&name) && !line.contains(" -1 ")).map(|line| format!("keyring {line}"))
+    keys.lines()
+        .find(|line| line.contains(&name) && !line.contains(" -1 "))
+        .map(|line| format!("keyring {line}"))
 }
 
 #[cfg(test)]
@@ -76,7 +79,10 @@ mod tests {
     #[track_caller]
     fn assert_found(lab: &Lab, kind: &str, what: &str) {
         let left = of(lab, &format!("{}/{ID}", lab.group()));
-        assert!(left.len() == 1 && left[0].starts_with(kind) && left[0].contains(what), "{kind} {what}: {left:?}");
+        assert!(
+            left.len() == 1 && left[0].starts_with(kind) && left[0].contains(what),
+            "{kind} {what}: {left:?}"
+        );
     }
 
     #[test]
@@ -85,9 +91,9 @@ mod tests {
         let lab = Lab::new(Runtime::Sluice, binary);
         let group = format!("{}/{ID}", lab.group());
         assert_eq!(of(&lab, &group), Vec::<String>::new());
-        let hidden = lab.root().join(".new-left-1");
+        let hidden = lab.root().join("=new-left-1");
         std::fs::DirBuilder::new().mode(0o700).create(&hidden).unwrap();
-        assert_found(&lab, "file", ".new-left-1");
+        assert_found(&lab, "file", "=new-left-1");
         std::fs::remove_dir(&hidden).unwrap();
         mount("none", lab.path("io"), "tmpfs", MountFlags::empty(), None).unwrap();
         assert_found(&lab, "mount", "/io");

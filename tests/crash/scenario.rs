@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use testkit::{Cmd, Config, Container, Lab, hierarchy};
 
 use crate::leftovers;
-use crate::tracer::{Victim, kill_before};
+use crate::tracer::{Point, Victim, kill_before, points};
 
 /// A command to be killed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -107,19 +107,24 @@ impl Scenario {
         matches!(self, Self::Create | Self::CreateMapped | Self::Run | Self::Delete | Self::DeleteForce)
     }
 
-    /// Kills the command before its `number`-th system call and looks at what is left; false when it has fewer.
-    pub(crate) fn kill_at(self, container: &Container<'_>, lab: &Lab, victim: Victim, number: usize) -> bool {
+    /// Runs the command to its end: every system call of the victim at which it can be killed.
+    pub(crate) fn points(self, container: &Container<'_>, lab: &Lab, victim: Victim) -> Vec<Point> {
         self.prepare(container);
-        let killed = kill_before(lab, victim, number, &self.command(container));
-        let what = format!(
-            "{self:?} with {victim:?} killed at {number}: {}",
-            killed.as_deref().unwrap_or("not at all")
-        );
+        let points = points(lab, victim, &self.command(container));
+        container.delete_force().ok();
+        points
+    }
+
+    /// Kills the victim at a point of the command and looks at what is left; false when it did not come there.
+    pub(crate) fn kill_at(self, container: &Container<'_>, lab: &Lab, victim: Victim, point: &Point) -> bool {
+        self.prepare(container);
+        let killed = kill_before(lab, victim, point, &self.command(container));
+        let what = format!("{self:?} with {victim:?} killed before {point} ({killed})");
         self.assert_readable(container, lab, &what);
         let deleted = container.delete_force();
         assert!(deleted.status.success(), "after {what}: {deleted}");
         leftovers::assert_none(lab, &container.group(), &what);
-        killed.is_some()
+        killed
     }
 
     /// `state` and `list` give a whole state or, where the container may be absent, say that it is.

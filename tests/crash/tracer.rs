@@ -1,12 +1,13 @@
 //! Kills the runtime before its n-th system call: `strace` for the command itself, and for its first child, at which
 //! `strace` cannot aim since it counts for every process, a few lines of C.
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::PathBuf;
 use std::sync::OnceLock;
 
-use testkit::{Cmd, Lab, compile};
+use testkit::{Cmd, Lab, Output, compile};
 
 /// Who is killed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,37 +18,83 @@ pub(crate) enum Victim {
     Child,
 }
 
-/// Runs a command of the runtime and kills the victim before its `number`-th system call (from 1).
-///
-/// The last call it made, or `None` when the victim was through before.
-pub(crate) fn kill_before(lab: &Lab, victim: Victim, number: usize, command: &Cmd) -> Option<String> {
-    match victim {
-        Victim::Runtime => kill_runtime(lab, number, command),
-        Victim::Child => kill_child(lab, number, command),
+/// A system call of a victim.
+#[derive(Debug, Clone)]
+pub(crate) enum Point {
+    /// The n-th call of this name (from 1): `strace` counts for every name apart.
+    Named(String, usize),
+    /// The n-th of all (from 1).
+    Number(usize),
+}
+
+impl std::fmt::Display for Point {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Point::Named(name, count) => write!(f, "{name} number {count}"),
+            Point::Number(number) => write!(f, "system call {number}"),
+        }
     }
 }
 
-fn kill_runtime(lab: &Lab, number: usize, command: &Cmd) -> Option<String> {
-    let trace = lab.path("trace");
-    let words = ["-qq".into(), "-o".into(), trace.clone().into_os_string()].into_iter();
-    let inject = ["-e".into(), OsString::from(format!("inject=all:signal=SIGKILL:when={number}"))];
-    let ran = lab.program("strace").args(words.chain(inject).chain(command.words())).run();
-    let calls = std::fs::read_to_string(trace).unwrap_or_default();
-    let last = || calls.lines().rfind(|line| !line.starts_with('+')).unwrap_or("execve").to_owned();
-    (ran.status.signal() == Some(9)).then(last)
+/// Runs a command of the runtime to its end; every system call that the victim made.
+pub(crate) fn points(lab: &Lab, victim: Victim, command: &Cmd) -> Vec<Point> {
+    match victim {
+        Victim::Runtime => {
+            strace(lab, &[], command);
+            let trace = std::fs::read_to_string(lab.path("trace")).unwrap();
+            let mut counts = BTreeMap::new();
+            // The first is the execve that makes it the runtime.
+            trace.lines().skip(1).filter_map(|line| next_of_its_name(line, &mut counts)).collect()
+        }
+        Victim::Child => {
+            let ran = child_killer(lab, 0, command);
+            let count: usize = std::fs::read_to_string(lab.path("trace"))
+                .unwrap_or_else(|_| panic!("{ran}"))
+                .parse()
+                .unwrap();
+            (1..=count).map(Point::Number).collect()
+        }
+    }
 }
 
-fn kill_child(lab: &Lab, number: usize, command: &Cmd) -> Option<String> {
-    let trace = lab.path("trace");
-    let _old = std::fs::remove_file(&trace);
-    let words = [OsString::from(number.to_string()), trace.clone().into_os_string()].into_iter();
-    let ran = lab.program(child_killer()).args(words.chain(command.words())).run();
+fn next_of_its_name(line: &str, counts: &mut BTreeMap<String, usize>) -> Option<Point> {
+    let name = line.split_once('(')?.0;
+    let is_name = name.chars().all(|letter| letter.is_ascii_alphanumeric() || letter == '_');
+    let count = counts.entry(name.to_owned()).or_default();
+    *count += 1;
+    is_name.then(|| Point::Named(name.to_owned(), *count))
+}
+
+/// Runs a command of the runtime and kills the victim before it makes the system call; false when it did not come.
+pub(crate) fn kill_before(lab: &Lab, victim: Victim, point: &Point, command: &Cmd) -> bool {
+    match point {
+        Point::Named(name, count) => {
+            assert_eq!(victim, Victim::Runtime);
+            let inject = format!("inject={name}:signal=SIGKILL:when={count}");
+            strace(lab, &["-e", &format!("trace={name}"), "-e", &inject], command).status.signal() == Some(9)
+        }
+        Point::Number(number) => {
+            let _old = std::fs::remove_file(lab.path("trace"));
+            child_killer(lab, *number, command);
+            lab.path("trace").exists()
+        }
+    }
+}
+
+fn strace(lab: &Lab, options: &[&str], command: &Cmd) -> Output {
+    let file = ["-qq".into(), "-o".into(), lab.path("trace").into_os_string()].into_iter();
+    lab.program("strace").args(file).args(options).args(command.words()).run()
+}
+
+fn child_killer(lab: &Lab, number: usize, command: &Cmd) -> Output {
+    let words = [OsString::from(number.to_string()), lab.path("trace").into_os_string()].into_iter();
+    let ran = lab.program(child_killer_program()).args(words.chain(command.words())).run();
     assert_ne!(ran.status.code(), Some(99), "the tracer itself: {ran}");
-    std::fs::read_to_string(trace).ok()
+    ran
 }
 
 /// The compiled tracer of children.
-fn child_killer() -> &'static PathBuf {
+fn child_killer_program() -> &'static PathBuf {
     static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
     PROGRAM.get_or_init(|| {
         let directory = std::env::temp_dir().join(format!("sluice-child-killer-{}", std::process::id()));

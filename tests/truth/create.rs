@@ -94,4 +94,30 @@ truth! {
         assert!(text.contains(&c.group()), "{text}");
         assert_eq!(hierarchy::existing(&c.group()), Vec::<std::path::PathBuf>::new());
     }
+
+    fn start_in_a_frozen_cgroup_is_refused_at_once_and_works_after_the_thaw(lab) {
+        if !hierarchy::is_v1("freezer") {
+            testkit::partner::skip("the freezer is not in cgroup v1 here");
+            return;
+        }
+        let c = lab.created(&Config::new());
+        let above = hierarchy::directory("freezer", lab.group());
+        write(&above.join("freezer.state"), "FROZEN");
+        let output = verb(lab, "start", &[]).args([c.id()]).run().code(1);
+        let expected = format!("exec: the container stands still: {} above its cgroup is frozen; thaw that first", above.display());
+        assert_eq!(text(&output), expected);
+        write(&above.join("freezer.state"), "THAWED");
+        testkit::hang::eventually("the container to be thawed", || c.status() == "created");
+        c.start().ok();
+        assert_eq!(c.status(), "running");
+    }
+
+    fn a_paused_container_is_started_only_after_resume(lab) {
+        let c = lab.created(&Config::new());
+        c.pause().ok();
+        let output = verb(lab, "start", &[]).args([c.id()]).run().code(1);
+        assert_eq!(text(&output), "cannot start a paused container");
+        c.resume().ok();
+        c.start().ok();
+    }
 }

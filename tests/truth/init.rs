@@ -98,4 +98,34 @@ truth! {
             c.wait_status("stopped");
         }
     }
+
+    fn execs_into_a_container_that_is_being_deleted_each_know_it(lab) {
+        for round in 0..12_u64 {
+            let c = lab.sleeper();
+            let running: Vec<_> =
+                (0..4).map(|_| exec(lab, &c, &[], &["sh", "-c", "exit 7"]).spawn()).collect();
+            // Not a wait for anything: the moment of the deletion is what is varied.
+            std::thread::sleep(std::time::Duration::from_millis(round));
+            verb(lab, "delete", &["--force"]).args([c.id()]).ok();
+            for running in running {
+                let output = running.wait();
+                match output.status.code() {
+                    Some(7 | 137) => {}
+                    Some(255) => assert!(means_gone(&text(&output), c.id()), "round {round}: {output}"),
+                    _ => panic!("round {round}: {output}"),
+                }
+            }
+            assert_eq!(hierarchy::pids(&c.group()), Vec::<i32>::new());
+        }
+    }
+}
+
+/// Whether a text says that the container is gone or going, in one of the ways it can be met.
+fn means_gone(text: &str, id: &str) -> bool {
+    text == STOPPED
+        || text == "exec: container is not running"
+        || text == format!("container does not exist: {id}")
+        || text.starts_with("exec: the container stopped while the exec was in the step to ")
+        || text.starts_with("exec: the container's cgroup is gone (")
+        || text.starts_with("exec: the container is paused (")
 }

@@ -1,4 +1,4 @@
-//! Resource limits that cannot be set.
+//! Resource limits and an `oom_score_adj` that cannot be set.
 
 use std::fs;
 
@@ -42,6 +42,35 @@ truth! {
             own + 1
         );
         refused_process(lab, &c, &description, &text);
+    }
+
+    fn an_oom_score_below_the_floor_names_both(lab) {
+        if has_cap_sys_resource() {
+            testkit::partner::skip("this process has CAP_SYS_RESOURCE");
+            return;
+        }
+        let c = lab.sleeper();
+        let own = fs::read_to_string("/proc/self/oom_score_adj").unwrap();
+        let wanted = own.trim().parse::<i32>().unwrap() - 1;
+        let mut description = process(&["true"]);
+        description["oomScoreAdj"] = json!(wanted);
+        let text = format!(
+            "exec: oom_score_adj {wanted} is below the runtime's own floor (oom_score_adj {}), and it has no CAP_SYS_RESOURCE to go lower",
+            own.trim()
+        );
+        refused_process(lab, &c, &description, &text);
+    }
+
+    fn the_program_has_the_oom_score_that_was_asked_for(lab) {
+        let c = lab.started(&Config::new().set("/process/oomScoreAdj", json!(300)));
+        let show = ["cat", "/proc/self/oom_score_adj"];
+        c.exec(&show).ok().prints("300");
+        let mut description = process(&show);
+        for score in [0, 300, 1000] {
+            description["oomScoreAdj"] = json!(score);
+            let file = lab.write("score.json", &description.to_string());
+            c.exec_with(&["--process", file.to_str().unwrap()], &[]).ok().prints(&score.to_string());
+        }
     }
 }
 

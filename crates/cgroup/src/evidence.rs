@@ -13,7 +13,7 @@ mod pids;
 use std::path::{Path, PathBuf};
 
 pub use cause::Cause;
-pub use memory::{MemoryLevel, MemoryLimit};
+pub use memory::{MemoryLevel, MemoryLimit, Shortage};
 pub use pids::PidsLevel;
 
 use crate::{Cgroup, Freezer};

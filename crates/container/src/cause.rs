@@ -263,6 +263,14 @@ pub enum Cause {
         /// Limit, usage and their file.
         cause: cgroup::Cause,
     },
+    /// So little memory is left that the start of a program could cost the container its life.
+    #[error("exec: too little memory left in the container's limit: a start takes {} KiB, else the container could be killed for it: {} of {} is {} bytes, usage {} bytes, of which {} bytes can be reclaimed", needed >> 10, shortage.file, shortage.path.display(), shortage.limit, shortage.usage, shortage.reclaimable)]
+    NoRoom {
+        /// Bytes that must be free.
+        needed: u64,
+        /// The limit and its file.
+        shortage: cgroup::Shortage,
+    },
     /// The container's init was the victim.
     #[error("exec: the container was stopped by an out-of-memory kill during the exec: {cause}")]
     InitOutOfMemory {

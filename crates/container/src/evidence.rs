@@ -1,5 +1,6 @@
 //! From what became of a process to the condition that caused it: the truth table of docs/errors.md.
 
+use crate::Error;
 use crate::capability;
 use crate::cause::Cause;
 use crate::config::{NamespaceType, Process as Configured};
@@ -30,23 +31,12 @@ pub(crate) struct Context<'a> {
 impl Context<'_> {
     /// Whether the container's init is alive now.
     fn init_lives(&self) -> bool {
-        self.init_lives_after(Duration::ZERO)
-    }
-
-    fn init_lives_after(&self, limit: Duration) -> bool {
-        let dead = |init: &Process| launch::process::wait_dead(init.pidfd.as_fd(), limit);
-        self.init.is_some_and(|init| matches!(dead(init), Ok(false)))
+        self.init.is_some_and(|init| lives_after(init, Duration::ZERO))
     }
 
     /// Whether the container's init has survived what killed the child.
-    ///
-    /// Kernel: a dying init kills its namespace, waits for it, and only then counts as dead; it is marked as exiting
-    /// from the start, as is the first thread of one whose others live on.
     fn init_survived(&self) -> bool {
-        const DYING: Duration = Duration::from_secs(2);
-        const NEXT_IN_LINE: Duration = Duration::from_millis(100);
-        let exiting = |init: &Process| self.proc.stat(init.pid).map_or(true, |stat| stat.is_exiting());
-        self.init_lives_after(if self.init.is_some_and(exiting) { DYING } else { NEXT_IN_LINE })
+        self.init.is_some_and(|init| survives(self.proc, init))
     }
 
     fn after(&self) -> Evidence {
@@ -68,6 +58,30 @@ impl Context<'_> {
         let init = self.init?;
         Root::at(Path::new(&format!("/proc/{}/root", init.pid))).ok()
     }
+}
+
+fn lives_after(init: &Process, limit: Duration) -> bool {
+    matches!(launch::process::wait_dead(init.pidfd.as_fd(), limit), Ok(false))
+}
+
+/// Whether an init lives and goes on living, as far as can be seen.
+///
+/// Kernel: a dying init kills its namespace, waits for it, and only then counts as dead; it is marked as exiting from
+/// the start, as is the first thread of one whose others live on.
+fn survives(proc: &Procfs, init: &Process) -> bool {
+    const DYING: Duration = Duration::from_secs(2);
+    const NEXT_IN_LINE: Duration = Duration::from_millis(100);
+    let exiting = proc.stat(init.pid).map_or(true, |stat| stat.is_exiting());
+    lives_after(init, if exiting { DYING } else { NEXT_IN_LINE })
+}
+
+/// What the end of the container explains is told as that: its files and groups vanish with it, in any order.
+pub(crate) fn unless_init_died(proc: &Procfs, init: &Process, error: Error) -> Error {
+    let vanished = matches!(
+        error,
+        Error::Proc(_) | Error::Cgroup(_) | Error::ReadState { .. } | Error::Console(_) | Error::Launch(_)
+    );
+    if vanished && !survives(proc, init) { Error::NotStarted(Cause::NotRunning) } else { error }
 }
 
 /// How a process ended, for a message.
@@ -96,6 +110,23 @@ pub(crate) fn obstacle(own: &cgroup::Paths, cause: cgroup::Cause) -> Cause {
         cgroup::Cause::OomDisabled { path } => Cause::OomDisabled { path },
         cause => Cause::NoMemory { stage: Stage::Start, cause },
     }
+}
+
+/// A cgroup above that is frozen, which `resume` could not thaw; none when the container's own is.
+pub(crate) fn frozen_above(own: &cgroup::Paths) -> Option<Cause> {
+    let path = Cgroup::new(own.clone()).frozen_level()?.to_owned();
+    let cause = obstacle(own, cgroup::Cause::Frozen { path });
+    matches!(cause, Cause::FrozenAbove { .. }).then_some(cause)
+}
+
+/// What ended an init that was reaped before anybody could see whether it executed its program; none when it did, or
+/// nobody can tell.
+///
+/// A filter that kills and a limit of memory are told in any case: the container is gone for that reason.
+pub(crate) fn of_gone_init(context: &Context<'_>) -> Option<Cause> {
+    let ended = context.init.and_then(|init| launch::process::how_ended(context.proc, init))?;
+    let by_limit = ended == Ended::Signaled(SIGKILL) && context.memory_kill().is_some();
+    (ended == Ended::Signaled(SIGSYS) || by_limit).then(|| of_init(context, Stage::Execve))
 }
 
 /// A container init that ended without a word, in this step as far as is known.
@@ -187,7 +218,8 @@ pub(crate) fn of_failure_in(context: &Context<'_>, failure: Failure, root: Optio
     let Failure { stage, errno, detail } = failure;
     let group = || joined(context, detail);
     match (stage, errno) {
-        (_, Errno::NOMEM) if stage != Stage::Namespaces => {
+        // Kernel: a dead pid namespace answers it too.
+        (_, Errno::NOMEM) if stage != Stage::Namespaces || context.init_survived() => {
             no_memory(context, stage).unwrap_or_else(|| plain(context, failure))
         }
         (Stage::Execve, errno) => of_execve(context, errno, root),
@@ -385,4 +417,72 @@ fn of_program_in(context: &Context<'_>, errno: Errno, root: Option<&Root>) -> Ca
 /// Whether a namespace kind of a record is one of its own.
 pub(crate) fn has_namespace(namespaces: &[crate::config::Namespace], kind: NamespaceType) -> bool {
     namespaces.iter().any(|namespace| namespace.kind == kind)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The text for a refused birth in a container whose init is gone.
+    fn birth(error: &launch::Error) -> Option<String> {
+        with_context(|context| of_birth(context, error).map(|cause| cause.to_string()))
+    }
+
+    fn step(stage: Stage, errno: Errno, detail: u32) -> String {
+        with_context(|context| of_failure(context, Failure { stage, errno, detail }).to_string())
+    }
+
+    fn with_context<T>(run: impl FnOnce(&Context<'_>) -> T) -> T {
+        let v1 = ["cpuset", "freezer", "memory", "pids"]
+            .map(|key| (key.to_owned(), format!("/gone/{key}").into()));
+        let cgroup = cgroup::Paths { unified: None, v1: v1.into() };
+        let process = Configured { args: vec!["/bin/x".to_owned()], ..Configured::default() };
+        let proc = Procfs::host().unwrap();
+        let context = Context {
+            proc: &proc,
+            init: None,
+            process: &process,
+            cgroup: &cgroup,
+            last_mile: None,
+            before: None,
+        };
+        run(&context)
+    }
+
+    #[test]
+    fn each_errno_of_clone3_has_its_own_words() {
+        let main = with_context(|context| context.cgroup.main().display().to_string());
+        for (errno, words) in [
+            (Errno::NOENT, format!("the container's cgroup is gone ({main}): it is being deleted")),
+            (Errno::BUSY, format!("cgroup {main} has child cgroups with controllers and takes no process")),
+            (Errno::OPNOTSUPP, format!("cgroup {main} is not a valid domain (cgroup.type)")),
+            (Errno::NOMEM, "container is not running".to_owned()),
+        ] {
+            assert_eq!(birth(&launch::Error::Clone(errno)), Some(format!("exec: {words}")));
+        }
+        let text = birth(&launch::Error::Clone(Errno::AGAIN)).unwrap();
+        assert!(text.starts_with("exec: the host cannot make a process (EAGAIN) and no pids.max"), "{text}");
+        assert_eq!(
+            birth(&launch::Error::PidNamespace(Errno::SRCH)).unwrap(),
+            "exec: container is not running"
+        );
+        assert_eq!(birth(&launch::Error::Clone(Errno::PERM)), None);
+    }
+
+    #[test]
+    fn a_refused_step_names_its_operand() {
+        let denied = "operation not permitted (EPERM)";
+        for (stage, detail, words) in [
+            (Stage::BoundingSet, 21, "drop capabilities from the bounding set (CAP_SYS_ADMIN)"),
+            (Stage::StdioOwner, 2, "give the standard streams to the user (stderr)"),
+            (Stage::Scheduler, 1, "set the scheduling attributes (process/ioPriority)"),
+            (Stage::Gid, 5, "set the group id (5)"),
+            (Stage::Cgroup, 1, "join the cgroup (/gone/pids)"),
+            (Stage::Session, 0, "start a session"),
+        ] {
+            assert_eq!(step(stage, Errno::PERM, detail), format!("exec: {words}: {denied}"));
+        }
+        let text = step(Stage::Cgroup, Errno::NOSPC, 0);
+        assert_eq!(text, "exec: the cpuset of the container has no cpus or mems (/gone/cpuset)");
+    }
 }

@@ -121,17 +121,21 @@ pub fn exec(store: &Store, request: &ExecRequest) -> Result<Running, Error> {
     let record = entry.read()?;
     let init = live_init(&proc, &record, request)?;
     let target = Target { proc: &proc, entry: &entry, record: &record, init: &init };
-    let process = described(request, &record);
+    start(&target, request)
+        .map_err(|error| entry.unless_deleted(evidence::unless_init_died(&proc, &init, error)))
+}
+
+fn start(target: &Target<'_>, request: &ExecRequest) -> Result<Running, Error> {
+    let process = described(request, target.record);
     process.validate("process")?;
     check_console(process.terminal, request.console_socket.is_some(), request.terminal)?;
-    check_preserved(&target, request)?;
-    let cgroup = Cgroup::new(sub_cgroups(&record, request)?);
+    check_preserved(target, request)?;
+    let cgroup = Cgroup::new(sub_cgroups(target.record, request)?);
     let before = Evidence::quick(&cgroup);
     refuse_hopeless(&before, cgroup.paths(), request)?;
-    let last_mile = prepare(&target, process)?;
-    let pty = last_mile.process.terminal.then(|| open_terminal(&target, &last_mile)).transpose()?;
-    let launched =
-        Attempt { target: &target, request, last_mile: &last_mile, cgroup: &cgroup, before: &before };
+    let last_mile = prepare(target, process)?;
+    let pty = last_mile.process.terminal.then(|| open_terminal(target, &last_mile)).transpose()?;
+    let launched = Attempt { target, request, last_mile: &last_mile, cgroup: &cgroup, before: &before };
     let process = launched.run(pty.as_ref().map(|pty| pty.peer.as_fd()))?;
     let console = announce(request, &process, pty).inspect_err(|_| {
         let _ = rustix::process::pidfd_send_signal(&process.pidfd, rustix::process::Signal::KILL);
@@ -158,14 +162,8 @@ fn live_init(proc: &Procfs, record: &Record, request: &ExecRequest) -> Result<Pr
 
 /// Compat: runc's words for a paused container; a cgroup frozen above it is none that `resume` could thaw.
 fn paused(record: &Record) -> Error {
-    let above = Cgroup::new(record.cgroup.clone()).frozen_level().map(|path| {
-        let path = path.to_owned();
-        evidence::obstacle(&record.cgroup, cgroup::Cause::Frozen { path })
-    });
-    match above {
-        Some(cause @ Cause::FrozenAbove { .. }) => Error::NotStarted(cause),
-        _ => Error::CannotExec { status: Status::Paused },
-    }
+    let above = evidence::frozen_above(&record.cgroup);
+    above.map_or(Error::CannotExec { status: Status::Paused }, Error::NotStarted)
 }
 
 /// Compat: runc, exec.go, `getProcess`.
@@ -279,8 +277,16 @@ fn refuse_hopeless(before: &Evidence, own: &cgroup::Paths, request: &ExecRequest
     match before.obstacle() {
         Some(cgroup::Cause::Frozen { .. }) if request.paused == Paused::Wait => Ok(()),
         Some(cause) => Err(Error::NotStarted(evidence::obstacle(own, cause))),
-        None => Ok(()),
+        None => refuse_dangerous(before),
     }
+}
+
+/// A start without room makes the kernel look for a victim. The child offers itself, but a process with the same
+/// `oom_score_adj` that is larger goes first, and the offer counts for nothing in a group of less than 1000 pages.
+fn refuse_dangerous(before: &Evidence) -> Result<(), Error> {
+    let needed = ROOM as u64;
+    let short = before.memory_short(needed);
+    short.map_or(Ok(()), |shortage| Err(Error::NotStarted(Cause::NoRoom { needed, shortage })))
 }
 
 fn prepare(target: &Target<'_>, process: Configured) -> Result<LastMile, Error> {
@@ -542,10 +548,12 @@ impl Attempt<'_> {
     }
 }
 
-/// What the child must find before `execve`: what that and the start of a small program take, and as much again, since
-/// each processor may hold back 64 pages that were charged already. Nothing where a mebibyte more is free.
+/// What `execve` and the start of a small program take, and as much again, since each processor may hold back 64 pages
+/// that were charged already. In bytes.
+const ROOM: usize = 512 << 10;
+
+/// What the child must find before `execve`: nothing where a mebibyte more is free.
 fn room(before: &Evidence) -> usize {
-    const ROOM: usize = 512 << 10;
     const PLENTY: u64 = (ROOM as u64) + (1 << 20);
     if before.memory_room().is_some_and(|free| free < PLENTY) { ROOM } else { 0 }
 }

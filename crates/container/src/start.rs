@@ -34,13 +34,19 @@ pub fn start(store: &Store, id: &ContainerId) -> Result<(), Error> {
     let observed = status::observe(&proc, &record)?;
     let init = match (observed.status, observed.init) {
         (Status::Created, Some(init)) => init,
-        (status, _) => return Err(Error::CannotStart { status }),
+        (status, _) => return Err(refused(&record, status)),
     };
     let start = Start { proc: &proc, record: &record, init: &init, before: before(&record)? };
     let report = release(&entry)?;
-    start.attend(&report)?;
+    // A program may take its time to come, and nobody else need wait for that.
     drop(lock);
+    start.attend(&report)?;
     run_poststart(&proc, &entry, &record, &init)
+}
+
+fn refused(record: &Record, status: Status) -> Error {
+    let above = (status == Status::Paused).then(|| evidence::frozen_above(&record.cgroup)).flatten();
+    above.map_or(Error::CannotStart { status }, Error::NotStarted)
 }
 
 /// The counters before the program, unless its cgroup would hold it for ever.
@@ -56,7 +62,8 @@ fn hold(record: &Record, now: &Evidence) -> Option<Cause> {
     Some(evidence::obstacle(&record.cgroup, cause))
 }
 
-/// Opens the way back before the gate, so that no word of init is lost.
+/// Opens the way back before the gate, so that no word of init is lost. The gate goes when it was used, so that a second
+/// start cannot.
 fn release(entry: &Entry) -> Result<OwnedFd, Error> {
     let wrap = |name: &'static str| {
         let path = entry.path().join(name);
@@ -64,9 +71,15 @@ fn release(entry: &Entry) -> Result<OwnedFd, Error> {
     };
     let report =
         entry.open_fifo(store::REPORT, OFlags::RDONLY | OFlags::NONBLOCK).map_err(wrap(store::REPORT))?;
-    let gate =
-        entry.open_fifo(store::START, OFlags::WRONLY | OFlags::NONBLOCK).map_err(wrap(store::START))?;
+    let gate = match entry.open_fifo(store::START, OFlags::WRONLY | OFlags::NONBLOCK) {
+        Err(Errno::NOENT) => return Err(Error::CannotStart { status: Status::Running }),
+        other => other.map_err(wrap(store::START))?,
+    };
     rustix::io::write(&gate, b"s").map_err(wrap(store::START))?;
+    // Init goes on already: a state directory that takes no change is no reason to say that it does not.
+    if let Err(errno) = entry.remove_file(store::START) {
+        log::warn!("remove {}: {errno}", entry.path().join(store::START).display());
+    }
     Ok(report)
 }
 
@@ -141,12 +154,15 @@ impl Start<'_> {
             return Err(Error::Init { message: String::from_utf8_lossy(words).into_owned() });
         }
         // End of file without a word: the program runs, unless the kernel says that none was ever executed.
-        if launch::process::never_executed(self.proc, self.init.pid) != Some(true) {
-            return Ok(());
-        }
-        let _ = launch::process::wait_dead(self.init.pidfd.as_fd(), Duration::from_secs(2));
-        let cause = evidence::of_init(&context, Stage::Execve);
-        Err(Error::InitDied { stage: "execute its program", cause })
+        let cause = match launch::process::never_executed(self.proc, self.init.pid) {
+            Some(false) => return Ok(()),
+            Some(true) => {
+                let _ = launch::process::wait_dead(self.init.pidfd.as_fd(), Duration::from_secs(2));
+                Some(evidence::of_init(&context, Stage::Execve))
+            }
+            None => evidence::of_gone_init(&context),
+        };
+        cause.map_or(Ok(()), |cause| Err(Error::InitDied { stage: "execute its program", cause }))
     }
 
     fn context(&self) -> Context<'_> {

@@ -143,6 +143,32 @@ impl Evidence {
         limits(self).filter_map(free).min()
     }
 
+    /// The tightest limit that leaves less than `bytes` even when all file pages of its group are reclaimed.
+    ///
+    /// Swap counts as room without end for a limit that it helps: not for that of memory and swap together (v1).
+    #[must_use]
+    pub fn memory_short(&self, bytes: u64) -> Option<Shortage> {
+        let swap = rustix::system::sysinfo();
+        let may_swap = swap.freeswap.saturating_mul(swap.mem_unit.into()) >= bytes;
+        let short = |hit: Hit<'_>| {
+            let (limit, usage) = (hit.limit.limit?, hit.limit.usage?);
+            let free = limit.saturating_sub(usage);
+            if free >= bytes || (may_swap && !hit.limit.file.contains("memsw")) {
+                return None;
+            }
+            let reclaimable = file_pages(&hit.level.path);
+            let path = hit.level.path.clone();
+            (free.saturating_add(reclaimable) < bytes).then_some(Shortage {
+                path,
+                file: hit.limit.file,
+                limit,
+                usage,
+                reclaimable,
+            })
+        };
+        limits(self).filter_map(short).min_by_key(|short| short.limit.saturating_sub(short.usage))
+    }
+
     /// A level that is out of memory with its OOM killer off: a process that needs memory waits there for ever.
     #[must_use]
     pub fn is_out_of_memory(&self) -> Option<Cause> {
@@ -182,6 +208,30 @@ impl Evidence {
         let is_ours = |hit: &Hit<'_>| hit.level.path == own.path || hit.limit.is_nearly_full();
         hits(before, after).find(is_ours).map(|hit| hit.without_kill())
     }
+}
+
+/// A limit that leaves too little for one more process.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Shortage {
+    /// The level.
+    pub path: PathBuf,
+    /// The control file of the limit.
+    pub file: &'static str,
+    /// Most bytes.
+    pub limit: u64,
+    /// Bytes in use.
+    pub usage: u64,
+    /// Bytes of file pages that the kernel could give back.
+    pub reclaimable: u64,
+}
+
+/// File pages of a group and the groups below it, in bytes.
+fn file_pages(level: &Path) -> u64 {
+    let text = file::try_read(&level.join("memory.stat")).unwrap_or_default();
+    let value = |key: &str| {
+        kv::lookup(&text, &format!("total_{key}")).or_else(|| kv::lookup(&text, key)).unwrap_or(0)
+    };
+    value("inactive_file").saturating_add(value("active_file"))
 }
 
 /// A limit that was hit in between.

@@ -67,6 +67,7 @@ fn expected(cause: &Cause) -> u8 {
         | C::HostProcesses { .. }
         | C::OutOfMemory { .. }
         | C::NoMemory { .. }
+        | C::NoRoom { .. }
         | C::InitOutOfMemory { .. }
         | C::OomDisabled { .. }
         | C::Frozen { .. }
@@ -100,6 +101,13 @@ fn samples() -> Vec<Cause> {
         limit: Some(1 << 20),
         usage: Some(1 << 19),
         kills: 1,
+    };
+    let shortage = || cgroup::Shortage {
+        path: group(),
+        file: "memory.max",
+        limit: 1 << 20,
+        usage: 1 << 20,
+        reclaimable: 0,
     };
     let errno = || crate::error::errno_text(rustix::io::Errno::PERM);
     vec![
@@ -137,6 +145,7 @@ fn samples() -> Vec<Cause> {
         Cause::HostProcesses { threads_max: "1".into(), pid_max: "1".into() },
         Cause::OutOfMemory { stage: Stage::Room, cause: memory() },
         Cause::NoMemory { stage: Stage::Execve, cause: memory() },
+        Cause::NoRoom { needed: 1 << 19, shortage: shortage() },
         Cause::InitOutOfMemory { cause: memory() },
         Cause::OomDisabled { path: group() },
         Cause::Frozen { path: group() },
