@@ -1,7 +1,5 @@
 //! `pause`: every process of a container stands still.
 
-use crate::record::Record;
-use crate::store::Entry;
 use crate::{ContainerId, Error, Status, Store, status};
 use cgroup::Cgroup;
 use proc::Procfs;
@@ -17,18 +15,12 @@ pub(crate) const LIMIT: Duration = Duration::from_secs(10);
 pub fn pause(store: &Store, id: &ContainerId) -> Result<(), Error> {
     let proc = Procfs::host().map_err(Error::Proc)?;
     let entry = store.entry(id)?;
-    // Before the lock too, which a `create` keeps to its end.
-    pausable(&proc, &entry)?;
     // Else a pause and a resume could undo each other's work while both wait for theirs to be done.
-    let _lock = entry.lock(LIMIT)?;
-    let record = pausable(&proc, &entry)?;
-    Cgroup::new(record.cgroup).freeze(LIMIT).map_err(|error| entry.unless_deleted(Error::Cgroup(error)))
-}
-
-fn pausable(proc: &Procfs, entry: &Entry) -> Result<Record, Error> {
+    let _lock = status::lock(&proc, &entry, Error::NotRunning)?;
     let record = entry.read()?;
-    match status::observe(proc, &record)?.status {
-        Status::Running | Status::Created => Ok(record),
-        _ => Err(Error::NotRunning),
+    match status::observe(&proc, &record)?.status {
+        Status::Running | Status::Created => {}
+        _ => return Err(Error::NotRunning),
     }
+    Cgroup::new(record.cgroup).freeze(LIMIT).map_err(|error| entry.unless_deleted(Error::Cgroup(error)))
 }

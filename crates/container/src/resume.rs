@@ -1,7 +1,5 @@
 //! `resume`: a paused container goes on.
 
-use crate::record::Record;
-use crate::store::Entry;
 use crate::{ContainerId, Error, Status, Store, pause, status};
 use cgroup::Cgroup;
 use proc::Procfs;
@@ -13,18 +11,11 @@ use proc::Procfs;
 pub fn resume(store: &Store, id: &ContainerId) -> Result<(), Error> {
     let proc = Procfs::host().map_err(Error::Proc)?;
     let entry = store.entry(id)?;
-    // Before the lock too, which a `create` keeps to its end.
-    paused(&proc, &entry)?;
     // Else a pause and a resume could undo each other's work while both wait for theirs to be done.
-    let _lock = entry.lock(pause::LIMIT)?;
-    let record = paused(&proc, &entry)?;
-    Cgroup::new(record.cgroup).thaw(pause::LIMIT).map_err(|error| entry.unless_deleted(Error::Cgroup(error)))
-}
-
-fn paused(proc: &Procfs, entry: &Entry) -> Result<Record, Error> {
+    let _lock = status::lock(&proc, &entry, Error::NotPaused)?;
     let record = entry.read()?;
-    match status::observe(proc, &record)?.status {
-        Status::Paused => Ok(record),
-        _ => Err(Error::NotPaused),
+    if status::observe(&proc, &record)?.status != Status::Paused {
+        return Err(Error::NotPaused);
     }
+    Cgroup::new(record.cgroup).thaw(pause::LIMIT).map_err(|error| entry.unless_deleted(Error::Cgroup(error)))
 }
