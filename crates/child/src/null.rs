@@ -55,15 +55,21 @@ fn open(proc: BorrowedFd<'_>) -> Result<OwnedFd, Errno> {
 /// `self/fd/NUMBER` with NULs to the end; the kernel takes no leading zeros.
 fn link_of(number: u32) -> [u8; 20] {
     let mut path = *b"self/fd/\0\0\0\0\0\0\0\0\0\0\0\0";
-    let mut slots = path.iter_mut().skip(8);
-    for scale in (0..10).rev().map(|power| 10_u32.pow(power)) {
-        if number < scale && scale > 1 {
-            continue;
+    let mut digits = [0_u8; 10];
+    let mut rest = number;
+    let mut length = 0;
+    for slot in &mut digits {
+        let [digit, ..] = (rest % 10).to_le_bytes();
+        *slot = b'0' + digit;
+        rest /= 10;
+        length += 1;
+        if rest == 0 {
+            break;
         }
-        let [digit, ..] = (number / scale % 10).to_le_bytes();
-        if let Some(slot) = slots.next() {
-            *slot = b'0' + digit;
-        }
+    }
+    let slots = path.iter_mut().skip(8);
+    for (slot, digit) in slots.zip(digits.iter().take(length).rev()) {
+        *slot = *digit;
     }
     path
 }

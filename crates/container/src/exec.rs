@@ -10,7 +10,7 @@ use crate::evidence::{self, Context, has_namespace};
 use crate::last_mile::{LastMile, UserNamespace, processors};
 use crate::record::Record;
 use crate::store::{self, Entry, Store};
-use crate::{ContainerId, Error, Status, capability, console, listener, status};
+use crate::{ContainerId, Error, Status, bounded, capability, console, listener, status};
 use cgroup::{Cgroup, Evidence};
 use child::program::Filter;
 use launch::{Birth, Launched, Outcome, Process};
@@ -376,7 +376,13 @@ fn root(target: &Target<'_>) -> Result<Root, Error> {
 }
 
 fn open_terminal(target: &Target<'_>, last_mile: &LastMile) -> Result<console::Pty, Error> {
-    let pty = console::open(root(target)?.as_fd()).map_err(Error::Console)?;
+    let root = root(target)?;
+    // Once in a child: the container's /dev may be a file system that never answers.
+    if !bounded::answers(|| drop(console::open(root.as_fd()))) {
+        let step = "open /dev/pts/ptmx of the container, which does not answer";
+        return Err(Error::Step { step, source: Errno::TIMEDOUT });
+    }
+    let pty = console::open(root.as_fd()).map_err(Error::Console)?;
     if let Some(size) = last_mile.process.console_size {
         pty.resize(size).map_err(Error::Console)?;
     }
