@@ -23,6 +23,22 @@ conformance! {
         lab.run_once(&Config::new().env("HOME=/given").script("echo $HOME")).ok().prints("/given");
     }
 
+    fn what_the_caller_ignores_is_not_ignored(lab) {
+        let ignore = "trap '' HUP INT QUIT USR1 TERM TSTP";
+        let show = ["grep", "SigIgn", "/proc/self/status"];
+        // 32 to 34 are Go's.
+        let ignored = |text: &str| u64::from_str_radix(text.trim_start_matches("SigIgn:").trim(), 16).unwrap() & 0x7fff_ffff;
+        let output = lab.bundle(&Config::new().args(&show)).run_with(&[]).through_shell(ignore).ok();
+        assert_eq!(ignored(&output.stdout), 0, "{output}");
+        let output = lab.sleeper().exec_with(&[], &show).through_shell(ignore).ok();
+        assert_eq!(ignored(&output.stdout), 0, "{output}");
+    }
+
+    fn an_empty_home_is_none(lab) {
+        let config = Config::new().env("HOME=");
+        lab.run_once(&config.script("echo $HOME")).ok().prints("/root");
+    }
+
     fn the_environment_is_the_configs(lab) {
         let output = lab.run_once(&Config::new().env("A=b").env("EMPTY=").args(&["env"])).ok();
         let mut lines: Vec<&str> = output.stdout.lines().collect();

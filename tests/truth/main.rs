@@ -22,6 +22,7 @@ mod program;
 mod refusal;
 mod rlimit;
 mod seccomp;
+mod surroundings;
 
 /// Declares cases: `fn name(lab) { ... }` becomes a test in a lab of its own, with our runtime.
 #[macro_export]

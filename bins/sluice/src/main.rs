@@ -23,6 +23,7 @@ use std::process::ExitCode;
 use environment::Environment;
 
 fn main() -> ExitCode {
+    container::own_children();
     let environment = Environment::of_this_process();
     ExitCode::from(cli::run(std::env::args_os().skip(1).collect(), &environment))
 }

@@ -1,6 +1,8 @@
 //! The child of an exec: joins a running container and becomes a process of it.
 
+use crate::home;
 use crate::identity::{self, Identity, Limit, Scheduling};
+use crate::null;
 use crate::program::{self, Attribute, Filter, Finish, Program};
 use crate::session;
 use crate::stage::{Failure, Report, Stage};
@@ -9,9 +11,10 @@ use core::ffi::CStr;
 use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use rustix::io::Errno;
 use sys::capability::Sets;
+use sys::exec::Late;
 
-/// The most descriptors that may be kept: the preserved ones and ours.
-const KEEP_MAX: usize = 256;
+/// How many descriptors of ours may be kept.
+const KEEP_MAX: usize = 8;
 
 /// Everything the child needs, made by the parent before the fork.
 #[derive(Clone, Copy, Debug)]
@@ -24,7 +27,7 @@ pub struct Plan<'a> {
     pub init: BorrowedFd<'a>,
     /// Namespaces to join, bits of [`sys::clone::new`] without the pid namespace, which is the parent's business.
     pub namespaces: u64,
-    /// Limits, set before anything is joined.
+    /// Limits; raised before anything is joined.
     pub limits: &'a [Limit],
     /// Scheduling, likewise.
     pub scheduling: Scheduling<'a>,
@@ -40,6 +43,8 @@ pub struct Plan<'a> {
     pub directory: &'a CStr,
     /// Memory that must be found before `execve`, in bytes; 0 where no limit is near.
     pub room: usize,
+    /// The entry of the environment that gets the user's home, when none is configured.
+    pub home: Option<&'a Late>,
     /// User, groups, capabilities.
     pub identity: Identity<'a>,
     /// `oom_score_adj` of the program as decimal text.
@@ -75,22 +80,29 @@ fn steps(report: Report<'_>, plan: &Plan<'_>) -> Result<Infallible, Failure> {
     // Before the memory cgroup is joined: from then on every page we touch can bring its limit down on someone.
     let attributes = open_attributes(report, plan)?;
     // Raising a hard limit needs the host's CAP_SYS_RESOURCE.
-    identity::set_limits(report, plan.limits, &plan.scheduling)?;
-    // Before the first setns: from there the container's processes can see us.
+    identity::raise_limits(report, plan.limits)?;
+    identity::set_scheduling(report, &plan.scheduling)?;
+    // The container's processes see us from our birth; the parent made itself, and so us, undumpable before.
     report.step(Stage::Undumpable, sys::prctl::set_undumpable)?;
     join_cgroups(report, plan)?;
     if let Some(mask) = plan.affinity {
         report.step_of(Stage::Scheduler, 3, || sys::sched::set_affinity(mask))?;
     }
     join_namespaces(report, plan)?;
+    // While the host's /proc is there to reopen a descriptor through.
+    null::exchange(report, plan.proc)?;
     session::start(report, plan.terminal)?;
     // After the user namespace: keyrings are found by name within one.
     session::join_keyring(report, plan.keyring)?;
     // After setns and before chdir: a path like /proc/self/fd/7 must lead nowhere (CVE-2024-21626).
-    session::close_others(report, keep(report, plan, &attributes).as_slice())?;
+    session::close_others(report, plan.preserved, keep(report, plan, &attributes).as_slice())?;
+    // With no descriptor left that a link in /etc could lead to.
+    home::find(report, plan.identity.uid, plan.home)?;
     // The last moment at which nothing can forbid it: a filter may come next.
     find_room(report, plan.room)?;
     let entered = session::enter(report, plan.directory);
+    // After everything that opens a file, before a filter could forbid it.
+    identity::set_limits(report, plan.limits)?;
     if let Some(filter) = plan.filter.filter(|_| !plan.identity.no_new_privs) {
         // Without no_new_privs the filter needs CAP_SYS_ADMIN, which the next step gives away.
         program::load(report, &filter)?;
@@ -105,8 +117,8 @@ fn steps(report: Report<'_>, plan: &Plan<'_>) -> Result<Infallible, Failure> {
 }
 
 fn reset_signals() -> Result<(), Errno> {
-    const SIGPIPE: i32 = 13;
-    sys::signal::set_default(SIGPIPE)?;
+    // Kernel: a signal that the caller ignores stays ignored over execve.
+    sys::signal::set_all_default()?;
     sys::signal::set_mask(0).map(drop)
 }
 
@@ -175,7 +187,9 @@ fn join_namespaces(report: Report<'_>, plan: &Plan<'_>) -> Result<(), Failure> {
 
 fn become_namespace_root() -> Result<(), Errno> {
     sys::ids::set_gid(0)?;
-    sys::ids::set_uid(0)
+    sys::ids::set_uid(0)?;
+    // Kernel: a change of ids resets it to fs.suid_dumpable.
+    sys::prctl::set_undumpable()
 }
 
 fn retry_as_user(report: Report<'_>, directory: &CStr, first: Result<(), Failure>) -> Result<(), Failure> {
@@ -232,9 +246,6 @@ fn keep(report: Report<'_>, plan: &Plan<'_>, attributes: &Attributes) -> Keep {
     insert(attributes.oom_score.as_fd());
     if let Some(label) = &attributes.label {
         insert(label.as_fd());
-    }
-    for number in 3..3_u32.saturating_add(plan.preserved) {
-        keep.insert(number);
     }
     keep
 }

@@ -59,15 +59,48 @@ pub struct Identity<'a> {
     pub no_new_privs: bool,
 }
 
-/// Sets resource limits and scheduling; needs the host's privileges, so it comes before any namespace is joined.
+/// Raises hard limits that the process could not raise later; needs the host's `CAP_SYS_RESOURCE`. Nothing gets lower
+/// here, so that what follows can still open files and map memory.
 ///
 /// # Errors
 /// The step the kernel refused.
-pub fn set_limits(report: Report<'_>, limits: &[Limit], how: &Scheduling<'_>) -> Result<(), Failure> {
+pub fn raise_limits(report: Report<'_>, limits: &[Limit]) -> Result<(), Failure> {
+    for limit in limits {
+        let raise =
+            || limit.raised().map_or(Ok(()), |raised| rustix::process::setrlimit(limit.resource, raised));
+        report.step_of(Stage::Rlimit, limit.resource as u32, raise)?;
+    }
+    Ok(())
+}
+
+impl Limit {
+    /// What has to be set with the host's privileges: the hard limit, when it gets higher than that of this process.
+    #[must_use]
+    pub fn raised(&self) -> Option<Rlimit> {
+        let own = rustix::process::getrlimit(self.resource);
+        let wanted = self.value.maximum;
+        let higher = own.maximum.is_some_and(|own| wanted.is_none_or(|wanted| wanted > own));
+        higher.then_some(Rlimit { current: own.current, maximum: wanted })
+    }
+}
+
+/// Sets the resource limits, none of which is higher than what the process has.
+///
+/// # Errors
+/// The step the kernel refused.
+pub fn set_limits(report: Report<'_>, limits: &[Limit]) -> Result<(), Failure> {
     for limit in limits {
         let set = || rustix::process::setrlimit(limit.resource, limit.value);
         report.step_of(Stage::Rlimit, limit.resource as u32, set)?;
     }
+    Ok(())
+}
+
+/// Sets scheduling and execution domain; needs the host's privileges, so it comes before any namespace is joined.
+///
+/// # Errors
+/// The step the kernel refused.
+pub fn set_scheduling(report: Report<'_>, how: &Scheduling<'_>) -> Result<(), Failure> {
     if let Some(attributes) = &how.attributes {
         report.step(Stage::Scheduler, || sys::sched::set_attributes(attributes))?;
     }
@@ -98,6 +131,8 @@ pub fn assume(report: Report<'_>, who: &Identity<'_>) -> Result<(), Failure> {
     }
     report.step_of(Stage::Gid, who.gid, || sys::ids::set_gid(who.gid))?;
     report.step_of(Stage::Uid, who.uid, || sys::ids::set_uid(who.uid))?;
+    // Kernel: a change of ids resets it to fs.suid_dumpable.
+    report.step(Stage::Undumpable, prctl::set_undumpable)?;
     if let Some(mask) = who.umask {
         rustix::process::umask(Mode::from_raw_mode(mask));
     }

@@ -14,7 +14,9 @@
 #![no_std]
 
 pub mod exec;
+pub mod home;
 pub mod identity;
+pub mod null;
 pub mod program;
 pub mod session;
 pub mod stage;

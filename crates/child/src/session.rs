@@ -35,13 +35,14 @@ pub fn join_keyring(report: Report<'_>, name: Option<&CStr>) -> Result<(), Failu
     })
 }
 
-/// Closes every descriptor above 2 that is not in `keep`, which is sorted.
+/// Closes every descriptor above 2 but the first `preserved` ones from 3 on and those in `keep`, which is sorted.
 ///
 /// # Errors
 /// The step the kernel refused.
-pub fn close_others(report: Report<'_>, keep: &[u32]) -> Result<(), Failure> {
-    let mut first = 3;
-    for &kept in keep.iter().filter(|kept| **kept >= 3) {
+pub fn close_others(report: Report<'_>, preserved: u32, keep: &[u32]) -> Result<(), Failure> {
+    let lowest = 3_u32.saturating_add(preserved);
+    let mut first = lowest;
+    for &kept in keep.iter().filter(|kept| **kept >= lowest) {
         if kept > first {
             report.step(Stage::CloseDescriptors, || sys::close_range::close_range(first, kept - 1))?;
         }

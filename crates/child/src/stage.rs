@@ -92,6 +92,10 @@ stages! {
     Personality = 28, "set the personality";
     /// Memory taken and given back, so that the program finds some.
     Room = 29, "find memory for the program";
+    /// The container's `/dev/null` on 0, 1 and 2 in the place of the host's.
+    Null = 30, "open the container's /dev/null";
+    /// The user's home directory, looked up in the container's `/etc/passwd`.
+    Home = 31, "look up the home directory";
 }
 
 /// A step that the kernel refused.

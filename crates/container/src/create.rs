@@ -6,7 +6,7 @@
 use crate::config::{Config, IdMapping, NamespaceType};
 use crate::conversation::{Answer, Heard, Line, Said};
 use crate::hooks::Ledger;
-use crate::last_mile::{LastMile, UserNamespace};
+use crate::last_mile::{self, LastMile, Refusal, UserNamespace};
 use crate::record::{FORMAT, Filter, Phase, Record, RunningHook};
 use crate::rootfs::ChangeRoot;
 use crate::store::{self, Entry, Store};
@@ -105,7 +105,11 @@ pub fn create(store: &Store, request: &CreateRequest) -> Result<Created, Error> 
     config.validate(&bundle)?;
     let process = config.process.clone().unwrap_or_default();
     check_terminal(process.terminal, request)?;
-    check_preserved(request.listen_fds + request.preserve_fds, request.listen_fds, request.inherited)?;
+    check_preserved(
+        preserved(request.listen_fds, request.preserve_fds)?,
+        request.listen_fds,
+        request.inherited,
+    )?;
     crate::delete::sweep(store, &proc);
     if store.entry(&request.id).is_ok() {
         return Err(Error::Exists { id: request.id.clone() });
@@ -172,6 +176,20 @@ fn check_terminal(terminal: bool, request: &CreateRequest) -> Result<(), Error> 
 #[must_use]
 pub fn inherited_descriptors() -> u32 {
     (3..4096).take_while(|number| sys::stdio::is_open(*number)).count().try_into().unwrap_or(0)
+}
+
+/// How many descriptors from 3 on the program keeps.
+///
+/// # Errors
+/// [`Error::Unsupported`] for more than there can be.
+pub(crate) fn preserved(listening: u32, kept: u32) -> Result<u32, Error> {
+    let most = i32::MAX.unsigned_abs() - 3;
+    listening.checked_add(kept).filter(|count| *count <= most).ok_or_else(|| Error::Unsupported {
+        pointer: "--preserve-fds".to_owned(),
+        reason: format!(
+            "{kept} and the {listening} of LISTEN_FDS are more descriptors than a process can have"
+        ),
+    })
 }
 
 /// Every announced descriptor is there, and none is a way out of the container.
@@ -268,6 +286,7 @@ fn new_record(
         cgroup: cgroup.paths().clone(),
         resources: config.linux.resources.clone(),
         namespaces: config.linux.namespaces.clone(),
+        personality: crate::personality::of(config),
         keyring,
         filter: filter.as_ref().map(|(_, filter)| filter.clone()),
         process: config.process.clone().unwrap_or_default(),
@@ -359,9 +378,7 @@ impl Birth<'_> {
     ) -> Result<init::Plan, Error> {
         let users = users(&config);
         let process = config.process.clone().unwrap_or_default();
-        let root = proc::Root::at(&self.record.rootfs).map_err(Error::Proc)?;
-        let home = crate::home::of(&root, process.user.uid);
-        let mut last_mile = LastMile::new(&self.proc, process, &home, users)?;
+        let mut last_mile = LastMile::new(&self.proc, process, users)?;
         if let Some(persona) = crate::personality::of(&config) {
             last_mile.set_personality(persona);
         }
@@ -382,7 +399,7 @@ impl Birth<'_> {
                 Pivot::PivotRoot => ChangeRoot::Pivot,
                 Pivot::MoveRoot => ChangeRoot::Move,
             },
-            preserved: request.listen_fds + request.preserve_fds,
+            preserved: preserved(request.listen_fds, request.preserve_fds)?,
             id_mapped: crate::id_map::mounts(&self.proc, &config, &self.record.bundle)?,
             joined: open_namespaces(
                 &config,
@@ -422,7 +439,15 @@ impl Birth<'_> {
         if let Some((uids, gids)) = &self.mappings {
             crate::id_map::write(&self.proc, init.pid, uids, gids)?;
         }
+        self.raise_limits(init.pid)?;
         self.write_record()
+    }
+
+    fn raise_limits(&self, pid: i32) -> Result<(), Error> {
+        last_mile::raise_limits(&self.record.process, pid).map_err(|refusal| match refusal {
+            Refusal::Configured(error) => error,
+            Refusal::Kernel(failure) => self.refused(failure),
+        })
     }
 
     fn write_record(&mut self) -> Result<(), Error> {

@@ -1,6 +1,7 @@
 //! From what became of a process to the condition that caused it: the truth table of docs/errors.md.
 
 use crate::Error;
+use crate::bounded;
 use crate::capability;
 use crate::cause::Cause;
 use crate::config::{NamespaceType, Process as Configured};
@@ -411,7 +412,12 @@ fn of_program_in(context: &Context<'_>, errno: Errno, root: Option<&Root>) -> Ca
         gids: &gids,
         errno,
     };
-    program::diagnose(root, &attempt)
+    // Once in a child: what lies on the way may be a file system of the container that never answers.
+    if bounded::answers(|| drop(program::diagnose(root, &attempt))) {
+        return program::diagnose(root, &attempt);
+    }
+    log::warn!("a file system of the container does not answer, so why {program:?} cannot run is not known");
+    program::undiagnosed(&attempt)
 }
 
 /// Whether a namespace kind of a record is one of its own.

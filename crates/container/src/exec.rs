@@ -5,17 +5,18 @@
 
 use crate::cause::Cause;
 use crate::config::{Namespace, NamespaceType, Process as Configured};
-use crate::create::{Terminal, check_console, namespace_bit};
+use crate::create::{Terminal, check_console, namespace_bit, preserved};
 use crate::evidence::{self, Context, has_namespace};
 use crate::last_mile::{LastMile, UserNamespace, processors};
 use crate::record::Record;
 use crate::store::{self, Entry, Store};
-use crate::{ContainerId, Error, Status, capability, console, home, listener, status};
+use crate::{ContainerId, Error, Status, bounded, capability, console, listener, status};
 use cgroup::{Cgroup, Evidence};
 use child::program::Filter;
 use launch::{Birth, Launched, Outcome, Process};
 use proc::{Procfs, Root};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use rustix::fs::{CWD, Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
 use std::ffi::CString;
 use std::path::PathBuf;
@@ -52,7 +53,9 @@ pub struct Overrides {
     pub apparmor_profile: Option<String>,
     /// Sets `no_new_privs`; without it the container's setting stays.
     pub no_new_privileges: bool,
-    /// Added to the bounding, effective, permitted and ambient sets.
+    /// Added to the bounding, effective and permitted sets; the ambient set stays.
+    ///
+    /// Compat: runc, exec.go, `getProcess`.
     pub capabilities: Vec<String>,
 }
 
@@ -137,10 +140,31 @@ fn start(target: &Target<'_>, request: &ExecRequest) -> Result<Running, Error> {
     let pty = last_mile.process.terminal.then(|| open_terminal(target, &last_mile)).transpose()?;
     let launched = Attempt { target, request, last_mile: &last_mile, cgroup: &cgroup, before: &before };
     let process = launched.run(pty.as_ref().map(|pty| pty.peer.as_fd()))?;
-    let console = announce(request, &process, pty).inspect_err(|_| {
-        let _ = rustix::process::pidfd_send_signal(&process.pidfd, rustix::process::Signal::KILL);
-    })?;
+    let console = announce(request, &process, pty).inspect_err(|_| end(&cgroup, &process))?;
     Ok(Running { pid: process.pid, pidfd: process.pidfd, console })
+}
+
+/// Kills a process that nobody was told about, and takes it out of the process table.
+///
+/// Kernel: on v1 a frozen process does not die of SIGKILL until it is moved to a thawed freezer group.
+fn end(cgroup: &Cgroup, process: &Process) {
+    let ended = |limit| {
+        let _ = rustix::process::pidfd_send_signal(&process.pidfd, rustix::process::Signal::KILL);
+        matches!(launch::process::wait_dead(process.pidfd.as_fd(), limit), Ok(true))
+    };
+    if !ended(Duration::from_millis(50)) {
+        if let Err(error) = cgroup.free_frozen(process.pid) {
+            log::warn!("free process {} from the freezer: {error}", process.pid);
+        }
+        if !ended(KILL_LIMIT) {
+            let limit = KILL_LIMIT.as_secs();
+            log::warn!("process {} was killed but has not ended after {limit} s", process.pid);
+            return;
+        }
+    }
+    if let Err(error) = launch::process::ended(process, launch::process::Reap::Yes) {
+        log::warn!("{error}");
+    }
 }
 
 /// The container that is exec'd into.
@@ -169,7 +193,9 @@ fn paused(record: &Record) -> Error {
 /// Compat: runc, exec.go, `getProcess`.
 fn described(request: &ExecRequest, record: &Record) -> Configured {
     let changes = match &request.process {
-        ExecProcess::Described(process) => return with_activation((**process).clone(), request),
+        ExecProcess::Described(process) => {
+            return with_activation(completed((**process).clone(), &record.process), request);
+        }
         ExecProcess::Derived(changes) => changes,
     };
     let mut process = record.process.clone();
@@ -194,6 +220,23 @@ fn described(request: &ExecRequest, record: &Record) -> Configured {
     with_activation(process, request)
 }
 
+/// What a process file leaves out is the container's.
+///
+/// Compat: runc, `libcontainer/process_linux.go` and `utils_linux.go`, `newProcess`.
+fn completed(mut process: Configured, own: &Configured) -> Configured {
+    process.capabilities = process.capabilities.or_else(|| own.capabilities.clone());
+    if process.rlimits.is_empty() {
+        process.rlimits.clone_from(&own.rlimits);
+    }
+    if process.apparmor_profile.is_empty() {
+        process.apparmor_profile.clone_from(&own.apparmor_profile);
+    }
+    if process.selinux_label.is_empty() {
+        process.selinux_label.clone_from(&own.selinux_label);
+    }
+    process
+}
+
 fn add_capabilities(process: &mut Configured, names: &[String]) {
     let sets = process.capabilities.get_or_insert_default();
     for set in [&mut sets.bounding, &mut sets.effective, &mut sets.permitted] {
@@ -211,16 +254,13 @@ fn with_activation(mut process: Configured, request: &ExecRequest) -> Configured
 
 /// A directory among the preserved descriptors is accepted when it lies on a mount of the container.
 fn check_preserved(target: &Target<'_>, request: &ExecRequest) -> Result<(), Error> {
-    match crate::create::check_preserved(
-        request.listen_fds + request.preserve_fds,
-        request.listen_fds,
-        request.inherited,
-    ) {
+    let count = preserved(request.listen_fds, request.preserve_fds)?;
+    match crate::create::check_preserved(count, request.listen_fds, request.inherited) {
         Err(Error::PreservedDirectory { .. }) => {}
         other => return other,
     }
     let mounts = target.proc.mounts(target.init.pid).map_err(Error::Proc)?;
-    for number in 3..3 + request.listen_fds + request.preserve_fds {
+    for number in 3..3 + count {
         let path = format!("/proc/self/fd/{number}");
         let flags = rustix::fs::AtFlags::empty();
         let mask = rustix::fs::StatxFlags::MNT_ID | rustix::fs::StatxFlags::TYPE;
@@ -296,11 +336,11 @@ fn prepare(target: &Target<'_>, process: Configured) -> Result<LastMile, Error> 
     } else {
         UserNamespace::Host
     };
-    let needs_home = !process.env.iter().any(|entry| entry.starts_with("HOME="));
-    let home =
-        if needs_home { root(target).map(|root| home::of(&root, process.user.uid))? } else { String::new() };
     let affinity = process.exec_cpu_affinity.clone();
-    let mut last_mile = LastMile::new(target.proc, process, &home, users)?;
+    let mut last_mile = LastMile::new(target.proc, process, users)?;
+    if let Some(persona) = record.personality {
+        last_mile.set_personality(persona);
+    }
     if let Some(initial) = affinity.map(|affinity| affinity.initial).filter(|list| !list.is_empty()) {
         last_mile.set_affinity(processors(&initial, "process/execCPUAffinity/initial")?);
     }
@@ -317,7 +357,13 @@ fn root(target: &Target<'_>) -> Result<Root, Error> {
 }
 
 fn open_terminal(target: &Target<'_>, last_mile: &LastMile) -> Result<console::Pty, Error> {
-    let pty = console::open(root(target)?.as_fd()).map_err(Error::Console)?;
+    let root = root(target)?;
+    // Once in a child: the container's /dev may be a file system that never answers.
+    if !bounded::answers(|| drop(console::open(root.as_fd()))) {
+        let step = "open /dev/pts/ptmx of the container, which does not answer";
+        return Err(Error::Step { step, source: Errno::TIMEDOUT });
+    }
+    let pty = console::open(root.as_fd()).map_err(Error::Console)?;
     if let Some(size) = last_mile.process.console_size {
         pty.resize(size).map_err(Error::Console)?;
     }
@@ -419,7 +465,7 @@ impl Attempt<'_> {
         let vectors = self.last_mile.vectors();
         let keyring =
             record.keyring.as_deref().map(|name| crate::program::c_string(name, "id")).transpose()?;
-        let oom_score = self.oom_score();
+        let oom_score = self.oom_score()?;
         let affinity = self.last_affinity()?;
         let label = self.last_mile.label.as_ref();
         let plan = child::exec::Plan {
@@ -432,9 +478,10 @@ impl Attempt<'_> {
             affinity: affinity.as_deref(),
             terminal,
             keyring: keyring.as_deref(),
-            preserved: self.request.listen_fds + self.request.preserve_fds,
+            preserved: preserved(self.request.listen_fds, self.request.preserve_fds)?,
             directory: &self.last_mile.directory,
             room: room(self.before),
+            home: self.last_mile.home(),
             identity: self.identity(),
             oom_score: oom_score.as_bytes(),
             label: label.map(|(path, text): &(CString, Vec<u8>)| (path.as_c_str(), text.as_slice())),
@@ -465,15 +512,18 @@ impl Attempt<'_> {
     }
 
     /// A container that runs a manager of its own has controllers in the children of its cgroup; its init then lives
-    /// in one of the leaves.
+    /// in one of the leaves. A leaf elsewhere is not the container's: init has been moved by somebody else.
     fn leaf_of_init(&self) -> Option<OwnedFd> {
         let entries = self.target.proc.cgroups(self.target.init.pid).ok()?;
         let entry = entries.into_iter().find(|entry| entry.hierarchy_id == 0)?;
         let layout = cgroup::Layout::of(self.target.proc).ok()?;
-        let relative = entry.path.strip_prefix("/").ok()?;
-        let directory = layout.unified()?.mount_point.join(relative);
-        let flags = rustix::fs::OFlags::PATH | rustix::fs::OFlags::DIRECTORY | rustix::fs::OFlags::CLOEXEC;
-        rustix::fs::openat(rustix::fs::CWD, directory, flags, rustix::fs::Mode::empty()).ok()
+        let own = self.target.record.cgroup.unified.as_ref()?;
+        let leaf = layout.unified()?.mount_point.join(entry.path.strip_prefix("/").ok()?);
+        let below = leaf.strip_prefix(own).ok().filter(|below| !below.as_os_str().is_empty())?;
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let own = rustix::fs::openat(CWD, own, flags, Mode::empty()).ok()?;
+        let beneath = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
+        rustix::fs::openat2(own, below, flags, Mode::empty(), beneath).ok()
     }
 
     /// An exec in a user namespace that denies `setgroups` must not set an empty list.
@@ -489,11 +539,15 @@ impl Attempt<'_> {
     }
 
     /// The process's own value, else the container's, else that of the caller.
-    fn oom_score(&self) -> String {
+    fn oom_score(&self) -> Result<String, Error> {
         let configured = self.last_mile.process.oom_score_adj.or(self.target.record.process.oom_score_adj);
-        let inherited =
-            || self.target.proc.read("self/oom_score_adj".as_ref()).unwrap_or_else(|_| "0".to_owned());
-        configured.map_or_else(|| inherited().trim().to_owned(), |score| score.to_string())
+        match configured {
+            Some(score) => Ok(score.to_string()),
+            None => {
+                let inherited = self.target.proc.read("self/oom_score_adj".as_ref()).map_err(Error::Proc)?;
+                Ok(inherited.trim().to_owned())
+            }
+        }
     }
 
     fn last_affinity(&self) -> Result<Option<Vec<u64>>, Error> {

@@ -264,7 +264,7 @@ fn child_of_hook(report: child::Report<'_>, plan: &HookPlan<'_>) -> ! {
     kept.sort_unstable();
     let steps = || -> Result<(), Failure> {
         // Above all its copy of the runtime's end of the gate, else the runtime's death could not be noticed.
-        child::session::close_others(report, &kept)?;
+        child::session::close_others(report, 0, &kept)?;
         report.step(Stage::Session, || rustix::process::setpgid(None, None))?;
         let mut word = [0; 2];
         let released = report.step(Stage::Start, || rustix::io::read(&plan.gate, &mut word))?;
@@ -272,7 +272,7 @@ fn child_of_hook(report: child::Report<'_>, plan: &HookPlan<'_>) -> ! {
             sys::clone::exit(255);
         }
         report.step(Stage::Signals, || {
-            sys::signal::set_default(13)?;
+            sys::signal::set_all_default()?;
             sys::signal::set_mask(0).map(drop)
         })?;
         report.step(Stage::Terminal, || {

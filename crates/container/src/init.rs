@@ -139,7 +139,7 @@ fn prepare(plan: &mut Plan) -> Result<Option<OwnedFd>, Stop> {
     // First, so that everything from here on is charged to the container and can be killed through its cgroup.
     join_cgroups(plan, report)?;
     set_oom_score(plan)?;
-    child::identity::set_limits(report, plan.last_mile.limits(), &plan.last_mile.scheduling())?;
+    child::identity::set_scheduling(report, &plan.last_mile.scheduling())?;
     report.step(Stage::Undumpable, sys::prctl::set_undumpable)?;
     expect(plan, Answer::Begin)?;
     // Labels are attributes of the host's /proc, which a mapped root may not open.
@@ -265,6 +265,8 @@ fn become_namespace_root(plan: &Plan, report: Report<'_>) -> Result<(), Failure>
         Err(Errno::INVAL) => Ok(()),
         other => other,
     })?;
+    // Kernel: a change of ids resets it to fs.suid_dumpable.
+    report.step(Stage::Undumpable, sys::prctl::set_undumpable)?;
     match sys::ids::set_groups(&[]) {
         Ok(()) | Err(Errno::PERM) => Ok(()),
         Err(errno) => Err(Failure { stage: Stage::Groups, errno, detail: 0 }),
@@ -330,8 +332,11 @@ fn take_terminal(plan: &Plan, root: &Prepared<'_>, report: Report<'_>) -> Result
 /// Descriptors, working directory, filter, user. The order is that of an exec, see `child::exec`.
 fn become_user(plan: &Plan, report: Report<'_>, label: Option<&OwnedFd>) -> Result<(), Stop> {
     let identity = plan.last_mile.identity();
-    child::session::close_others(report, &kept(plan, report, label))?;
+    child::session::close_others(report, plan.preserved, &kept(plan, report, label))?;
+    child::home::find(report, identity.uid, plan.last_mile.home())?;
     let entered = child::session::enter(report, &plan.last_mile.directory);
+    // After everything that opens files or maps memory; create has raised what only the host may raise.
+    child::identity::set_limits(report, plan.last_mile.limits())?;
     if !identity.no_new_privs {
         load_filter(plan, report)?;
     }
@@ -375,7 +380,7 @@ fn kept(plan: &Plan, report: Report<'_>, label: Option<&OwnedFd>) -> Vec<u32> {
         label.map(AsFd::as_fd),
     ];
     let ours = ours.into_iter().flatten().map(|fd| fd.as_raw_fd().unsigned_abs());
-    let mut kept: Vec<u32> = (3..3 + plan.preserved).chain(ours).collect();
+    let mut kept: Vec<u32> = ours.collect();
     kept.sort_unstable();
     kept
 }
@@ -437,7 +442,6 @@ fn release(plan: &Plan, label: Option<&OwnedFd>) -> Result<(), Vec<u8>> {
 }
 
 fn reset_signals() -> Result<(), Errno> {
-    const SIGPIPE: i32 = 13;
-    sys::signal::set_default(SIGPIPE)?;
+    sys::signal::set_all_default()?;
     sys::signal::set_mask(0).map(drop)
 }

@@ -5,11 +5,12 @@ use crate::config::{IoPriorityClass, Process, Rlimit, SchedulerPolicy};
 use crate::program::{c_string, candidates};
 use crate::{Error, capability};
 use child::identity::{Capabilities, Identity, Limit, Scheduling};
+use child::{Failure, Stage};
 use proc::Procfs;
 use rustix::process::Resource;
 use std::ffi::{CStr, CString};
 use sys::capability::Sets;
-use sys::exec::Entry;
+use sys::exec::{Entry, Late};
 
 /// Whether a process lives in another user namespace than the runtime.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,6 +26,7 @@ pub(crate) enum UserNamespace {
 pub(crate) struct LastMile {
     arguments: Vec<CString>,
     environment: Vec<CString>,
+    home: Option<Box<Late>>,
     paths: Vec<CString>,
     limits: Vec<Limit>,
     scheduling: Owned,
@@ -47,24 +49,20 @@ struct Owned {
 }
 
 impl LastMile {
-    /// Prepares a process; `home` is its user's home directory, used when `HOME` is not configured.
+    /// Prepares a process. When `HOME` is not configured, or empty, the process itself looks it up.
     ///
     /// # Errors
     /// The field that cannot be used.
-    pub(crate) fn new(
-        proc: &Procfs,
-        mut process: Process,
-        home: &str,
-        users: UserNamespace,
-    ) -> Result<Self, Error> {
-        if !process.env.iter().any(|entry| entry.starts_with("HOME=")) {
-            process.env.push(format!("HOME={home}"));
-        }
+    pub(crate) fn new(proc: &Procfs, mut process: Process, users: UserNamespace) -> Result<Self, Error> {
         process.env = last_of_each(&process.env);
+        // Compat: runc, `libcontainer/init_linux.go`: an empty one counts as none.
+        process.env.retain(|entry| entry != "HOME=");
+        let has_home = process.env.iter().any(|entry| entry.starts_with("HOME="));
         let program = process.args.first().cloned().unwrap_or_default();
         Ok(LastMile {
             arguments: c_strings(&process.args, "process/args")?,
             environment: c_strings(&process.env, "process/env")?,
+            home: (!has_home).then(Box::default),
             paths: candidates(&program, &process.env)?,
             limits: process.rlimits.iter().map(limit).collect::<Result<_, _>>()?,
             scheduling: scheduling(&process)?,
@@ -125,9 +123,20 @@ impl LastMile {
     pub(crate) fn vectors(&self) -> Vectors<'_> {
         Vectors {
             arguments: entries(&self.arguments),
-            environment: entries(&self.environment),
+            environment: self.environment_entries(),
             paths: self.paths.iter().map(CString::as_c_str).collect(),
         }
+    }
+
+    fn environment_entries(&self) -> Vec<Entry<'_>> {
+        let texts = self.environment.iter().map(|text| Entry::new(text));
+        texts.chain(self.home().map(Entry::late)).chain([Entry::END]).collect()
+    }
+
+    /// The entry of the environment that the process fills in itself.
+    #[must_use]
+    pub(crate) fn home(&self) -> Option<&Late> {
+        self.home.as_deref()
     }
 
     /// Bytes of arguments and environment with their NULs, and the longest entry: what, index, bytes.
@@ -230,6 +239,31 @@ fn limit(configured: &Rlimit) -> Result<Limit, Error> {
     let value =
         rustix::process::Rlimit { current: finite(configured.soft), maximum: finite(configured.hard) };
     Ok(Limit { resource: *resource, value })
+}
+
+/// Raises the hard limits of a container's init, which in a user namespace of its own could not do it.
+///
+/// # Errors
+/// The limit that was refused.
+pub(crate) fn raise_limits(process: &Process, pid: i32) -> Result<(), Refusal> {
+    for configured in &process.rlimits {
+        let limit = limit(configured).map_err(Refusal::Configured)?;
+        let Some(raised) = limit.raised() else { continue };
+        let failure = |errno| Failure { stage: Stage::Rlimit, errno, detail: limit.resource as u32 };
+        let pid = rustix::process::Pid::from_raw(pid);
+        rustix::process::prlimit(pid, limit.resource, raised)
+            .map_err(|errno| Refusal::Kernel(failure(errno)))?;
+    }
+    Ok(())
+}
+
+/// Who refused a limit.
+#[derive(Debug)]
+pub(crate) enum Refusal {
+    /// It is none.
+    Configured(Error),
+    /// The kernel.
+    Kernel(Failure),
 }
 
 fn scheduling(process: &Process) -> Result<Owned, Error> {

@@ -4,6 +4,7 @@
 //! deadline or while it logs whom it waits for, and leaves the calling thread and process as it found them. What
 //! is on disk has one owner, [`store`].
 
+mod bounded;
 pub mod capability;
 pub mod cause;
 pub mod config;
@@ -18,7 +19,6 @@ mod evidence;
 pub mod exec;
 pub mod features;
 pub mod foreground;
-mod home;
 pub mod hooks;
 pub mod id;
 mod id_map;
@@ -60,4 +60,13 @@ pub use store::Store;
 /// [`Error::Launch`] with the step that was refused.
 pub fn protect(arguments: &[std::ffi::CString], environment: &[std::ffi::CString]) -> Result<(), Error> {
     launch::sealed::ensure(arguments, environment).map_err(Error::Launch)
+}
+
+/// Undoes an inherited ignoring of `SIGCHLD`, under which the kernel takes every child away before it can be waited
+/// for.
+pub fn own_children() {
+    const SIGCHLD: i32 = 17;
+    if let Err(errno) = sys::signal::set_default(SIGCHLD) {
+        log::warn!("give SIGCHLD its default action: {errno}");
+    }
 }

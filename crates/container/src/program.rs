@@ -84,6 +84,12 @@ pub fn diagnose(root: &Root, attempt: &Attempt<'_>) -> Cause {
     verdict.unwrap_or_else(|| unseen(attempt.errno, program, by_name))
 }
 
+/// The reason as far as the errno tells it.
+#[must_use]
+pub(crate) fn undiagnosed(attempt: &Attempt<'_>) -> Cause {
+    unseen(attempt.errno, attempt.program.to_owned(), !attempt.program.contains('/'))
+}
+
 /// The kernel met something where we see nothing: `/proc/self` of a container, for one, is another's for us.
 fn unseen(errno: Errno, program: String, by_name: bool) -> Cause {
     match errno {

@@ -92,6 +92,9 @@ pub struct Record {
     pub resources: Option<Resources>,
     /// Its namespaces as configured.
     pub namespaces: Vec<Namespace>,
+    /// Its execution domain, as `personality(2)` takes it.
+    #[serde(default)]
+    pub personality: Option<u64>,
     /// Name of its session keyring.
     pub keyring: Option<String>,
     /// Its filter.

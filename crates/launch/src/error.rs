@@ -20,6 +20,17 @@ pub enum Error {
         /// The cause.
         source: Errno,
     },
+    /// The calling process could not be hidden from the container.
+    #[error("become undumpable")]
+    Undumpable(#[source] Errno),
+    /// A child closed its report pipe in `execve`, and the kernel does not tell whether that succeeded.
+    #[error("find out whether process {pid} executed its program")]
+    Unknown {
+        /// The child.
+        pid: i32,
+        /// The cause.
+        source: ::proc::Error,
+    },
     /// The own namespaces could not be entered again.
     #[error("return to the own namespaces")]
     Return(#[source] Errno),

@@ -69,7 +69,13 @@ fn copy_of_self() -> Result<OwnedFd, Error> {
     use rustix::fs::{MemfdFlags, Mode, OFlags, SealFlags};
     let seal = |step| move |source| Error::Seal { step, source };
     let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
-    let copy = rustix::fs::memfd_create(c"sluice", flags).map_err(seal("memfd_create"))?;
+    // Kernel: MFD_EXEC came with 6.3, EINVAL before; with vm.memfd_noexec a memfd made without it cannot be executed.
+    let copy = rustix::fs::memfd_create(c"sluice", flags | MemfdFlags::EXEC)
+        .or_else(|errno| match errno {
+            Errno::INVAL => rustix::fs::memfd_create(c"sluice", flags),
+            other => Err(other),
+        })
+        .map_err(seal("memfd_create"))?;
     let source = rustix::fs::openat(CWD, SELF, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
         .map_err(seal("open /proc/self/exe"))?;
     while rustix::fs::sendfile(&copy, &source, None, 1 << 30).map_err(seal("sendfile"))? > 0 {}

@@ -1,7 +1,7 @@
 //! Makes one child and finds out whether it reached its program.
 
 use crate::Error;
-use crate::process::{Ended, Process, Reap, ended, never_executed, timespec};
+use crate::process::{Ended, Process, Reap, ended, timespec};
 use crate::visit::Visit;
 use ::proc::Procfs;
 use child::stage::{Failure, REPORT_SIZE, Report, Stage};
@@ -57,6 +57,14 @@ pub enum Outcome {
     },
 }
 
+/// Where a child is that closed its report pipe.
+enum Reached {
+    /// In its program, or dead after it.
+    Program,
+    /// On its way, and dying.
+    NotYet,
+}
+
 /// Forks; `child` runs in the new process with `plan` and may use nothing but the crate `child`.
 ///
 /// # Errors
@@ -69,6 +77,8 @@ pub fn spawn<P: ?Sized>(
     let (pipe, their_pipe) = pipe_with(PipeFlags::CLOEXEC).map_err(Error::ReportChannel)?;
     let word = SharedWord::new().map_err(Error::ReportChannel)?;
     let how = Clone3 { namespaces: 0, cgroup: birth.cgroup, parent: Parent::Caller };
+    // From its birth the child can be seen in the pid namespace it gets, with a copy of this memory.
+    sys::prctl::set_undumpable().map_err(Error::Undumpable)?;
     let visit = birth.pid_namespace_of.map(Visit::pid_namespace_of).transpose()?;
     let side = clone3(&how);
     match side {
@@ -110,7 +120,8 @@ impl Launched {
     /// Without `proc`, a child that closes its pipe silently counts as one that executed its program.
     ///
     /// # Errors
-    /// [`Error::Wait`] and [`Error::Report`].
+    /// [`Error::Wait`] and [`Error::Report`]; [`Error::Unknown`] when nothing tells whether `execve` succeeded, and the
+    /// child is killed.
     pub fn outcome(mut self, proc: Option<&Procfs>, limit: Duration) -> Result<Outcome, Error> {
         let deadline = self.born + limit;
         loop {
@@ -122,11 +133,11 @@ impl Launched {
                 return Ok(Outcome::Refused(failure));
             }
             // End of file: the pipe closed over execve, or the child is dying.
-            match proc.and_then(|proc| never_executed(proc, self.pid())) {
-                Some(true) if Instant::now() >= deadline => {
+            match self.reached_program(proc)? {
+                Reached::NotYet if Instant::now() >= deadline => {
                     return Ok(Outcome::Stuck { stage: self.stage(), waited: limit, launched: self });
                 }
-                Some(true) => {
+                Reached::NotYet => {
                     if let Some(ended) = self.wait_ended(deadline)? {
                         if let Some(failure) = Report::left(&self.word) {
                             return Ok(Outcome::Refused(failure));
@@ -134,8 +145,20 @@ impl Launched {
                         return Ok(Outcome::Died { stage: self.stage(), ended });
                     }
                 }
-                _ => return self.executed(),
+                Reached::Program => return self.executed(),
             }
+        }
+    }
+
+    /// Kernel: an unreaped child is always in `/proc`, so an error there is no answer; then the shared word decides,
+    /// which names a step before `execve` only when the child never came to it.
+    fn reached_program(&self, proc: Option<&Procfs>) -> Result<Reached, Error> {
+        let Some(proc) = proc else { return Ok(Reached::Program) };
+        match proc.stat(self.pid()) {
+            Ok(stat) if stat.has_never_executed() => Ok(Reached::NotYet),
+            Ok(_) => Ok(Reached::Program),
+            Err(_) if self.stage() != Stage::Execve => Ok(Reached::NotYet),
+            Err(source) => Err(Error::Unknown { pid: self.pid(), source }),
         }
     }
 
@@ -174,7 +197,14 @@ impl Launched {
     fn reap(&mut self) -> Result<(), Error> {
         // The child sent its last word and exits now; nothing can hold it but a tracer or a freezer.
         const LAST_WORD: Duration = Duration::from_secs(2);
-        self.wait_ended(Instant::now() + LAST_WORD).map(drop)
+        match self.wait_ended(Instant::now() + LAST_WORD) {
+            // Whoever took it away left nothing to reap.
+            Err(Error::Wait { source: Errno::CHILD, .. }) => {
+                self.process = None;
+                Ok(())
+            }
+            other => other.map(drop),
+        }
     }
 
     fn wait_ended(&mut self, deadline: Instant) -> Result<Option<Ended>, Error> {

@@ -77,6 +77,9 @@ fn newer(default_action: Action) -> Newer {
     }
 }
 
+/// How a process says that it has a listener, and how it sends it.
+const HAND_OVER: [&str; 2] = ["write", "sendmsg"];
+
 /// Whether a rule asks a listener.
 ///
 /// Compat: runc refuses what would make its own hand-over of the listener wait for that listener.
@@ -89,9 +92,9 @@ fn uses_notify(profile: &Profile, default_action: Action) -> Result<bool, Error>
         if syscall.action != Action::Notify || syscall.names.is_empty() {
             continue;
         }
-        if syscall.names.iter().any(|name| name == "write") {
+        if let Some(what) = HAND_OVER.into_iter().find(|what| syscall.names.iter().any(|name| name == what)) {
             let place = format!("syscalls/{entry}/action");
-            return Err(Error::NotifyNotPossible { place, what: "write" });
+            return Err(Error::NotifyNotPossible { place, what });
         }
         used = true;
     }

@@ -2,6 +2,7 @@
 
 use core::ffi::{CStr, c_char};
 use core::marker::PhantomData;
+use core::sync::atomic::{AtomicU8, Ordering};
 use rustix::fd::{AsRawFd, BorrowedFd};
 use rustix::io::Errno;
 
@@ -10,7 +11,7 @@ use rustix::io::Errno;
 #[derive(Clone, Copy, Debug)]
 pub struct Entry<'a>(*const c_char, PhantomData<&'a CStr>);
 
-// SAFETY: an entry is a shared reference to immutable bytes, or null.
+// SAFETY: an entry is a shared reference to immutable or atomic bytes, or null.
 unsafe impl Sync for Entry<'_> {}
 // SAFETY: as above.
 unsafe impl Send for Entry<'_> {}
@@ -19,10 +20,49 @@ impl<'a> Entry<'a> {
     /// The entry that ends a vector.
     pub const END: Entry<'static> = Entry(core::ptr::null(), PhantomData);
 
+    /// Points at a text that is still to be written.
+    #[must_use]
+    pub fn late(text: &'a Late) -> Self {
+        Entry(text.0.as_ptr().cast(), PhantomData)
+    }
+
     /// Points at `text`.
     #[must_use]
     pub fn new(text: &'a CStr) -> Self {
         Entry(text.as_ptr(), PhantomData)
+    }
+}
+
+/// An entry whose text is written after the vector was built.
+#[derive(Debug)]
+pub struct Late([AtomicU8; Late::SIZE]);
+
+impl Late {
+    /// Room in bytes, with the NUL.
+    pub const SIZE: usize = 5 + 4096;
+
+    /// An empty text.
+    #[must_use]
+    pub const fn new() -> Self {
+        Late([const { AtomicU8::new(0) }; Late::SIZE])
+    }
+
+    /// Replaces the byte at `index`; the last byte stays NUL. Says whether there was room.
+    #[must_use]
+    pub fn put(&self, index: usize, byte: u8) -> bool {
+        match self.0.get(index) {
+            Some(slot) if index < Late::SIZE - 1 => {
+                slot.store(byte, Ordering::Relaxed);
+                true
+            }
+            _ => false,
+        }
+    }
+}
+
+impl Default for Late {
+    fn default() -> Self {
+        Late::new()
     }
 }
 

@@ -2,16 +2,25 @@
 
 use core::ffi::CStr;
 use rustix::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use rustix::fs::OFlags;
 use rustix::io::Errno;
 
-/// Opens an existing file for writing, close-on-exec.
+/// Opens an existing file for writing, as [`at`] does.
+///
+/// # Errors
+/// The errno of openat(2).
+pub fn for_writing(directory: BorrowedFd<'_>, path: &CStr) -> Result<OwnedFd, Errno> {
+    at(directory, path, OFlags::WRONLY)
+}
+
+/// Opens an existing file, close-on-exec and never as a controlling terminal.
 ///
 /// As rustix's `openat`, but without its panic for a descriptor of -1, which the kernel never gives.
 ///
 /// # Errors
 /// The errno of openat(2).
-pub fn for_writing(directory: BorrowedFd<'_>, path: &CStr) -> Result<OwnedFd, Errno> {
-    let flags = libc::O_WRONLY | libc::O_CLOEXEC;
+pub fn at(directory: BorrowedFd<'_>, path: &CStr, how: OFlags) -> Result<OwnedFd, Errno> {
+    let flags = (how | OFlags::CLOEXEC | OFlags::NOCTTY).bits();
     // SAFETY: `path` is a C string, and no memory is written.
     let result = unsafe { libc::syscall(libc::SYS_openat, directory.as_raw_fd(), path.as_ptr(), flags, 0) };
     let number = crate::check(result)?;

@@ -27,6 +27,19 @@ pub fn set_default(signal: i32) -> Result<(), Errno> {
     crate::check(result).map(drop)
 }
 
+/// Gives every signal its default action.
+///
+/// # Errors
+/// None known.
+pub fn set_all_default() -> Result<(), Errno> {
+    for signal in 1..=64 {
+        if signal != libc::SIGKILL && signal != libc::SIGSTOP {
+            set_default(signal)?;
+        }
+    }
+    Ok(())
+}
+
 /// Makes `signal` ignored.
 ///
 /// # Errors

@@ -42,6 +42,10 @@ fn a_refused_profile_names_the_place_and_what_would_be_right() {
             "syscalls/0/action: SCMP_ACT_NOTIFY cannot be used for write, which is needed to hand over the listener",
         ),
         (
+            r#"{"defaultAction":"SCMP_ACT_ALLOW","syscalls":[{"names":["sendmsg"],"action":"SCMP_ACT_NOTIFY"}]}"#,
+            "syscalls/0/action: SCMP_ACT_NOTIFY cannot be used for sendmsg, which is needed to hand over the listener",
+        ),
+        (
             r#"{"defaultAction":"SCMP_ACT_ALLOW","flags":["SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV"]}"#,
             "flags: SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV needs a rule with SCMP_ACT_NOTIFY",
         ),
