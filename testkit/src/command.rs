@@ -271,6 +271,7 @@ impl Running {
             panic!("hang guard: {} ran {GUARD:?}\n{}{}\n{stuck}", self.line, self.stdout(), self.stderr());
         }
         let status = self.child.take().unwrap().wait().unwrap();
+        process::forget(self.pid);
         Output { status, line: self.line.clone(), stdout: self.stdout(), stderr: self.stderr() }
     }
 
@@ -286,6 +287,7 @@ impl Running {
             }
             if process::wait_readable(&self.pidfd, GUARD) {
                 let _status = child.wait();
+                process::forget(self.pid);
             }
         }
     }

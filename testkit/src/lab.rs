@@ -197,11 +197,16 @@ impl Lab {
         container
     }
 
-    /// A container that sleeps for ever.
+    /// A container that sleeps for ever, and does so already.
+    ///
+    /// `start` may return before init has called `execve`.
     #[must_use]
     #[track_caller]
     pub fn sleeper(&self) -> Container<'_> {
-        self.started(&Config::new())
+        let container = self.started(&Config::new());
+        let pid = container.pid();
+        eventually("init to sleep", || process::status_line(pid, "Name") == "sleep");
+        container
     }
 
     /// Runs a container in the foreground until it ends.

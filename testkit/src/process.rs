@@ -98,6 +98,11 @@ pub(crate) fn spawn(command: &mut Command) -> std::io::Result<Child> {
     Ok(child)
 }
 
+/// Forgets a child that was waited for: its pid may come again, with an orphan.
+pub(crate) fn forget(pid: i32) {
+    STARTED.lock().unwrap().remove(&pid);
+}
+
 /// Reaps the zombies this process adopted as subreaper and keeps how they ended.
 ///
 /// A caller that does not reap holds up the end of a pid namespace: its init waits for every process in it.

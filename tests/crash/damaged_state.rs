@@ -96,6 +96,7 @@ fn without_any_record_the_directory_goes_and_that_is_said() {
             fs::write(lab.root().join(c.id()).join(name), "{").unwrap();
         }
         c.delete_force().ok().says("its copy is lost too");
+        hierarchy::destroy(&c.group());
         assert!(!lab.root().join(c.id()).exists());
     });
 }

@@ -15,6 +15,7 @@ mod leftovers;
 mod races;
 mod refused_writes;
 mod scenario;
+mod soak;
 mod stubborn;
 mod tracer;
 

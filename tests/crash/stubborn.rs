@@ -31,8 +31,8 @@ conformance! {
         let c = lab.bundle(&Config::new().args(&["/headless"]));
         compile::compile(&c.rootfs("/"), "headless", HEADLESS);
         c.create().ok();
-        c.start().ok();
         let pid = c.pid();
+        c.start().ok();
         hang::eventually("the end of the main thread", || process::stat(pid).is_some_and(|stat| stat.state == 'Z'));
         if lab.reference_lacks("a look beyond the main thread") {
             assert_eq!(c.status(), "stopped");
@@ -102,20 +102,60 @@ fn a_group_frozen_by_the_container_itself_goes_whole() {
     });
 }
 
-/// A reader of a FUSE file system that nobody serves sleeps so that no signal ends it, once its request is taken.
+/// A file system that takes every request and answers none but the first: who asks sleeps so that no signal ends it.
+const SILENT: &str = r#"
+    #include <fcntl.h>
+    #include <linux/fuse.h>
+    #include <stdio.h>
+    #include <string.h>
+    #include <sys/mount.h>
+    #include <sys/stat.h>
+    #include <unistd.h>
+    static char buffer[1 << 20];
+    int main(int argc, char **argv) {
+        char options[200];
+        int fuse = open("/dev/fuse", O_RDWR | O_CLOEXEC);
+        snprintf(options, sizeof options, "fd=%d,rootmode=40000,user_id=0,group_id=0", fuse);
+        if (fuse < 0 || mount("silent", argv[1], "fuse", 0, options)) { perror("fuse"); return 1; }
+        struct { struct fuse_out_header head; struct fuse_init_out init; } answer;
+        memset(&answer, 0, sizeof answer);
+        if (read(fuse, buffer, sizeof buffer) < 0) return 2;
+        answer.head.len = sizeof answer;
+        answer.head.unique = ((struct fuse_in_header *)buffer)->unique;
+        answer.init.major = FUSE_KERNEL_VERSION;
+        answer.init.minor = FUSE_KERNEL_MINOR_VERSION;
+        answer.init.max_write = 4096;
+        if (write(fuse, &answer, sizeof answer) < 0) return 3;
+        puts("serving"); fflush(stdout);
+        while (read(fuse, buffer, sizeof buffer) > 0) { puts("asked"); fflush(stdout); }
+        return 0;
+    }"#;
+
 #[test]
-fn a_process_that_cannot_die_is_named_in_bounded_time() {
+fn a_process_that_cannot_die_is_named_in_bounded_time_and_can_be_deleted_later() {
     ours(|lab| {
-        let c = lab.sleeper();
-        // Out of reach of signals: a tracer that does not let go of an exiting process.
-        let hold = format!(
-            "exec strace -qq -o {} -e trace=none -e inject=exit_group:delay_enter=1 -p {}",
-            lab.path("hold").display(),
-            c.pid()
-        );
-        let tracer = lab.program("/bin/sh").args(["-c", &hold]).spawn();
-        drop(tracer);
+        if !std::path::Path::new("/dev/fuse").exists() {
+            return testkit::partner::skip("no /dev/fuse");
+        }
+        let point = lab.path("silent");
+        fs::create_dir(&point).unwrap();
+        let program = compile::compile(&lab.path("io"), "silent", SILENT);
+        let server = lab.program(program).args([&point]).spawn();
+        server.wait_stdout("serving");
+        let c = lab.started(&Config::new().without_namespace("pid"));
+        let asking = lab.program("/bin/cat").args([point.join("file")]).spawn();
+        server.wait_stdout("asked");
+        for controller in ["freezer", "pids"] {
+            fs::write(c.control(controller, "cgroup.procs"), asking.pid().to_string()).unwrap();
+        }
+        let refused = c.delete_force().code(1);
+        refused.says("is not removed whole").says(&asking.pid().to_string());
+        assert_eq!(c.status(), "stopped");
+        server.signal(rustix::process::Signal::KILL);
+        asking.wait();
         c.delete_force().ok();
-        leftovers::assert_none(lab, &c.group(), "a traced container");
+        rustix::mount::unmount(&point, rustix::mount::UnmountFlags::DETACH).unwrap();
+        drop(server);
+        leftovers::assert_none(lab, &c.group(), "a process that could not die");
     });
 }

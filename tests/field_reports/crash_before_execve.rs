@@ -9,8 +9,22 @@ conformance! {
         let c = lab.sleeper();
         // setsid is called by the child alone, in both runtimes.
         let strace = strace.display().to_string();
-        let injected = lab.program(&strace).args(["-f", "-qq", "-o", "/dev/null", "-e", "trace=setsid", "-e", "inject=setsid:signal=SIGABRT"]);
-        let output = injected.args([lab.binary()]).args(["--root"]).args([lab.root()]).args(["exec", c.id(), "true"]).run();
+        let injected = lab.program(&strace).args([
+            "-f",
+            "-qq",
+            "-o",
+            "/dev/null",
+            "-e",
+            "trace=setsid",
+            "-e",
+            "inject=setsid:signal=SIGABRT",
+        ]);
+        let output = injected
+            .args([lab.binary()])
+            .args(["--root"])
+            .args([lab.root()])
+            .args(["exec", c.id(), "true"])
+            .run();
         eprintln!("{output}");
         if !lab.is_reference() {
             let output = output.code(255);

@@ -34,7 +34,10 @@ conformance! {
             assert_eq!(c.status(), "running", "a question never waits");
             heal(&c);
         }
-        hang::eventually("the OOM killer to choose", || hierarchy::pids(&c.group()).len() < 2 || c.read_control("memory", "memory.oom_control").contains("under_oom 0"));
+        hang::eventually("the OOM killer to choose", || {
+            hierarchy::pids(&c.group()).len() < 2
+                || c.read_control("memory", "memory.oom_control").contains("under_oom 0")
+        });
     }
 
     fn a_starved_container_is_deleted(lab) {

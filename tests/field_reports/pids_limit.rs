@@ -15,7 +15,12 @@ conformance! {
             limit(&c, RUNNING + free);
             let outputs: Vec<_> = (0..EXECS).map(|_| c.exec(&["true"])).collect();
             let longest = outputs.iter().map(|output| output.stderr.len()).max().unwrap();
-            eprintln!("{} with {free} free of {}, stderr up to {longest} bytes:\n{}", lab.runtime().name(), RUNNING + free, crate::tally(&outputs));
+            eprintln!(
+                "{} with {free} free of {}, stderr up to {longest} bytes:\n{}",
+                lab.runtime().name(),
+                RUNNING + free,
+                crate::tally(&outputs)
+            );
             if lab.is_reference() {
                 continue;
             }

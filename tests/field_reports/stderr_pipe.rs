@@ -12,7 +12,8 @@ conformance! {
         let running = c.exec_with(&[], &["no-such-program"]).stderr_to(writer).spawn();
         if lab.is_reference() {
             hang::eventually("the runtime to wait for the pipe", || {
-                process::describe(running.pid()).contains("pipe_write") || threads_wait_for_pipe(running.pid())
+                process::describe(running.pid()).contains("pipe_write")
+                    || threads_wait_for_pipe(running.pid())
             });
             assert!(!running.has_ended());
             drop(reader);

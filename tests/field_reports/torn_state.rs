@@ -11,7 +11,10 @@ conformance! {
         let mark = lab.path("updates");
         let script = format!(
             "while :; do '{0}' --root '{1}' update --pids-limit 999 {2} && echo >> '{3}'; done",
-            lab.binary().display(), lab.root().display(), c.id(), mark.display(),
+            lab.binary().display(),
+            lab.root().display(),
+            c.id(),
+            mark.display(),
         );
         let updates = || fs::read_to_string(&mark).unwrap_or_default().len();
         let updater = lab.program("/bin/sh").args(["-c", &script]).spawn();
@@ -19,10 +22,18 @@ conformance! {
         let before = updates();
         let outputs: Vec<_> = (0..60).map(|_| c.exec(&["true"])).collect();
         let states: Vec<_> = (0..60).map(|_| c.verb("state", &[], &[]).run()).collect();
-        eprintln!("{} updates during 60 execs and 60 states:\n{}", updates() - before, crate::tally(&outputs));
+        eprintln!(
+            "{} updates during 60 execs and 60 states:\n{}",
+            updates() - before,
+            crate::tally(&outputs)
+        );
         drop(updater);
         assert!(updates() > before, "the updates went on");
-        assert!(outputs.iter().chain(&states).all(|output| output.status.success()), "{}", crate::tally(&outputs));
+        assert!(
+            outputs.iter().chain(&states).all(|output| output.status.success()),
+            "{}",
+            crate::tally(&outputs)
+        );
     }
 
     fn a_state_cut_short_is_named_and_can_be_deleted(lab) {
@@ -33,8 +44,15 @@ conformance! {
         let refused = c.exec(&["true"]).code(255);
         eprintln!("{refused}");
         if lab.is_reference() {
-            assert!(refused.stderr.contains("unexpected EOF") && !refused.stderr.contains("state.json"), "{refused}");
-            fs::File::options().write(true).open(&path).and_then(|file| std::io::Write::write_all(&mut { file }, &whole)).unwrap();
+            assert!(
+                refused.stderr.contains("unexpected EOF") && !refused.stderr.contains("state.json"),
+                "{refused}"
+            );
+            fs::File::options()
+                .write(true)
+                .open(&path)
+                .and_then(|file| std::io::Write::write_all(&mut { file }, &whole))
+                .unwrap();
         } else {
             refused.says(path.to_str().unwrap());
         }

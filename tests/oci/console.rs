@@ -33,7 +33,9 @@ conformance! {
     }
 
     fn the_terminal_belongs_to_the_user(lab) {
-        let config = Config::new().set("/process/terminal", json!(true)).set("/process/user", json!({"uid": 1000, "gid": 1000}));
+        let config = Config::new()
+            .set("/process/terminal", json!(true))
+            .set("/process/user", json!({"uid": 1000, "gid": 1000}));
         let c = lab.bundle(&config.script("stat -c 'owner %u mode %a' $(tty); echo x > /dev/tty"));
         let socket = FdSocket::bind(&lab.path("console"));
         c.create_with(&["--console-socket", socket.path().to_str().unwrap()]).ok();
@@ -58,8 +60,15 @@ conformance! {
             "args": ["sh", "-c", "stty size; read x; exit $x"], "consoleSize": {"height": 12, "width": 34}});
         let file = lab.write("process.json", &process.to_string());
         let pid_file = lab.path("pid");
-        let flags = ["-d", "--process", file.to_str().unwrap(), "--console-socket", socket.path().to_str().unwrap(),
-            "--pid-file", pid_file.to_str().unwrap()];
+        let flags = [
+            "-d",
+            "--process",
+            file.to_str().unwrap(),
+            "--console-socket",
+            socket.path().to_str().unwrap(),
+            "--pid-file",
+            pid_file.to_str().unwrap(),
+        ];
         c.exec_with(&flags, &[]).ok();
         let mut terminal = Terminal::new(socket.receive().fd);
         terminal.expect("12 34");
@@ -103,7 +112,8 @@ conformance! {
         let c = lab.sleeper();
         let socket = FdSocket::bind(&lab.path("pidfd"));
         let file = lab.path("pid");
-        let flags = ["-d", "--pid-file", file.to_str().unwrap(), "--pidfd-socket", socket.path().to_str().unwrap()];
+        let flags =
+            ["-d", "--pid-file", file.to_str().unwrap(), "--pidfd-socket", socket.path().to_str().unwrap()];
         c.exec_with(&flags, &["sleep", "1000000"]).ok();
         assert_eq!(pid_of(&socket).to_string(), std::fs::read_to_string(file).unwrap());
     }

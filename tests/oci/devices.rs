@@ -12,13 +12,17 @@ conformance! {
     }
 
     fn a_device_in_a_directory_of_its_own_is_made(lab) {
-        let device = json!({"path": "/dev/some/where/mine", "type": "b", "major": 7, "minor": 99, "fileMode": 0o600});
+        let device =
+            json!({"path": "/dev/some/where/mine", "type": "b", "major": 7, "minor": 99, "fileMode": 0o600});
         let config = Config::new().push("/linux/devices", device);
-        lab.run_once(&config.args(&["stat", "-c", "%F %t %T", "/dev/some/where/mine"])).ok().prints("block special file 7 63");
+        lab.run_once(&config.args(&["stat", "-c", "%F %t %T", "/dev/some/where/mine"]))
+            .ok()
+            .prints("block special file 7 63");
     }
 
     fn a_fifo_is_made(lab) {
-        let config = Config::new().push("/linux/devices", json!({"path": "/dev/pipe", "type": "p", "fileMode": 0o600}));
+        let config = Config::new()
+            .push("/linux/devices", json!({"path": "/dev/pipe", "type": "p", "fileMode": 0o600}));
         lab.run_once(&config.args(&["stat", "-c", "%F", "/dev/pipe"])).ok().prints("fifo");
     }
 
@@ -28,7 +32,10 @@ conformance! {
     }
 
     fn what_is_not_allowed_is_refused(lab) {
-        let config = Config::new().push("/linux/devices", json!({"path": "/dev/mem", "type": "c", "major": 1, "minor": 1, "fileMode": 0o666}));
+        let config = Config::new().push(
+            "/linux/devices",
+            json!({"path": "/dev/mem", "type": "c", "major": 1, "minor": 1, "fileMode": 0o666}),
+        );
         lab.run_once(&config.args(&["head", "-c", "1", "/dev/mem"])).code(1).says("operation not permitted");
     }
 
@@ -43,14 +50,18 @@ conformance! {
 
     fn exec_is_under_the_same_rules(lab) {
         let c = lab.sleeper();
-        c.exec(&["sh", "-c", "mknod /dev/mem c 1 1 && head -c 1 /dev/mem"]).code(1).says("operation not permitted");
+        c.exec(&["sh", "-c", "mknod /dev/mem c 1 1 && head -c 1 /dev/mem"])
+            .code(1)
+            .says("operation not permitted");
         assert_eq!(c.shell("head -c 1 /dev/zero | wc -c"), "1");
     }
 
     fn an_update_without_devices_keeps_the_rules(lab) {
         let c = lab.sleeper();
         c.verb("update", &["--resources=-"], &[]).stdin_bytes(b"{\"pids\":{\"limit\":50}}").ok();
-        c.exec(&["sh", "-c", "mknod /dev/mem c 1 1 && head -c 1 /dev/mem"]).code(1).says("operation not permitted");
+        c.exec(&["sh", "-c", "mknod /dev/mem c 1 1 && head -c 1 /dev/mem"])
+            .code(1)
+            .says("operation not permitted");
         assert_eq!(c.shell("head -c 1 /dev/zero | wc -c"), "1");
     }
 
@@ -59,11 +70,20 @@ conformance! {
             return;
         }
         let c = lab.sleeper();
-        let mut rules: Vec<String> = c.read_control("devices", "devices.list").lines().map(str::to_owned).collect();
+        let mut rules: Vec<String> =
+            c.read_control("devices", "devices.list").lines().map(str::to_owned).collect();
         rules.sort();
         let expected = [
-            "b *:* m", "c *:* m", "c 136:* rwm", "c 1:3 rwm", "c 1:5 rwm", "c 1:7 rwm", "c 1:8 rwm",
-            "c 1:9 rwm", "c 5:0 rwm", "c 5:2 rwm",
+            "b *:* m",
+            "c *:* m",
+            "c 136:* rwm",
+            "c 1:3 rwm",
+            "c 1:5 rwm",
+            "c 1:7 rwm",
+            "c 1:8 rwm",
+            "c 1:9 rwm",
+            "c 5:0 rwm",
+            "c 5:2 rwm",
         ];
         // Older runc allows /dev/net/tun (10:200) unasked; newer ones do not.
         rules.retain(|rule| rule != "c 10:200 rwm");
@@ -71,7 +91,8 @@ conformance! {
     }
 
     fn an_unknown_type_is_refused(lab) {
-        let config = Config::new().push("/linux/devices", json!({"path": "/dev/odd", "type": "z", "major": 1, "minor": 3}));
+        let config = Config::new()
+            .push("/linux/devices", json!({"path": "/dev/odd", "type": "z", "major": 1, "minor": 3}));
         lab.bundle(&config).create().code(1);
     }
 }

@@ -6,6 +6,7 @@ use testkit::{Config, conformance, hang};
 conformance! {
     fn stats_is_one_event_with_the_callers_fields(lab) {
         let c = lab.started(&Config::new().set("/linux/resources/pids", json!({"limit": 77})));
+        hang::eventually("init to be the program alone", || c.read_control("pids", "pids.current") == "1");
         let event = c.verb("events", &["--stats"], &[]).ok().json();
         assert_eq!((&event["type"], &event["id"]), (&json!("stats"), &json!(c.id())));
         let data = &event["data"];
@@ -26,7 +27,10 @@ conformance! {
         let event = c.verb("events", &["--stats"], &[]).ok().json();
         assert_eq!(event["data"]["memory"]["usage"]["limit"], limit);
         for field in ["usage", "max", "failcnt"] {
-            assert!(event["data"]["memory"]["usage"].get(field).is_some() || field == "max", "{field}: {event}");
+            assert!(
+                event["data"]["memory"]["usage"].get(field).is_some() || field == "max",
+                "{field}: {event}"
+            );
         }
     }
 

@@ -179,20 +179,25 @@ conformance! {
 
     fn the_process_file_says_everything(lab) {
         let c = lab.sleeper();
-        let script = "echo $A $(id -u) $(id -g) $(pwd); ulimit -Sn; grep NoNewPrivs /proc/self/status; exit 9";
-        let file = lab.write("process.json", &json!({
-            "terminal": false,
-            "user": {"uid": 1000, "gid": 2000},
-            "args": ["sh", "-c", script],
-            "env": ["PATH=/bin", "A=b"],
-            "cwd": "/tmp",
-            "capabilities": capability_sets(&["CAP_KILL"]),
-            "rlimits": [{"type": "RLIMIT_NOFILE", "soft": 100, "hard": 200}],
-            "noNewPrivileges": true,
-        }).to_string());
+        let script =
+            "echo $A $(id -u) $(id -g) $(pwd); ulimit -Ss; grep NoNewPrivs /proc/self/status; exit 9";
+        let file = lab.write(
+            "process.json",
+            &json!({
+                "terminal": false,
+                "user": {"uid": 1000, "gid": 2000},
+                "args": ["sh", "-c", script],
+                "env": ["PATH=/bin", "A=b"],
+                "cwd": "/tmp",
+                "capabilities": capability_sets(&["CAP_KILL"]),
+                "rlimits": [{"type": "RLIMIT_STACK", "soft": 1_048_576, "hard": 2_097_152}],
+                "noNewPrivileges": true,
+            })
+            .to_string(),
+        );
         let output = c.exec_with(&["--process", file.to_str().unwrap()], &[]).run().code(9);
         let words: Vec<&str> = output.stdout.split_whitespace().collect();
-        assert_eq!(words, ["b", "1000", "2000", "/tmp", "100", "NoNewPrivs:", "1"]);
+        assert_eq!(words, ["b", "1000", "2000", "/tmp", "1024", "NoNewPrivs:", "1"]);
     }
 
     fn a_malformed_process_file_is_refused(lab) {
@@ -205,7 +210,9 @@ conformance! {
     fn detached_returns_while_the_program_runs(lab) {
         let c = lab.sleeper();
         let file = lab.path("pid");
-        c.exec_with(&["--detach", "--pid-file", file.to_str().unwrap()], &["sleep", "1000000"]).ok().prints("");
+        c.exec_with(&["--detach", "--pid-file", file.to_str().unwrap()], &["sleep", "1000000"])
+            .ok()
+            .prints("");
         let text = fs::read_to_string(&file).unwrap();
         let pid: i32 = text.parse().expect("decimal without a newline");
         assert!(process::is_alive(pid));
@@ -223,7 +230,9 @@ conformance! {
     fn the_pid_file_is_also_written_in_the_foreground(lab) {
         let c = lab.sleeper();
         let file = lab.path("pid");
-        let running = c.exec_with(&["--pid-file", file.to_str().unwrap()], &["sh", "-c", "echo ready; sleep 1000"]).spawn();
+        let running = c
+            .exec_with(&["--pid-file", file.to_str().unwrap()], &["sh", "-c", "echo ready; sleep 1000"])
+            .spawn();
         running.wait_stdout("ready");
         hang::eventually("the pid file", || file.exists());
         let pid: i32 = fs::read_to_string(&file).unwrap().parse().unwrap();
@@ -306,7 +315,8 @@ conformance! {
 
     fn many_at_once_all_succeed(lab) {
         let c = lab.sleeper();
-        let running: Vec<_> = (0..12).map(|code| c.exec_with(&[], &["sh", "-c", &format!("exit {code}")]).spawn()).collect();
+        let running: Vec<_> =
+            (0..12).map(|code| c.exec_with(&[], &["sh", "-c", &format!("exit {code}")]).spawn()).collect();
         for (code, running) in (0..12).zip(running) {
             running.wait().code(code);
         }
@@ -339,7 +349,8 @@ conformance! {
     fn the_log_of_a_refused_exec_is_json(lab) {
         let c = lab.sleeper();
         let log = lab.path("log.json");
-        let arguments = ["--log", log.to_str().unwrap(), "--log-format", "json", "exec", c.id(), "no-such-program"];
+        let arguments =
+            ["--log", log.to_str().unwrap(), "--log-format", "json", "exec", c.id(), "no-such-program"];
         lab.run(&arguments).code(255).says("executable file not found in $PATH");
         let text = fs::read_to_string(log).unwrap();
         let last: Value = serde_json::from_str(text.lines().last().unwrap()).unwrap();

@@ -11,7 +11,12 @@ const KINDS: [&str; 6] =
 conformance! {
     fn all_six_kinds_run_in_order(lab) {
         let log = lab.write("order", "");
-        let mut config = Config::new().script("echo program; exec sleep 1000000").mount("/log", "bind", log.to_str().unwrap(), &["bind"]);
+        let mut config = Config::new().script("echo program; exec sleep 1000000").mount(
+            "/log",
+            "bind",
+            log.to_str().unwrap(),
+            &["bind"],
+        );
         for kind in KINDS {
             let path = if kind == "startContainer" { "/log" } else { log.to_str().unwrap() };
             config = config.hook(kind, &format!("echo {kind} >> {path}"));
@@ -41,7 +46,12 @@ conformance! {
         let pid = c.pid();
         let bundle = json!(c.bundle());
         c.delete_force().ok();
-        for (kind, status) in [("prestart", "creating"), ("createRuntime", "creating"), ("poststart", if lab.is_reference() { "created" } else { "running" }), ("poststop", "stopped")] {
+        for (kind, status) in [
+            ("prestart", "creating"),
+            ("createRuntime", "creating"),
+            ("poststart", if lab.is_reference() { "created" } else { "running" }),
+            ("poststop", "stopped"),
+        ] {
             let state: Value = serde_json::from_str(&fs::read_to_string(file(kind)).unwrap()).unwrap();
             assert_eq!(state["id"], json!(c.id()), "{kind}");
             assert_eq!(state["bundle"], bundle, "{kind}");
@@ -55,7 +65,10 @@ conformance! {
 
     fn the_hook_finds_the_containers_network_namespace(lab) {
         let link = lab.path("link");
-        let script = format!("pid=$(sed 's/.*\"pid\":\\([0-9]*\\).*/\\1/'); readlink /proc/$pid/ns/net > {}", link.display());
+        let script = format!(
+            "pid=$(sed 's/.*\"pid\":\\([0-9]*\\).*/\\1/'); readlink /proc/$pid/ns/net > {}",
+            link.display()
+        );
         let c = lab.created(&Config::new().hook("prestart", &script));
         assert_eq!(fs::read_to_string(link).unwrap().trim(), testkit::process::namespace(c.pid(), "net"));
     }
@@ -65,7 +78,11 @@ conformance! {
         let script = format!("readlink /proc/self/ns/mnt /proc/self/ns/pid > {}", links.display());
         let _c = lab.created(&Config::new().hook("createRuntime", &script));
         let own = i32::try_from(std::process::id()).unwrap();
-        let expected = format!("{}\n{}\n", testkit::process::namespace(own, "mnt"), testkit::process::namespace(own, "pid"));
+        let expected = format!(
+            "{}\n{}\n",
+            testkit::process::namespace(own, "mnt"),
+            testkit::process::namespace(own, "pid")
+        );
         assert_eq!(fs::read_to_string(links).unwrap(), expected);
     }
 
@@ -78,9 +95,12 @@ conformance! {
 
     fn start_container_runs_inside_the_root(lab) {
         let c = lab.started(&Config::new().hook("startContainer", "cat > /state.json; hostname > /name"));
-        hang::eventually("the hook", || fs::read_to_string(c.rootfs("/name")).is_ok_and(|text| !text.is_empty()));
+        hang::eventually("the hook", || {
+            fs::read_to_string(c.rootfs("/name")).is_ok_and(|text| !text.is_empty())
+        });
         assert_eq!(fs::read_to_string(c.rootfs("/name")).unwrap(), "sluice-test\n");
-        let state: Value = serde_json::from_str(&fs::read_to_string(c.rootfs("/state.json")).unwrap()).unwrap();
+        let state: Value =
+            serde_json::from_str(&fs::read_to_string(c.rootfs("/state.json")).unwrap()).unwrap();
         assert_eq!(state["id"], json!(c.id()));
     }
 
@@ -115,7 +135,10 @@ conformance! {
 
     fn a_hook_has_the_environment_and_arguments_given(lab) {
         let file = lab.path("seen");
-        let script = format!("echo $0 $1 $A; env | cut -d= -f1 | sort | tr '\\n' ' '; exec > {}; echo $0 $1 $A ${{HOME-none}}", file.display());
+        let script = format!(
+            "echo $0 $1 $A; env | cut -d= -f1 | sort | tr '\\n' ' '; exec > {}; echo $0 $1 $A ${{HOME-none}}",
+            file.display()
+        );
         let hook = json!({"path": "/bin/sh", "args": ["sh", "-c", script, "name", "one"], "env": ["A=b"]});
         let _c = lab.created(&Config::new().push("/hooks/createRuntime", hook));
         assert_eq!(fs::read_to_string(file).unwrap(), "name one b none\n");

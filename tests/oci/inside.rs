@@ -59,7 +59,10 @@ fn create_and_exec_look_the_same_from_inside() {
 fn dumps(lab: &Lab) -> [String; 3] {
     let config = Config::new()
         .set("/linux/maskedPaths", serde_json::json!(["/proc/kcore", "/sys/firmware"]))
-        .set("/process/rlimits", serde_json::json!([{"type": "RLIMIT_NOFILE", "soft": 1000, "hard": 2000}]))
+        .set(
+            "/process/rlimits",
+            serde_json::json!([{"type": "RLIMIT_STACK", "soft": 1_048_576, "hard": 2_097_152}]),
+        )
         .namespace("cgroup", None)
         .mount("/sys/fs/cgroup", "cgroup", "cgroup", &["nosuid", "noexec", "nodev", "relatime", "ro"]);
     let c = lab.bundle(&config.script(&format!("{DUMP}\nexec sleep 1000000")));

@@ -36,7 +36,10 @@ conformance! {
         let c = lab.sleeper();
         let table = lab.run(&["list"]).ok().stdout;
         let row = columns(table.lines().nth(1).unwrap()).join(" ");
-        assert!(row.starts_with(&format!("{} {} running {}", c.id(), c.pid(), c.bundle().display())), "{row}");
+        assert!(
+            row.starts_with(&format!("{} {} running {}", c.id(), c.pid(), c.bundle().display())),
+            "{row}"
+        );
         assert!(row.ends_with("root"), "{row}");
     }
 
@@ -51,7 +54,8 @@ conformance! {
     }
 
     fn a_root_that_does_not_exist_lists_nothing(lab) {
-        let output = lab.program(lab.binary()).args(["--root", "/tmp/no-such-root-of-sluice", "list", "-q"]).run();
+        let output =
+            lab.program(lab.binary()).args(["--root", "/tmp/no-such-root-of-sluice", "list", "-q"]).run();
         output.ok().prints("");
     }
 }

@@ -63,14 +63,19 @@ conformance! {
         let text = lab.run(&["--version"]).ok().stdout;
         let versions = text.lines().filter(|line| line.contains("version")).count();
         assert_eq!(versions, 1, "dockerd takes the last line that holds the word: {text}");
-        assert!(text.lines().next().unwrap().starts_with(&format!("{} version ", lab.runtime().name())), "{text}");
+        assert!(
+            text.lines().next().unwrap().starts_with(&format!("{} version ", lab.runtime().name())),
+            "{text}"
+        );
         assert!(text.lines().any(|line| line.starts_with("spec: 1.")), "{text}");
     }
 
     fn features_is_json_with_what_engines_read(lab) {
         let features = lab.run(&["features"]).ok().json();
         assert!(features["ociVersionMin"].is_string() && features["ociVersionMax"].is_string());
-        for kind in ["prestart", "createRuntime", "createContainer", "startContainer", "poststart", "poststop"] {
+        for kind in
+            ["prestart", "createRuntime", "createContainer", "startContainer", "poststart", "poststop"]
+        {
             assert!(features["hooks"].as_array().unwrap().iter().any(|hook| hook == kind), "{kind}");
         }
         assert!(features["mountOptions"].as_array().unwrap().iter().any(|option| option == "rbind"));

@@ -34,14 +34,16 @@ conformance! {
 
     fn writes_through_a_bind_mount_reach_the_host(lab) {
         fs::create_dir(lab.path("shared")).unwrap();
-        let config = Config::new().mount("/shared", "bind", lab.path("shared").to_str().unwrap(), &["rbind", "rw"]);
+        let config =
+            Config::new().mount("/shared", "bind", lab.path("shared").to_str().unwrap(), &["rbind", "rw"]);
         lab.run_once(&config.script("echo inside > /shared/file")).ok();
         assert_eq!(fs::read_to_string(lab.path("shared/file")).unwrap(), "inside\n");
     }
 
     fn a_read_only_bind_mount_refuses_writes(lab) {
         fs::create_dir(lab.path("shared")).unwrap();
-        let config = Config::new().mount("/shared", "bind", lab.path("shared").to_str().unwrap(), &["rbind", "ro"]);
+        let config =
+            Config::new().mount("/shared", "bind", lab.path("shared").to_str().unwrap(), &["rbind", "ro"]);
         lab.run_once(&config.script("echo inside > /shared/file")).code(1).says("read-only file system");
     }
 
@@ -64,8 +66,16 @@ conformance! {
     }
 
     fn tmpfs_takes_its_options(lab) {
-        let config = Config::new().mount("/t", "tmpfs", "tmpfs", &["nosuid", "size=1m", "mode=1750", "uid=1000", "gid=2000"]);
-        let text = lab.run_once(&config.script("stat -c '%a %u %g' /t; grep ' /t ' /proc/self/mountinfo")).ok().stdout;
+        let config = Config::new().mount(
+            "/t",
+            "tmpfs",
+            "tmpfs",
+            &["nosuid", "size=1m", "mode=1750", "uid=1000", "gid=2000"],
+        );
+        let text = lab
+            .run_once(&config.script("stat -c '%a %u %g' /t; grep ' /t ' /proc/self/mountinfo"))
+            .ok()
+            .stdout;
         assert!(text.starts_with("1750 1000 2000\n"), "{text}");
         assert!(text.contains("size=1024k") && text.contains("nosuid"), "{text}");
     }
@@ -84,7 +94,11 @@ conformance! {
     }
 
     fn masked_paths_are_hidden(lab) {
-        let c = lab.bundle(&Config::new().set("/linux/maskedPaths", json!(["/etc/passwd", "/home", "/no/such"])).script("cat /etc/passwd; ls /home; touch /home/x"));
+        let c = lab.bundle(
+            &Config::new()
+                .set("/linux/maskedPaths", json!(["/etc/passwd", "/home", "/no/such"]))
+                .script("cat /etc/passwd; ls /home; touch /home/x"),
+        );
         let output = c.run().code(1);
         assert_eq!(output.stdout, "");
         assert!(c.rootfs("/home/worker").is_dir());
@@ -97,7 +111,8 @@ conformance! {
 
     fn read_only_paths_refuse_writes(lab) {
         let config = Config::new().set("/linux/readonlyPaths", json!(["/home", "/no/such", "/proc/sys"]));
-        let output = lab.run_once(&config.script("ls /home; touch /home/x; echo 1 > /proc/sys/kernel/printk")).code(1);
+        let output =
+            lab.run_once(&config.script("ls /home; touch /home/x; echo 1 > /proc/sys/kernel/printk")).code(1);
         assert_eq!(output.stdout, "worker\n");
         assert_eq!(output.stderr.to_lowercase().matches("read-only").count(), 2, "{output}");
     }
@@ -122,7 +137,10 @@ conformance! {
             let root = text.lines().find(|line| line.split(' ').nth(4) == Some("/")).unwrap();
             assert!(propagation.ends_with("shared") || !root.contains("shared:"), "{propagation}: {root}");
         }
-        lab.bundle(&Config::new().set("/linux/rootfsPropagation", json!("weather"))).create().code(1).says("weather");
+        lab.bundle(&Config::new().set("/linux/rootfsPropagation", json!("weather")))
+            .create()
+            .code(1)
+            .says("weather");
     }
 
     fn a_slave_mount_receives_the_hosts_mounts(lab) {
@@ -134,7 +152,9 @@ conformance! {
         let c = lab.started(&config.mount("/shared", "bind", shared.to_str().unwrap(), &["rbind", "rslave"]));
         let below = lab.path("shared/below");
         rustix::mount::mount("tmpfs", &below, "tmpfs", rustix::mount::MountFlags::empty(), None).unwrap();
-        hang::eventually("the mount to arrive", || c.shell("grep -c /shared/below /proc/self/mountinfo || true") == "1");
+        hang::eventually("the mount to arrive", || {
+            c.shell("grep -c /shared/below /proc/self/mountinfo || true") == "1"
+        });
         rustix::mount::unmount(&below, rustix::mount::UnmountFlags::empty()).unwrap();
         rustix::mount::unmount(&shared, rustix::mount::UnmountFlags::empty()).unwrap();
     }
@@ -146,7 +166,12 @@ conformance! {
     }
 
     fn a_cgroup_mount_shows_the_containers_group(lab) {
-        let config = Config::new().mount("/sys/fs/cgroup", "cgroup", "cgroup", &["nosuid", "noexec", "nodev", "relatime", "ro"]);
+        let config = Config::new().mount(
+            "/sys/fs/cgroup",
+            "cgroup",
+            "cgroup",
+            &["nosuid", "noexec", "nodev", "relatime", "ro"],
+        );
         let script = "cat /sys/fs/cgroup/pids/cgroup.procs /sys/fs/cgroup/cgroup.procs 2>/dev/null | head -1; mkdir /sys/fs/cgroup/pids/x /sys/fs/cgroup/x";
         let output = lab.run_once(&config.script(script));
         assert_eq!(output.stdout, "1\n", "{output}");

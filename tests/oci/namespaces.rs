@@ -76,14 +76,17 @@ conformance! {
     }
 
     fn a_cgroup_namespace_hides_the_hosts_paths(lab) {
-        let output = lab.run_once(&Config::new().namespace("cgroup", None).args(&["cat", "/proc/self/cgroup"])).ok();
+        let output =
+            lab.run_once(&Config::new().namespace("cgroup", None).args(&["cat", "/proc/self/cgroup"])).ok();
         assert!(output.stdout.lines().all(|line| line.ends_with(":/")), "{output}");
         let shared = lab.run_once(&Config::new().args(&["cat", "/proc/self/cgroup"])).ok();
         assert!(shared.stdout.contains("/sluice-test-"), "{shared}");
     }
 
     fn the_hostname_is_set_in_a_new_uts_namespace(lab) {
-        lab.run_once(&Config::new().set("/hostname", json!("name-of-it")).args(&["hostname"])).ok().prints("name-of-it");
+        lab.run_once(&Config::new().set("/hostname", json!("name-of-it")).args(&["hostname"]))
+            .ok()
+            .prints("name-of-it");
     }
 
     fn the_domainname_is_set(lab) {
@@ -100,7 +103,8 @@ conformance! {
     }
 
     fn a_sysctl_is_set_in_its_namespace(lab) {
-        let config = Config::new().set("/linux/sysctl", json!({"net.ipv4.ip_forward": "1", "kernel.shm_rmid_forced": "1"}));
+        let config = Config::new()
+            .set("/linux/sysctl", json!({"net.ipv4.ip_forward": "1", "kernel.shm_rmid_forced": "1"}));
         let script = "cat /proc/sys/net/ipv4/ip_forward /proc/sys/kernel/shm_rmid_forced";
         assert_eq!(lab.run_once(&config.script(script)).ok().stdout, "1\n1\n");
     }
@@ -108,12 +112,20 @@ conformance! {
     fn a_sysctl_of_the_host_is_refused(lab) {
         let c = lab.bundle(&Config::new().set("/linux/sysctl", json!({"vm.swappiness": "1"})));
         c.create().code(1).says("vm.swappiness");
-        let c = lab.bundle(&Config::new().without_namespace("network").set("/linux/sysctl", json!({"net.ipv4.ip_forward": "1"})));
+        let c = lab.bundle(
+            &Config::new()
+                .without_namespace("network")
+                .set("/linux/sysctl", json!({"net.ipv4.ip_forward": "1"})),
+        );
         c.create().code(1).says("net.ipv4.ip_forward");
     }
 
     fn a_user_namespace_maps_ids(lab) {
-        let c = lab.bundle(&Config::new().user_namespace(100_000).script("id -u; id -g; cat /proc/self/uid_map /proc/self/gid_map; touch /tmp/mark"));
+        let c = lab.bundle(
+            &Config::new()
+                .user_namespace(100_000)
+                .script("id -u; id -g; cat /proc/self/uid_map /proc/self/gid_map; touch /tmp/mark"),
+        );
         give_away(&c, 100_000);
         let output = c.run().ok();
         let words: Vec<&str> = output.stdout.split_whitespace().collect();
@@ -139,13 +151,20 @@ conformance! {
         target.create().ok();
         target.start().ok();
         let path = |name: &str| format!("/proc/{}/ns/{name}", target.pid());
-        let config = Config::new().namespace("user", Some(&path("user"))).namespace("network", Some(&path("net")));
+        let config =
+            Config::new().namespace("user", Some(&path("user"))).namespace("network", Some(&path("net")));
         let map = json!([{"containerID": 0, "hostID": 100_000, "size": 65536}]);
-        let config = if lab.is_reference() { config.set("/linux/uidMappings", map.clone()).set("/linux/gidMappings", map) } else { config };
+        let config = if lab.is_reference() {
+            config.set("/linux/uidMappings", map.clone()).set("/linux/gidMappings", map)
+        } else {
+            config
+        };
         let c = lab.bundle(&config);
         give_away(&c, 100_000);
         let created = c.create();
-        if created.status.code() != Some(0) && lab.reference_lacks("joining a user namespace with a new mount namespace") {
+        if created.status.code() != Some(0)
+            && lab.reference_lacks("joining a user namespace with a new mount namespace")
+        {
             return;
         }
         created.ok();

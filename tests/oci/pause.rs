@@ -51,7 +51,9 @@ conformance! {
     fn exec_is_refused_while_paused(lab) {
         let c = lab.sleeper();
         c.pause().ok();
-        c.exec(&["true"]).code(255).says("cannot exec in a paused container (use --ignore-paused to override)");
+        c.exec(&["true"])
+            .code(255)
+            .says("cannot exec in a paused container (use --ignore-paused to override)");
         c.resume().ok();
         c.exec(&["true"]).ok();
     }

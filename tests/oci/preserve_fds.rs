@@ -5,7 +5,8 @@ use testkit::{Config, conformance};
 conformance! {
     fn preserved_descriptors_reach_the_program(lab) {
         let c = lab.bundle(&Config::new().script("cat <&3; cat <&4; ls /proc/self/fd"));
-        let files = [lab.write("three", "third\n"), lab.write("four", "fourth\n"), lab.write("five", "secret\n")];
+        let files =
+            [lab.write("three", "third\n"), lab.write("four", "fourth\n"), lab.write("five", "secret\n")];
         let output = c.run_with(&["--preserve-fds", "2"]).inherit(&files).ok();
         assert_eq!(output.stdout, "third\nfourth\n0\n1\n2\n3\n4\n5\n", "5 is the directory being read");
     }
@@ -35,7 +36,10 @@ conformance! {
     fn listen_fds_are_passed_with_listen_pid_1(lab) {
         let c = lab.bundle(&Config::new().script("echo $LISTEN_FDS $LISTEN_PID $$; cat <&3"));
         let file = lab.write("three", "third\n");
-        let output = c.run_with(&[]).through_shell(&format!("exec 3<>{}; export LISTEN_FDS=1 LISTEN_PID=$$", file.display())).ok();
+        let output = c
+            .run_with(&[])
+            .through_shell(&format!("exec 3<>{}; export LISTEN_FDS=1 LISTEN_PID=$$", file.display()))
+            .ok();
         assert_eq!(output.stdout, "1 1 1\nthird\n");
     }
 

@@ -14,7 +14,15 @@ conformance! {
     fn execed_processes_are_listed(lab) {
         let c = lab.sleeper();
         c.exec_with(&["--detach"], &["sleep", "1000000"]).ok();
-        let mut pids: Vec<i64> = c.verb("ps", &["-f", "json"], &[]).ok().json().as_array().unwrap().iter().map(|pid| pid.as_i64().unwrap()).collect();
+        let mut pids: Vec<i64> = c
+            .verb("ps", &["-f", "json"], &[])
+            .ok()
+            .json()
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|pid| pid.as_i64().unwrap())
+            .collect();
         pids.sort_unstable();
         assert_eq!(pids, hierarchy::pids(&c.group()).into_iter().map(i64::from).collect::<Vec<_>>());
         assert_eq!(pids.len(), 2);

@@ -9,7 +9,8 @@ conformance! {
         let installed = lab.path("runtime");
         fs::copy(lab.binary(), &installed).unwrap();
         let c = lab.bundle(&Config::new());
-        let upgraded = |arguments: &[&str]| lab.program(&installed).args(["--root"]).args([lab.root()]).args(arguments);
+        let upgraded =
+            |arguments: &[&str]| lab.program(&installed).args(["--root"]).args([lab.root()]).args(arguments);
         upgraded(&["create", "--bundle", c.bundle().to_str().unwrap(), c.id()]).ok();
         upgraded(&["start", c.id()]).ok();
         let script = "echo ready; read line; exit 9";

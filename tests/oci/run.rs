@@ -73,7 +73,9 @@ conformance! {
     }
 
     fn a_terminal_in_the_foreground_is_the_callers(lab) {
-        let c = lab.bundle(&Config::new().set("/process/terminal", json!(true)).script("tty; stty size; read x; echo got $x; exit 3"));
+        // The size follows the start: until then it is 0 by 0, or an error to `stty`.
+        let script = "tty; until stty size 2>&1 | grep 33; do sleep 0.05; done; read x; echo got $x; exit 3";
+        let c = lab.bundle(&Config::new().set("/process/terminal", json!(true)).script(script));
         let (mut terminal, side) = pty::open();
         terminal.resize(33, 77);
         let running = c.run_with(&[]).on_terminal(&side).spawn();

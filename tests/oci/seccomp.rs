@@ -8,7 +8,9 @@ use testkit::{Config, conformance, process};
 
 conformance! {
     fn an_errno_is_returned(lab) {
-        for (errno, text) in [(1, "operation not permitted"), (38, "function not implemented"), (13, "permission denied")] {
+        for (errno, text) in
+            [(1, "operation not permitted"), (38, "function not implemented"), (13, "permission denied")]
+        {
             let rule = json!({"names": ["mkdir", "mkdirat"], "action": "SCMP_ACT_ERRNO", "errnoRet": errno});
             lab.run_once(&with_rule(rule).args(&["mkdir", "/x"])).code(1).says(text);
         }
@@ -29,13 +31,19 @@ conformance! {
     }
 
     fn exec_is_under_the_same_filter(lab) {
-        let c = lab.started(&with_rule(json!({"names": ["mkdir", "mkdirat"], "action": "SCMP_ACT_ERRNO", "errnoRet": 38})));
+        let c = lab.started(&with_rule(
+            json!({"names": ["mkdir", "mkdirat"], "action": "SCMP_ACT_ERRNO", "errnoRet": 38}),
+        ));
         c.exec(&["mkdir", "/x"]).code(1).says("function not implemented");
         assert_eq!(c.shell("grep '^Seccomp:' /proc/self/status | tr -d '\\t'"), "Seccomp:2");
     }
 
     fn log_lets_pass(lab) {
-        lab.run_once(&with_rule(json!({"names": ["mkdir", "mkdirat"], "action": "SCMP_ACT_LOG"})).args(&["mkdir", "/x"])).ok();
+        lab.run_once(
+            &with_rule(json!({"names": ["mkdir", "mkdirat"], "action": "SCMP_ACT_LOG"}))
+                .args(&["mkdir", "/x"]),
+        )
+        .ok();
     }
 
     fn arguments_decide(lab) {
@@ -47,7 +55,9 @@ conformance! {
     }
 
     fn an_allow_list_runs_a_program(lab) {
-        let c = lab.bundle(&Config::new().set("/linux/seccomp", allow_list()).script("echo hello; mkdir /x; exit 4"));
+        let c = lab.bundle(
+            &Config::new().set("/linux/seccomp", allow_list()).script("echo hello; mkdir /x; exit 4"),
+        );
         c.run().code(4).says("operation not permitted").prints("hello");
     }
 
@@ -69,13 +79,16 @@ conformance! {
     }
 
     fn with_no_new_privs_a_user_is_filtered_too(lab) {
-        let config = with_rule(json!({"names": ["mkdir", "mkdirat"], "action": "SCMP_ACT_ERRNO", "errnoRet": 38}))
-            .set("/process/noNewPrivileges", json!(true)).set("/process/user", json!({"uid": 1000, "gid": 1000}));
+        let config =
+            with_rule(json!({"names": ["mkdir", "mkdirat"], "action": "SCMP_ACT_ERRNO", "errnoRet": 38}))
+                .set("/process/noNewPrivileges", json!(true))
+                .set("/process/user", json!({"uid": 1000, "gid": 1000}));
         lab.run_once(&config.args(&["mkdir", "/tmp/x"])).code(1).says("function not implemented");
     }
 
     fn without_capabilities_the_filter_is_loaded_before_they_go(lab) {
-        let config = with_rule(json!({"names": ["mkdir", "mkdirat"], "action": "SCMP_ACT_ERRNO", "errnoRet": 38}));
+        let config =
+            with_rule(json!({"names": ["mkdir", "mkdirat"], "action": "SCMP_ACT_ERRNO", "errnoRet": 38}));
         let config = config.capabilities(&[]).set("/process/user", json!({"uid": 1000, "gid": 1000}));
         let c = lab.started(&config.args(&["sleep", "1000000"]));
         c.exec(&["mkdir", "/tmp/x"]).code(1).says("function not implemented");
@@ -84,7 +97,8 @@ conformance! {
     fn the_listener_gets_the_notify_descriptor_and_the_state(lab) {
         let socket = FdSocket::bind(&lab.path("listener"));
         let config = with_rule(json!({"names": ["mkdir", "mkdirat"], "action": "SCMP_ACT_NOTIFY"}))
-            .set("/linux/seccomp/listenerPath", json!(socket.path())).set("/linux/seccomp/listenerMetadata", json!("meta"));
+            .set("/linux/seccomp/listenerPath", json!(socket.path()))
+            .set("/linux/seccomp/listenerMetadata", json!("meta"));
         let c = lab.bundle(&config);
         let creating = c.create_with(&[]).spawn();
         let received = socket.receive();
@@ -105,7 +119,13 @@ conformance! {
     }
 
     fn the_filter_shows_in_the_status(lab) {
-        let status = lab.run_once(&with_rule(json!({"names": ["mkdir"], "action": "SCMP_ACT_ERRNO"})).args(&["cat", "/proc/self/status"])).ok().stdout;
+        let status = lab
+            .run_once(
+                &with_rule(json!({"names": ["mkdir"], "action": "SCMP_ACT_ERRNO"}))
+                    .args(&["cat", "/proc/self/status"]),
+            )
+            .ok()
+            .stdout;
         assert_eq!(process::status_value(&status, "Seccomp"), "2");
         assert_eq!(process::status_value(&status, "Seccomp_filters"), "1");
     }

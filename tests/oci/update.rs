@@ -28,7 +28,8 @@ conformance! {
 
     fn flags_given_together_are_written_together(lab) {
         let c = lab.sleeper();
-        c.verb("update", &["--memory", "67108864", "--memory-swap", "134217728", "--pids-limit=44"], &[]).ok();
+        c.verb("update", &["--memory", "67108864", "--memory-swap", "134217728", "--pids-limit=44"], &[])
+            .ok();
         assert_eq!(c.read_control("pids", "pids.max"), "44");
         if hierarchy::is_v1("memory") {
             assert_eq!(c.read_control("memory", "memory.limit_in_bytes"), "67108864");
@@ -38,7 +39,8 @@ conformance! {
 
     fn resources_come_as_json_on_stdin(lab) {
         let c = lab.sleeper();
-        let document = json!({"pids": {"limit": 55}, "cpu": {"shares": 256}, "memory": {"limit": 67_108_864}});
+        let document =
+            json!({"pids": {"limit": 55}, "cpu": {"shares": 256}, "memory": {"limit": 67_108_864}});
         c.verb("update", &["--resources=-"], &[]).stdin_bytes(document.to_string().as_bytes()).ok();
         assert_eq!(c.read_control("pids", "pids.max"), "55");
         if hierarchy::is_v1("cpu") {

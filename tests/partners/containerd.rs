@@ -24,10 +24,18 @@ conformance! {
 
         lab.step("a task in the background, exec");
         run(&["--detach"], "three", &["/bin/sleep", "1000000"]).ok();
-        ctr(&["tasks", "exec", "--exec-id", "e1", "three", "/bin/sh", "-c", "echo inside; exit 11"]).run().code(11).prints("inside");
-        ctr(&["tasks", "exec", "--exec-id", "e2", "--user", "1000", "three", "/bin/id", "-u"]).ok().prints("1000");
+        ctr(&["tasks", "exec", "--exec-id", "e1", "three", "/bin/sh", "-c", "echo inside; exit 11"])
+            .run()
+            .code(11)
+            .prints("inside");
+        ctr(&["tasks", "exec", "--exec-id", "e2", "--user", "1000", "three", "/bin/id", "-u"])
+            .ok()
+            .prints("1000");
         ctr(&["tasks", "exec", "--exec-id", "e3", "--cwd", "/tmp", "three", "/bin/pwd"]).ok().prints("/tmp");
-        ctr(&["tasks", "exec", "--exec-id", "e4", "three", "/no/such"]).run().code(1).says("no such file or directory");
+        ctr(&["tasks", "exec", "--exec-id", "e4", "three", "/no/such"])
+            .run()
+            .code(1)
+            .says("no such file or directory");
 
         lab.step("pause and resume");
         ctr(&["tasks", "pause", "three"]).ok();

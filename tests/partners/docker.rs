@@ -24,7 +24,9 @@ conformance! {
         docker.ok(&["exec", "-e", "A=b c", "one", "sh", "-c", "echo $A"]).prints("b c");
         docker.cli(&["exec", "-i", "one", "cat"]).stdin_bytes(b"through\n").ok().prints("through");
         docker.ok(&["exec", "-d", "one", "sh", "-c", "touch /detached; sleep 1000000"]);
-        hang::eventually("the detached exec", || docker.cli(&["exec", "one", "test", "-e", "/detached"]).run().status.success());
+        hang::eventually("the detached exec", || {
+            docker.cli(&["exec", "one", "test", "-e", "/detached"]).run().status.success()
+        });
 
         lab.step("top, stats, inspect, logs");
         let top = docker.ok(&["top", "one"]).stdout;
@@ -97,7 +99,10 @@ conformance! {
 
         lab.step("interrupt by the terminal");
         let (mut terminal, side) = pty::open();
-        let running = docker.cli(&["exec", "-it", "one", "sh", "-c", "echo ready; exec sleep 1000000"]).on_terminal(&side).spawn();
+        let running = docker
+            .cli(&["exec", "-it", "one", "sh", "-c", "echo ready; exec sleep 1000000"])
+            .on_terminal(&side)
+            .spawn();
         drop(side);
         terminal.expect("ready");
         terminal.send("\u{3}");
@@ -152,9 +157,37 @@ conformance! {
         docker.ok(&["run", "--rm", "--read-only", "--tmpfs=/t:size=1m", IMAGE, "touch", "/t/x"]);
         docker.ok(&["run", "--rm", "--ulimit=nofile=99:99", IMAGE, "sh", "-c", "ulimit -n"]).prints("99");
         docker.ok(&["run", "--rm", "--device=/dev/null:/dev/mine", IMAGE, "test", "-c", "/dev/mine"]);
-        docker.ok(&["run", "--rm", "--pid=host", IMAGE, "test", "-d", &format!("/proc/{}", std::process::id())]);
-        docker.ok(&["run", "--rm", "--pid=container:one", "--network=container:one", IMAGE, "sh", "-c", "cat /proc/1/comm"]).prints("sleep");
-        docker.ok(&["run", "--rm", "--sysctl=net.ipv4.ip_forward=1", IMAGE, "cat", "/proc/sys/net/ipv4/ip_forward"]).prints("1");
+        docker.ok(&[
+            "run",
+            "--rm",
+            "--pid=host",
+            IMAGE,
+            "test",
+            "-d",
+            &format!("/proc/{}", std::process::id()),
+        ]);
+        docker
+            .ok(&[
+                "run",
+                "--rm",
+                "--pid=container:one",
+                "--network=container:one",
+                IMAGE,
+                "sh",
+                "-c",
+                "cat /proc/1/comm",
+            ])
+            .prints("sleep");
+        docker
+            .ok(&[
+                "run",
+                "--rm",
+                "--sysctl=net.ipv4.ip_forward=1",
+                IMAGE,
+                "cat",
+                "/proc/sys/net/ipv4/ip_forward",
+            ])
+            .prints("1");
         docker.ok(&["run", "--rm", "--hostname=name-of-it", IMAGE, "hostname"]).prints("name-of-it");
         docker.ok(&["rm", "--force", "one"]);
     }
@@ -162,7 +195,12 @@ conformance! {
     fn health_checks_follow_the_command(lab) {
         require_partner!("dockerd");
         let docker = Docker::start(lab);
-        let flags = ["--health-cmd=test -e /tmp/well", "--health-interval=200ms", "--health-retries=1", "--health-timeout=20s"];
+        let flags = [
+            "--health-cmd=test -e /tmp/well",
+            "--health-interval=200ms",
+            "--health-retries=1",
+            "--health-timeout=20s",
+        ];
         docker.sleeper("one", &flags);
         docker.wait_inspect("one", "/State/Health/Status", &json!("unhealthy"));
         docker.ok(&["exec", "one", "touch", "/tmp/well"]);
@@ -178,7 +216,8 @@ conformance! {
         require_partner!("dockerd");
         let docker = Docker::start(lab);
         let command = ["dd", "if=/dev/zero", "of=/dev/null", "bs=64M", "count=1"];
-        let run = [&["run", "--name=one", "--memory=16m", "--memory-swap=16m", IMAGE][..], &command[..]].concat();
+        let run =
+            [&["run", "--name=one", "--memory=16m", "--memory-swap=16m", IMAGE][..], &command[..]].concat();
         docker.cli(&run).run().code(137);
         docker.wait_inspect("one", "/State/OOMKilled", &json!(true));
         docker.ok(&["rm", "one"]);

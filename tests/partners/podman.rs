@@ -41,7 +41,13 @@ conformance! {
     fn health_checks_run_on_demand(lab) {
         require_partner!("podman");
         let podman = Podman::new(lab);
-        let flags = ["--detach", "--name=one", "--health-cmd=test -e /tmp/well", "--health-interval=disable", "--health-retries=1"];
+        let flags = [
+            "--detach",
+            "--name=one",
+            "--health-cmd=test -e /tmp/well",
+            "--health-interval=disable",
+            "--health-retries=1",
+        ];
         podman.run(&flags, &["sleep", "1000000"]).ok();
         podman.cli(&["healthcheck", "run", "one"]).run().code(1);
         podman.ok(&["exec", "one", "touch", "/tmp/well"]);
@@ -60,7 +66,8 @@ conformance! {
         let member = ["--pod=pod", "--rm"];
         let script = "readlink /proc/self/ns/net; readlink /proc/self/ns/ipc; readlink /proc/self/ns/uts; readlink /proc/self/ns/pid";
         let run = podman.in_pod(&member, &["sh", "-c", script]).ok().stdout;
-        let pid: i32 = podman.ok(&["inspect", "--format={{.State.Pid}}", "infra"]).stdout.trim().parse().unwrap();
+        let pid: i32 =
+            podman.ok(&["inspect", "--format={{.State.Pid}}", "infra"]).stdout.trim().parse().unwrap();
         let kinds: Vec<&str> = run.lines().collect();
         for (at, kind) in ["net", "ipc", "uts"].into_iter().enumerate() {
             assert_eq!(kinds[at], process::namespace(pid, kind), "{kind}");

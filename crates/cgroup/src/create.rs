@@ -17,9 +17,15 @@ impl Cgroup {
     ///
     /// # Errors
     /// When a directory cannot be made or a cpuset not filled; what was made by then is removed again.
-    pub fn create(&self) -> Result<()> {
+    pub fn create(&self) -> Result<Made> {
         let mut made = Made::default();
-        self.create_into(&mut made).inspect_err(|_| made.undo())
+        match self.create_into(&mut made) {
+            Ok(()) => Ok(made),
+            Err(error) => {
+                made.undo();
+                Err(error)
+            }
+        }
     }
 
     fn create_into(&self, made: &mut Made) -> Result<()> {
@@ -39,9 +45,9 @@ impl Cgroup {
     }
 }
 
-/// The directories made so far, outermost first.
+/// The directories that a [`Cgroup::create`] made, outermost first; those that were there are not among them.
 #[derive(Debug, Default)]
-struct Made(Vec<PathBuf>);
+pub struct Made(Vec<PathBuf>);
 
 impl Made {
     fn all(&mut self, path: &Path) -> Result<()> {
@@ -58,7 +64,8 @@ impl Made {
         Ok(())
     }
 
-    fn undo(&self) {
+    /// Removes them again; what is in use by then stays and is named in the log.
+    pub fn undo(&self) {
         for path in self.0.iter().rev() {
             if let Err(errno) = rustix::fs::rmdir(path) {
                 log::warn!("remove cgroup {} after a failed start: {errno}", path.display());

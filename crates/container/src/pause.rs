@@ -15,6 +15,8 @@ pub(crate) const LIMIT: Duration = Duration::from_secs(10);
 pub fn pause(store: &Store, id: &ContainerId) -> Result<(), Error> {
     let proc = Procfs::host().map_err(Error::Proc)?;
     let entry = store.entry(id)?;
+    // Else a pause and a resume could undo each other's work while both wait for theirs to be done.
+    let _lock = entry.lock(LIMIT)?;
     let record = entry.read()?;
     match status::observe(&proc, &record)?.status {
         Status::Running | Status::Created => {}

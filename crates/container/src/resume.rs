@@ -11,6 +11,8 @@ use proc::Procfs;
 pub fn resume(store: &Store, id: &ContainerId) -> Result<(), Error> {
     let proc = Procfs::host().map_err(Error::Proc)?;
     let entry = store.entry(id)?;
+    // Else a pause and a resume could undo each other's work while both wait for theirs to be done.
+    let _lock = entry.lock(pause::LIMIT)?;
     let record = entry.read()?;
     if status::observe(&proc, &record)?.status != Status::Paused {
         return Err(Error::NotPaused);

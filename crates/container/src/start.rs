@@ -38,8 +38,9 @@ pub fn start(store: &Store, id: &ContainerId) -> Result<(), Error> {
     };
     let start = Start { proc: &proc, record: &record, init: &init, before: before(&record)? };
     let report = release(&entry)?;
-    start.attend(&report)?;
+    // A program may take its time to come, and nobody else need wait for that.
     drop(lock);
+    start.attend(&report)?;
     run_poststart(&proc, &entry, &record, &init)
 }
 
@@ -61,7 +62,8 @@ fn hold(record: &Record, now: &Evidence) -> Option<Cause> {
     Some(evidence::obstacle(&record.cgroup, cause))
 }
 
-/// Opens the way back before the gate, so that no word of init is lost.
+/// Opens the way back before the gate, so that no word of init is lost. The gate goes when it was used, so that a second
+/// start cannot.
 fn release(entry: &Entry) -> Result<OwnedFd, Error> {
     let wrap = |name: &'static str| {
         let path = entry.path().join(name);
@@ -69,9 +71,15 @@ fn release(entry: &Entry) -> Result<OwnedFd, Error> {
     };
     let report =
         entry.open_fifo(store::REPORT, OFlags::RDONLY | OFlags::NONBLOCK).map_err(wrap(store::REPORT))?;
-    let gate =
-        entry.open_fifo(store::START, OFlags::WRONLY | OFlags::NONBLOCK).map_err(wrap(store::START))?;
+    let gate = match entry.open_fifo(store::START, OFlags::WRONLY | OFlags::NONBLOCK) {
+        Err(Errno::NOENT) => return Err(Error::CannotStart { status: Status::Running }),
+        other => other.map_err(wrap(store::START))?,
+    };
     rustix::io::write(&gate, b"s").map_err(wrap(store::START))?;
+    // Init goes on already: a state directory that takes no change is no reason to say that it does not.
+    if let Err(errno) = entry.remove_file(store::START) {
+        log::warn!("remove {}: {errno}", entry.path().join(store::START).display());
+    }
     Ok(report)
 }
 

@@ -66,7 +66,8 @@ pub fn observe(proc: &Procfs, record: &Record) -> Result<Observed, Error> {
     let status = match &init {
         None if record.phase == Phase::Creating && same_boot => creating(proc, record)?,
         None => Status::Stopped,
-        Some(_) if record.phase == Phase::Creating => Status::Creating,
+        // When its creator is dead, init reads end of file at its next step and ends.
+        Some(_) if record.phase == Phase::Creating => creating(proc, record)?,
         Some(init) => of_live(proc, init, &record.cgroup),
     };
     Ok(Observed { status, init })
@@ -106,7 +107,7 @@ pub fn identity(proc: &Procfs, pid: i32) -> Result<ProcessId, Error> {
 /// The process of an identity if it lives: same pid, same start time, some thread alive.
 ///
 /// # Errors
-/// [`Error::Pidfd`].
+/// [`Error::Pidfd`], [`Error::Proc`] when the process is there and cannot be looked at.
 pub fn find(proc: &Procfs, id: ProcessId) -> Result<Option<Process>, Error> {
     let Some(pid) = Pid::from_raw(id.pid) else { return Ok(None) };
     let pidfd = match rustix::process::pidfd_open(pid, PidfdFlags::empty()) {
@@ -115,8 +116,12 @@ pub fn find(proc: &Procfs, id: ProcessId) -> Result<Option<Process>, Error> {
         Err(Errno::SRCH | Errno::INVAL) => return Ok(None),
         Err(source) => return Err(Error::Pidfd { pid: id.pid, source }),
     };
-    if proc.stat(id.pid).map_or(true, |stat| stat.start_time != id.start_time) {
-        return Ok(None);
+    match proc.stat(id.pid) {
+        Ok(stat) if stat.start_time == id.start_time => {}
+        Ok(_) => return Ok(None),
+        Err(error) if matches!(error.errno(), Some(Errno::NOENT | Errno::SRCH)) => return Ok(None),
+        // What cannot be looked at is not dead.
+        Err(error) => return Err(Error::Proc(error)),
     }
     // After the start time was read: the pidfd still names the process it was read of.
     let dead = launch::process::wait_dead(pidfd.as_fd(), Duration::ZERO)

@@ -1,5 +1,6 @@
 //! `update`: new limits for a container that runs.
 
+use crate::record::Record;
 use crate::store::Entry;
 use crate::{ContainerId, Error, Status, Store, status};
 use cgroup::Cgroup;
@@ -25,11 +26,11 @@ pub fn update(store: &Store, id: &ContainerId, wanted: &Resources) -> Result<(),
 }
 
 fn apply(proc: &Procfs, entry: &Entry, wanted: &Resources) -> Result<(), Error> {
+    // Before the lock too, which a `create` keeps to its end.
+    refuse_unborn(proc, &entry.read()?)?;
     let lock = entry.lock(BUSY)?;
     let mut record = entry.read()?;
-    if matches!(status::observe(proc, &record)?.status, Status::Stopped | Status::Creating) {
-        return Err(Error::NotRunning);
-    }
+    refuse_unborn(proc, &record)?;
     entry.sweep(&lock);
     let cgroup = Cgroup::new(record.cgroup.clone());
     let resources = merged(record.resources.as_ref(), wanted)?;
@@ -43,6 +44,13 @@ fn apply(proc: &Procfs, entry: &Entry, wanted: &Resources) -> Result<(), Error> 
             log::error!("a new limit is kept, since the former one cannot be written back: {error}");
         }
     })
+}
+
+fn refuse_unborn(proc: &Procfs, record: &Record) -> Result<(), Error> {
+    match status::observe(proc, record)?.status {
+        Status::Stopped | Status::Creating => Err(Error::NotRunning),
+        _ => Ok(()),
+    }
 }
 
 /// Of all limits the groups of fields that `wanted` speaks of: the kernel's files of one group depend on each other (on
