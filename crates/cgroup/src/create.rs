@@ -17,15 +17,9 @@ impl Cgroup {
     ///
     /// # Errors
     /// When a directory cannot be made or a cpuset not filled; what was made by then is removed again.
-    pub fn create(&self) -> Result<Made> {
+    pub fn create(&self) -> Result<()> {
         let mut made = Made::default();
-        match self.create_into(&mut made) {
-            Ok(()) => Ok(made),
-            Err(error) => {
-                made.undo();
-                Err(error)
-            }
-        }
+        self.create_into(&mut made).inspect_err(|_| made.undo())
     }
 
     fn create_into(&self, made: &mut Made) -> Result<()> {
@@ -45,9 +39,9 @@ impl Cgroup {
     }
 }
 
-/// The directories that a [`Cgroup::create`] made, outermost first; those that were there are not among them.
+/// The directories made so far, outermost first.
 #[derive(Debug, Default)]
-pub struct Made(Vec<PathBuf>);
+struct Made(Vec<PathBuf>);
 
 impl Made {
     fn all(&mut self, path: &Path) -> Result<()> {
@@ -64,8 +58,7 @@ impl Made {
         Ok(())
     }
 
-    /// Removes them again; what is in use by then stays and is named in the log.
-    pub fn undo(&self) {
+    fn undo(&self) {
         for path in self.0.iter().rev() {
             if let Err(errno) = rustix::fs::rmdir(path) {
                 log::warn!("remove cgroup {} after a failed start: {errno}", path.display());

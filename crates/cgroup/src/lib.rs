@@ -27,7 +27,6 @@ mod stats;
 
 pub use apply::Applied;
 pub use cgroup::Cgroup;
-pub use create::Made;
 pub use device_program::device_program;
 pub use error::{Error, Result};
 pub use evidence::{Cause, Evidence, MemoryLevel, MemoryLimit, PidsLevel, Shortage};

@@ -124,22 +124,20 @@ pub fn create(store: &Store, request: &CreateRequest) -> Result<Created, Error> 
     add_socket_activation(&mut config, request);
     let mappings = crate::id_map::is_ours(&config)
         .then(|| (config.linux.uid_mappings.clone(), config.linux.gid_mappings.clone()));
-    let found_cgroup = cgroup.exists();
+    let made = missing(cgroup.paths());
     let mut birth = Birth {
         proc,
         store,
         record,
         cgroup,
         entry: None,
-        found_cgroup,
-        made: None,
+        made,
         hooks_begun: false,
         init: None,
         before: None,
         mappings,
     };
-    let made = birth.bring_up(request, config, filter);
-    match made {
+    match birth.bring_up(request, config, filter) {
         Ok(created) => Ok(created),
         Err(error) => {
             birth.undo();
@@ -209,6 +207,14 @@ fn refuse_used(cgroup: &Cgroup) -> Result<(), Error> {
         return Ok(());
     }
     Err(Error::CgroupInUse { count: pids.len(), path: cgroup.paths().main().to_owned() })
+}
+
+/// The groups that are not there.
+fn missing(paths: &cgroup::Paths) -> cgroup::Paths {
+    let mut missing = paths.clone();
+    missing.v1.retain(|_, path| !path.is_dir());
+    missing.unified = missing.unified.filter(|path| !path.is_dir());
+    missing
 }
 
 /// A compiled filter, ready for init, with what an exec needs to know about it.
@@ -285,10 +291,8 @@ struct Birth<'a> {
     record: Record,
     cgroup: Cgroup,
     entry: Option<Entry>,
-    /// Whether the cgroup was there before, in any hierarchy.
-    found_cgroup: bool,
-    /// The groups that were not.
-    made: Option<cgroup::Made>,
+    /// The groups that were not there before.
+    made: cgroup::Paths,
     /// Whether hooks of the runtime were begun: then the poststop hooks must undo what they did.
     hooks_begun: bool,
     init: Option<Process>,
@@ -315,7 +319,7 @@ impl Birth<'_> {
         if let Some((instructions, _)) = &filter {
             entry.replace(store::FILTER, &filter_bytes(instructions))?;
         }
-        self.made = Some(self.cgroup.create().map_err(Error::Cgroup)?);
+        self.cgroup.create().map_err(Error::Cgroup)?;
         self.apply_limits(&config)?;
         self.refuse_hopeless()?;
         let (line, theirs) = Line::pair()?;
@@ -549,15 +553,11 @@ impl Birth<'_> {
         if self.entry.is_none() {
             return;
         }
-        // A group that was there before belongs to somebody else; only init was ever put into it.
-        let remove = || self.cgroup.kill(LIMIT).and_then(|()| self.cgroup.remove(LIMIT));
-        let removed = match &self.made {
-            Some(made) if self.found_cgroup => {
-                made.undo();
-                Ok(())
-            }
-            _ if self.found_cgroup => Ok(()),
-            _ => remove(),
+        let removed = if self.made == *self.cgroup.paths() {
+            self.cgroup.kill(LIMIT).and_then(|()| self.cgroup.remove(LIMIT))
+        } else {
+            // A group that was there before belongs to somebody else; only init was ever put into it.
+            Cgroup::new(self.made.clone()).remove(LIMIT)
         };
         if let Err(error) = removed {
             log::error!(

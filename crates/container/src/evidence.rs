@@ -1,5 +1,6 @@
 //! From what became of a process to the condition that caused it: the truth table of docs/errors.md.
 
+use crate::Error;
 use crate::capability;
 use crate::cause::Cause;
 use crate::config::{NamespaceType, Process as Configured};
@@ -67,11 +68,20 @@ fn lives_after(init: &Process, limit: Duration) -> bool {
 ///
 /// Kernel: a dying init kills its namespace, waits for it, and only then counts as dead; it is marked as exiting from
 /// the start, as is the first thread of one whose others live on.
-pub(crate) fn survives(proc: &Procfs, init: &Process) -> bool {
+fn survives(proc: &Procfs, init: &Process) -> bool {
     const DYING: Duration = Duration::from_secs(2);
     const NEXT_IN_LINE: Duration = Duration::from_millis(100);
     let exiting = proc.stat(init.pid).map_or(true, |stat| stat.is_exiting());
     lives_after(init, if exiting { DYING } else { NEXT_IN_LINE })
+}
+
+/// What the end of the container explains is told as that: its files and groups vanish with it, in any order.
+pub(crate) fn unless_init_died(proc: &Procfs, init: &Process, error: Error) -> Error {
+    let vanished = matches!(
+        error,
+        Error::Proc(_) | Error::Cgroup(_) | Error::ReadState { .. } | Error::Console(_) | Error::Launch(_)
+    );
+    if vanished && !survives(proc, init) { Error::NotStarted(Cause::NotRunning) } else { error }
 }
 
 /// How a process ended, for a message.

@@ -29,6 +29,10 @@ const BUSY: Duration = Duration::from_secs(10);
 pub fn start(store: &Store, id: &ContainerId) -> Result<(), Error> {
     let proc = Procfs::host().map_err(Error::Proc)?;
     let entry = store.entry(id)?;
+    // Before the lock too, which a `create` keeps to its end.
+    if status::observe(&proc, &entry.read()?)?.status == Status::Creating {
+        return Err(Error::CannotStart { status: Status::Creating });
+    }
     let lock = entry.lock(BUSY)?;
     let record = entry.read()?;
     let observed = status::observe(&proc, &record)?;
