@@ -46,7 +46,8 @@ truth! {
         verb(lab, "delete", &["--force"]).args([c.id()]).ok();
         let text = text(&running.wait().code(255));
         let told = text.starts_with("exec: the container stopped while the exec was in the step to ")
-            || text == "exec: container is not running";
+            || text == "exec: container is not running"
+            || text == format!("container does not exist: {}", c.id());
         assert!(told, "{text}");
     }
 }
