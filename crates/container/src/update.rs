@@ -1,15 +1,10 @@
 //! `update`: new limits for a container that runs.
 
-use crate::record::Record;
 use crate::store::Entry;
 use crate::{ContainerId, Error, Status, Store, status};
 use cgroup::Cgroup;
 pub use cgroup::Resources;
 use proc::Procfs;
-use std::time::Duration;
-
-/// How long another command may keep the container.
-const BUSY: Duration = Duration::from_secs(10);
 
 /// Applies the limits that are set in `wanted`; the others stay.
 ///
@@ -26,11 +21,11 @@ pub fn update(store: &Store, id: &ContainerId, wanted: &Resources) -> Result<(),
 }
 
 fn apply(proc: &Procfs, entry: &Entry, wanted: &Resources) -> Result<(), Error> {
-    // Before the lock too, which a `create` keeps to its end.
-    refuse_unborn(proc, &entry.read()?)?;
-    let lock = entry.lock(BUSY)?;
+    let lock = status::lock(proc, entry, Error::NotRunning)?;
     let mut record = entry.read()?;
-    refuse_unborn(proc, &record)?;
+    if status::observe(proc, &record)?.status == Status::Stopped {
+        return Err(Error::NotRunning);
+    }
     entry.sweep(&lock);
     let cgroup = Cgroup::new(record.cgroup.clone());
     let resources = merged(record.resources.as_ref(), wanted)?;
@@ -44,13 +39,6 @@ fn apply(proc: &Procfs, entry: &Entry, wanted: &Resources) -> Result<(), Error> 
             log::error!("a new limit is kept, since the former one cannot be written back: {error}");
         }
     })
-}
-
-fn refuse_unborn(proc: &Procfs, record: &Record) -> Result<(), Error> {
-    match status::observe(proc, record)?.status {
-        Status::Stopped | Status::Creating => Err(Error::NotRunning),
-        _ => Ok(()),
-    }
 }
 
 /// Of all limits the groups of fields that `wanted` speaks of: the kernel's files of one group depend on each other (on
