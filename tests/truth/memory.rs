@@ -92,11 +92,12 @@ fn no_room(lab: &Lab, c: &Container<'_>) -> PathBuf {
     path.into()
 }
 
-/// An exec that finds its container full only after it was let in: the limit shrinks while its child is held.
+/// An exec that finds its container full only after it was let in: the limit shrinks while its child is held before
+/// the first of the given system calls.
 #[track_caller]
-fn squeezed(lab: &Lab, c: &Container<'_>) -> Output {
+fn squeezed(lab: &Lab, c: &Container<'_>, steps: &str) -> Output {
     leave_free(&group(c), 1024 * KIB);
-    let hold = refusal::hold_before(lab, "setsid", 1_500_000);
+    let hold = refusal::hold_before(lab, steps, 1_000_000);
     let running = exec(lab, c, &[], &["true"]).through_shell(&hold).spawn();
     let joined = || hierarchy::pids(&c.group()).len() > 1 || running.has_ended();
     hang::eventually("the child to be in the container", joined);
@@ -202,7 +203,7 @@ truth! {
         // The memory is held by a file that no kill gives back, so the child is the best victim there is.
         let c = lab.started(&Config::new().mount("/fill", "tmpfs", "tmpfs", &["size=32m"]));
         c.exec(&["dd", "if=/dev/zero", "of=/fill/x", "bs=1M", "count=24"]).ok();
-        let text = text(&squeezed(lab, &c).code(255));
+        let text = text(&squeezed(lab, &c, "setsid").code(255));
         let directory = group(&c);
         assert!(text.starts_with("exec: killed by the kernel in the step to "), "{text}");
         assert!(text.contains(": out of memory: memory."), "{text}");
@@ -260,7 +261,7 @@ truth! {
         }
         let c = holder(lab);
         write(&c.control("memory", "memory.oom_control"), "1");
-        let output = squeezed(lab, &c);
+        let output = squeezed(lab, &c, "setsid");
         // What a processor holds back may just do.
         if output.status.code() != Some(0) {
             let text = text(&output.code(255));
@@ -278,9 +279,10 @@ truth! {
         }
         let c = holder(lab);
         let init = process::pidfd(c.pid()).unwrap();
+        // The child is held once more before execve, or it may be there before init is dead.
         // An init that is preferred over everything else, the exec included.
         write(Path::new(&format!("/proc/{}/oom_score_adj", c.pid())), "1000");
-        let text = text(&squeezed(lab, &c).code(255));
+        let text = text(&squeezed(lab, &c, "setsid,execve").code(255));
         process::wait_exit(&init, "init");
         assert!(text.starts_with("exec: the container was stopped by an out-of-memory kill during the exec: out of memory: "), "{text}");
         c.wait_status("stopped");
