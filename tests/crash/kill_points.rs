@@ -111,10 +111,11 @@ sampled! {
 #[test]
 #[ignore = "soak: every single system call of every command, tens of minutes"]
 fn soak_kills_at_every_single_system_call() {
+    let section = soak::Section::begin("Kills at every single system call");
     let pairs = ALL.into_iter().flat_map(|one| victims(one).iter().map(move |victim| (one, *victim)));
     let sweeps: Vec<_> = pairs.map(|(one, victim)| sweep(one, victim, Density::Every)).collect();
     let rows: Vec<_> = sweeps.iter().map(Sweep::row).collect();
     let raw: Vec<_> = sweeps.iter().map(Sweep::to_string).collect();
     let head = ["command", "killed", "system calls", "kills tried", "of them reached", "left afterwards"];
-    soak::log("Kills at every single system call", &head, &rows, &raw);
+    section.end(&head, &rows, &raw);
 }

@@ -11,19 +11,30 @@ use testkit::{Config, Lab, Runtime, partner};
 /// Execs of one soak.
 const EXECS: usize = 5000;
 
-/// Adds a section to the log: a table of counts, then the raw lines it was made of.
-pub(crate) fn log(title: &str, head: &[&str], rows: &[Vec<String>], raw: &[String]) {
-    let mut text = format!("\n## {title}: {}, commit {}\n\n", first_line("date", &["-u", "+%F"]), commit());
-    let line = |cells: Vec<String>| format!("| {} |\n", cells.join(" | "));
-    text.push_str(&line(head.iter().map(ToString::to_string).collect()));
-    text.push_str(&line(head.iter().map(|_| "---".to_owned()).collect()));
-    rows.iter().for_each(|row| text.push_str(&line(row.clone())));
-    writeln!(text, "\n```text\n{}\n```", raw.join("\n")).unwrap();
-    eprintln!("{text}");
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/soak.md");
-    let mut whole = std::fs::read_to_string(&path).unwrap_or_default();
-    whole.push_str(&text);
-    std::fs::write(path, whole).unwrap();
+/// A section of the log, begun before the counting: the commit is the one that was tested.
+pub(crate) struct Section {
+    title: String,
+}
+
+impl Section {
+    pub(crate) fn begin(what: &str) -> Self {
+        Section { title: format!("{what}: {}, commit {}", first_line("date", &["-u", "+%F"]), commit()) }
+    }
+
+    /// Adds a table of counts to the log, then the raw lines it was made of.
+    pub(crate) fn end(self, head: &[&str], rows: &[Vec<String>], raw: &[String]) {
+        let mut text = format!("\n## {}\n\n", self.title);
+        let line = |cells: Vec<String>| format!("| {} |\n", cells.join(" | "));
+        text.push_str(&line(head.iter().map(ToString::to_string).collect()));
+        text.push_str(&line(head.iter().map(|_| "---".to_owned()).collect()));
+        rows.iter().for_each(|row| text.push_str(&line(row.clone())));
+        writeln!(text, "\n```text\n{}\n```", raw.join("\n")).unwrap();
+        eprintln!("{text}");
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/soak.md");
+        let mut whole = std::fs::read_to_string(&path).unwrap_or_default();
+        whole.push_str(&text);
+        std::fs::write(path, whole).unwrap();
+    }
 }
 
 fn commit() -> String {
@@ -40,6 +51,7 @@ fn first_line(program: &str, arguments: &[&str]) -> String {
 #[ignore = "soak: 5,000 execs against updates, minutes"]
 fn soak_execs_against_updates() {
     let Some(binary) = Runtime::Sluice.find().filter(|_| partner::is_root()) else { return };
+    let section = Section::begin("Execs against updates");
     let lab = Lab::new(Runtime::Sluice, binary);
     let c = lab.started(&Config::new().set("/linux/resources/pids", json!({"limit": 1000})));
     let (over, updates, states) = (AtomicBool::new(false), AtomicUsize::new(0), AtomicUsize::new(0));
@@ -80,7 +92,7 @@ fn soak_execs_against_updates() {
         count(&states)
     );
     let head = ["execs", "of them refused", "updates meanwhile", "states meanwhile", "seconds"];
-    log("Execs against updates", &head, &[row], &[vec![raw], refused.clone()].concat());
+    section.end(&head, &[row], &[vec![raw], refused.clone()].concat());
     assert!(refused.is_empty());
     lab.assert_nothing_left();
 }

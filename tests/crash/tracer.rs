@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::PathBuf;
-use std::sync::OnceLock;
 
 use testkit::{Cmd, Lab, Output, compile};
 
@@ -88,17 +87,16 @@ fn strace(lab: &Lab, options: &[&str], command: &Cmd) -> Output {
 
 fn child_killer(lab: &Lab, number: usize, command: &Cmd) -> Output {
     let words = [OsString::from(number.to_string()), lab.path("trace").into_os_string()].into_iter();
-    let ran = lab.program(child_killer_program()).args(words.chain(command.words())).run();
+    let ran = lab.program(child_killer_program(lab)).args(words.chain(command.words())).run();
     assert_ne!(ran.status.code(), Some(99), "the tracer itself: {ran}");
     ran
 }
 
-/// The compiled tracer of children.
-fn child_killer_program() -> &'static PathBuf {
-    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
-    PROGRAM.get_or_init(|| {
-        let directory = std::env::temp_dir().join(format!("sluice-child-killer-{}", std::process::id()));
-        std::fs::create_dir_all(&directory).unwrap();
-        compile::compile(&directory, "child-killer", include_str!("child_killer.c"))
-    })
+/// The compiled tracer of children, once per lab.
+fn child_killer_program(lab: &Lab) -> PathBuf {
+    let program = lab.path("io/child-killer");
+    if !program.exists() {
+        compile::compile(&lab.path("io"), "child-killer", include_str!("child_killer.c"));
+    }
+    program
 }
