@@ -11,6 +11,7 @@
 
 mod cgroup_gone;
 mod create;
+mod deadline;
 mod directory;
 mod freezer;
 mod identity;

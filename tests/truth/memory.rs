@@ -83,7 +83,7 @@ fn is_v1() -> bool {
 fn no_room(lab: &Lab, c: &Container<'_>) -> PathBuf {
     let output = exec(lab, c, &[], &["true"]).run().code(255);
     let text = text(&output);
-    let start = "exec: too little memory left in the container's limit: a start takes 512 KiB, else the container could be killed for it: memory.";
+    let start = "exec: too little memory left in the container's limit: a start takes 640 KiB, else the container could be killed for it: memory.";
     let rest = text.strip_prefix(start).unwrap_or_else(|| panic!("{text}"));
     let (path, rest) =
         rest.split_once("limit_in_bytes of ").and_then(|(_, rest)| rest.split_once(" is ")).unwrap();
@@ -92,16 +92,28 @@ fn no_room(lab: &Lab, c: &Container<'_>) -> PathBuf {
     path.into()
 }
 
-/// An exec that finds its container full only after it was let in: the limit shrinks while its child is held.
+/// An exec that finds its container full only after it was let in: the limit shrinks while its child is held before
+/// the first of the given system calls.
 #[track_caller]
-fn squeezed(lab: &Lab, c: &Container<'_>) -> Output {
+fn squeezed(lab: &Lab, c: &Container<'_>, steps: &str) -> Output {
     leave_free(&group(c), 1024 * KIB);
-    let hold = refusal::hold_before(lab, "setsid", 1_500_000);
+    let hold = refusal::hold_before(lab, steps, 1_000_000);
     let running = exec(lab, c, &[], &["true"]).through_shell(&hold).spawn();
     let joined = || hierarchy::pids(&c.group()).len() > 1 || running.has_ended();
     hang::eventually("the child to be in the container", joined);
-    leave_free(&group(c), 0);
+    leave_nothing(&group(c));
     running.wait()
+}
+
+/// Lowers the limit as far as the kernel lets it: to the last page in use.
+fn leave_nothing(group: &Path) {
+    leave_free(group, 0);
+    let file = group.join("memory.limit_in_bytes");
+    let mut limit: u64 = std::fs::read_to_string(&file).unwrap().trim().parse().unwrap();
+    // EBUSY: nothing more can be reclaimed.
+    while std::fs::write(&file, limit.to_string()).is_ok() {
+        limit -= 8 * KIB;
+    }
 }
 
 /// What became of an exec and of its container, in words.
@@ -122,11 +134,17 @@ truth! {
             return;
         }
         let c = holder(lab);
+        let mut ran = 0;
         for round in 1..=20 {
             leave_free(&group(&c), 1024 * KIB);
             let output = exec(lab, &c, &[], &["true"]).run();
-            assert_eq!(verdict(&c, &output), "init lives; the program ran", "round {round}");
+            let verdict = verdict(&c, &output);
+            assert!(verdict.starts_with("init lives; "), "round {round}: {verdict}");
+            ran += u32::from(verdict.ends_with("the program ran"));
         }
+        // The kernel may count up to 64 pages more for each processor than are in use; then there is less room.
+        eprintln!("with 1 MiB free the container survived 20 of 20 execs, {ran} of them ran");
+        assert!(ran >= 10, "{ran}");
     }
 
     fn an_exec_into_less_and_less_room_says_who_died(lab) {
@@ -185,7 +203,7 @@ truth! {
         // The memory is held by a file that no kill gives back, so the child is the best victim there is.
         let c = lab.started(&Config::new().mount("/fill", "tmpfs", "tmpfs", &["size=32m"]));
         c.exec(&["dd", "if=/dev/zero", "of=/fill/x", "bs=1M", "count=24"]).ok();
-        let text = text(&squeezed(lab, &c).code(255));
+        let text = text(&squeezed(lab, &c, "setsid").code(255));
         let directory = group(&c);
         assert!(text.starts_with("exec: killed by the kernel in the step to "), "{text}");
         assert!(text.contains(": out of memory: memory."), "{text}");
@@ -243,7 +261,7 @@ truth! {
         }
         let c = holder(lab);
         write(&c.control("memory", "memory.oom_control"), "1");
-        let output = squeezed(lab, &c);
+        let output = squeezed(lab, &c, "setsid");
         // What a processor holds back may just do.
         if output.status.code() != Some(0) {
             let text = text(&output.code(255));
@@ -261,9 +279,10 @@ truth! {
         }
         let c = holder(lab);
         let init = process::pidfd(c.pid()).unwrap();
+        // The child is held once more before execve, or it may be there before init is dead.
         // An init that is preferred over everything else, the exec included.
         write(Path::new(&format!("/proc/{}/oom_score_adj", c.pid())), "1000");
-        let text = text(&squeezed(lab, &c).code(255));
+        let text = text(&squeezed(lab, &c, "setsid,execve").code(255));
         process::wait_exit(&init, "init");
         assert!(text.starts_with("exec: the container was stopped by an out-of-memory kill during the exec: out of memory: "), "{text}");
         c.wait_status("stopped");

@@ -52,7 +52,7 @@ truth! {
         let file = lab.root().join(c.id()).join("seccomp.bpf");
         std::fs::write(file, [0xff; 16]).unwrap();
         let output = exec(lab, &c, &[], &["true"]).run().code(255);
-        let expected = "exec: the kernel refused the seccomp filter of config.json/linux/seccomp (Invalid argument (os error 22))";
+        let expected = "exec: the kernel refused the seccomp filter of config.json/linux/seccomp (the kernel does not accept it (EINVAL))";
         assert_eq!(text(&output), expected);
     }
 }

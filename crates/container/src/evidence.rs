@@ -193,7 +193,7 @@ fn no_memory(context: &Context<'_>, stage: Stage) -> Option<Cause> {
 }
 
 fn not_running(context: &Context<'_>) -> Cause {
-    let Some(init) = context.init.filter(|_| context.init_lives()) else {
+    let Some(init) = context.init.filter(|_| context.init_survived()) else {
         return match context.memory_kill() {
             Some(cause) => Cause::InitOutOfMemory { cause },
             None => Cause::NotRunning,

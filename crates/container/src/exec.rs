@@ -324,9 +324,8 @@ fn refuse_hopeless(before: &Evidence, own: &cgroup::Paths, request: &ExecRequest
 /// A start without room makes the kernel look for a victim. The child offers itself, but a process with the same
 /// `oom_score_adj` that is larger goes first, and the offer counts for nothing in a group of less than 1000 pages.
 fn refuse_dangerous(before: &Evidence) -> Result<(), Error> {
-    let needed = ROOM as u64;
-    let short = before.memory_short(needed);
-    short.map_or(Ok(()), |shortage| Err(Error::NotStarted(Cause::NoRoom { needed, shortage })))
+    let short = before.memory_short(NEEDED);
+    short.map_or(Ok(()), |shortage| Err(Error::NotStarted(Cause::NoRoom { needed: NEEDED, shortage })))
 }
 
 fn prepare(target: &Target<'_>, process: Configured) -> Result<LastMile, Error> {
@@ -602,13 +601,16 @@ impl Attempt<'_> {
     }
 }
 
-/// What `execve` and the start of a small program take, and as much again, since each processor may hold back 64 pages
-/// that were charged already. In bytes.
-const ROOM: usize = 512 << 10;
+/// What `execve` and the start of a small program take, in bytes: 64 KiB are too few, 128 KiB are enough.
+const ROOM: usize = 256 << 10;
 
-/// What the child must find before `execve`: nothing where a mebibyte more is free.
+/// What must be free for an exec, in bytes: [`ROOM`], the child's own pages on its way, and what the processors hold
+/// back of pages that were charged already (64 each).
+const NEEDED: u64 = 640 << 10;
+
+/// What the child must find before `execve`: nothing where a mebibyte more than needed is free.
 fn room(before: &Evidence) -> usize {
-    const PLENTY: u64 = (ROOM as u64) + (1 << 20);
+    const PLENTY: u64 = NEEDED + (1 << 20);
     if before.memory_room().is_some_and(|free| free < PLENTY) { ROOM } else { 0 }
 }
 
