@@ -107,7 +107,7 @@ impl Launched {
 
     /// Waits until the child executed its program, was refused, died, or `limit` has passed since its birth.
     ///
-    /// Without `proc`, a child that closes its pipe silently counts as one that executed its program.
+    /// Without `proc`, a child that closes its pipe silently in its last stage counts as one that executed its program.
     ///
     /// # Errors
     /// [`Error::Wait`] and [`Error::Report`].
@@ -122,7 +122,8 @@ impl Launched {
                 return Ok(Outcome::Refused(failure));
             }
             // End of file: the pipe closed over execve, or the child is dying.
-            match proc.and_then(|proc| never_executed(proc, self.pid())) {
+            let early = || Some((self.stage() as u32) < Stage::Execve as u32);
+            match proc.map_or_else(early, |proc| never_executed(proc, self.pid())) {
                 Some(true) if Instant::now() >= deadline => {
                     return Ok(Outcome::Stuck { stage: self.stage(), waited: limit, launched: self });
                 }
