@@ -85,3 +85,19 @@ fn a_binary_replaced_under_a_running_container_goes_on_with_it() {
         lab.assert_nothing_left();
     });
 }
+
+/// The second container took the group over when it was empty.
+#[test]
+fn deleting_a_stopped_container_leaves_another_in_its_group_alone() {
+    ours(|lab| {
+        let shared = json!(format!("{}/shared", lab.group()));
+        let config = Config::new().set("/linux/cgroupsPath", shared);
+        let stopped = lab.started(&config);
+        stopped.stop();
+        let other = lab.started(&config);
+        stopped.delete_force().code(1).says("is not removed whole").says(&other.pid().to_string());
+        assert_eq!(other.status(), "running");
+        other.delete_force().ok();
+        stopped.delete().ok();
+    });
+}

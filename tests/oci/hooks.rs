@@ -151,6 +151,23 @@ conformance! {
         assert!(!lab.root().join(c.id()).exists());
     }
 
+    fn a_hook_starts_under_a_filter_that_knows_no_clone3(lab) {
+        let profile = json!({
+            "defaultAction": "SCMP_ACT_ALLOW",
+            "syscalls": [{"names": ["clone3"], "action": "SCMP_ACT_ERRNO", "errnoRet": 38}],
+        });
+        let config = Config::new().set("/process/noNewPrivileges", json!(false)).set("/linux/seccomp", profile);
+        let c = lab.started(&config.hook("startContainer", "touch /ran"));
+        hang::eventually("the hook", || c.rootfs("/ran").exists());
+    }
+
+    fn a_hook_that_closes_its_streams_is_waited_for(lab) {
+        let mark = lab.path("mark");
+        let script = format!("exec <&- >&- 2>&-; sleep 0.2; touch {}", mark.display());
+        let _c = lab.created(&Config::new().hook("createRuntime", &script));
+        assert!(mark.exists());
+    }
+
     fn a_missing_hook_program_is_named(lab) {
         let c = lab.bundle(&Config::new().push("/hooks/createRuntime", json!({"path": "/no/such/hook"})));
         c.create().code(1).says("/no/such/hook");

@@ -56,6 +56,15 @@ conformance! {
         c.wait_status("stopped");
     }
 
+    fn all_reaches_more_processes_than_fit_in_one_batch(lab) {
+        let script = "for i in $(seq 150); do sleep 1000000 & done; wait; exec sleep 1000000";
+        let c = lab.started(&Config::new().without_namespace("pid").script(script));
+        hang::eventually("all processes", || hierarchy::pids(&c.group()).len() == 151);
+        c.verb("kill", &["--all"], &["TERM"]).ok();
+        hang::eventually("nobody left", || hierarchy::pids(&c.group()).is_empty());
+        c.wait_status("stopped");
+    }
+
     fn init_alone_gets_the_signal(lab) {
         let script = "(trap 'touch /child' USR1; while :; do sleep 0.05; done) & \
                       trap 'touch /got' USR1; touch /ready; while :; do sleep 0.05; done";

@@ -1,9 +1,9 @@
 //! `delete`: a container is gone, with everything that it had on the host.
 
-use crate::record::{ProcessId, Record};
+use crate::record::{Phase, ProcessId, Record};
 use crate::status::Observed;
 use crate::store::Entry;
-use crate::{ContainerId, Error, Status, Store, error, hooks, status};
+use crate::{ContainerId, Error, Status, Store, error, hooks, kill, status};
 use cgroup::Cgroup;
 use proc::Procfs;
 use rustix::fd::AsFd;
@@ -48,9 +48,12 @@ pub(crate) fn sweep(store: &Store, proc: &Procfs) {
 fn delete_entry(store: &Store, proc: &Procfs, entry: &Entry, force: Force) -> Result<(), Error> {
     if let Some(record) = read(entry, force)? {
         let observed = deletable(proc, &record, force)?;
-        // First, so that a command that waits for one of them lets go of the container.
-        end_hook(proc, &record);
         end_creator(proc, &record, observed.status);
+        // Once more: until its end the creator may have made an init or a hook.
+        let record = read(entry, force)?.unwrap_or(record);
+        let observed = deletable(proc, &record, force)?;
+        // Before the lock, so that a command that waits for one of them lets go of the container.
+        end_hook(proc, &record);
         observed.init.iter().for_each(end_init);
     }
     let _lock = match entry.lock(BUSY) {
@@ -91,7 +94,7 @@ fn remove(proc: &Procfs, entry: &Entry, record: &Record, observed: Observed) -> 
     let mut left = Vec::new();
     end_hook(proc, record);
     observed.init.iter().for_each(end_init);
-    remove_cgroup(record, &mut left);
+    remove_cgroup(record, whose(proc, record, &observed), &mut left);
     if let Some(init) = observed.init {
         let dead = launch::process::wait_dead(init.pidfd.as_fd(), LIMIT);
         if dead != Ok(true) {
@@ -129,15 +132,35 @@ fn end_init(init: &launch::Process) {
     let _ = launch::process::wait_dead(init.pidfd.as_fd(), Duration::from_millis(50));
 }
 
+/// Whose the processes in a container's cgroup are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Members {
+    /// The container's.
+    Own,
+    /// Another container's with the same `cgroupsPath`, for all that is known; they are left alone.
+    Foreign,
+}
+
+/// With its init all processes of a container's own pid namespace ended, and nothing outlives a boot.
+fn whose(proc: &Procfs, record: &Record, observed: &Observed) -> Members {
+    let may_live = observed.init.is_some() || !kill::has_own_pids(record) || record.phase == Phase::Creating;
+    if is_of_this_boot(proc, record) && may_live { Members::Own } else { Members::Foreign }
+}
+
+fn is_of_this_boot(proc: &Procfs, record: &Record) -> bool {
+    status::boot_id(proc).is_ok_and(|boot_id| boot_id == record.boot_id)
+}
+
 /// Kills and removes until both succeed: an exec's child may be born, or join, after the last look.
-fn remove_cgroup(record: &Record, left: &mut Vec<String>) {
+fn remove_cgroup(record: &Record, members: Members, left: &mut Vec<String>) {
     const ROUND: Duration = Duration::from_millis(500);
     let cgroup = Cgroup::new(record.cgroup.clone());
     let begun = Instant::now();
     while cgroup.exists() {
-        match cgroup.kill(LIMIT).and_then(|()| cgroup.remove(ROUND)) {
+        let killed = if members == Members::Own { cgroup.kill(LIMIT) } else { Ok(()) };
+        match killed.and_then(|()| cgroup.remove(ROUND)) {
             Ok(()) => return,
-            Err(cgroup::Error::Deadline { .. }) if begun.elapsed() < LIMIT => {}
+            Err(cgroup::Error::Deadline { .. }) if members == Members::Own && begun.elapsed() < LIMIT => {}
             Err(cause) => return left.push(error::chain(&cause)),
         }
     }
@@ -146,9 +169,8 @@ fn remove_cgroup(record: &Record, left: &mut Vec<String>) {
 /// A runtime killed while a hook ran leaves the hook's process group.
 fn end_hook(proc: &Procfs, record: &Record) {
     let Some(hook) = &record.hook else { return };
-    let same_boot = status::boot_id(proc).is_ok_and(|boot_id| boot_id == record.boot_id);
-    if same_boot
-        && lives(proc, hook.leader)
+    if is_of_this_boot(proc, record)
+        && group_lives(proc, hook.leader)
         && let Some(group) = rustix::process::Pid::from_raw(hook.leader.pid)
     {
         log::warn!(
@@ -160,6 +182,18 @@ fn end_hook(proc: &Procfs, record: &Record) {
     }
 }
 
+/// Whether a process group that this leader made has a member. The kernel gives a pid to nobody while it names a group,
+/// so a process with that pid and another start time means that the group is gone.
+fn group_lives(proc: &Procfs, leader: ProcessId) -> bool {
+    if proc.stat(leader.pid).is_ok_and(|stat| stat.start_time != leader.start_time) {
+        return false;
+    }
+    proc.pids()
+        .into_iter()
+        .filter_map(|pid| proc.stat(pid).ok())
+        .any(|stat| stat.pgrp == leader.pid && stat.start_time >= leader.start_time && !stat.is_dead())
+}
+
 /// A `create` that still runs would go on making things.
 fn end_creator(proc: &Procfs, record: &Record, status: Status) {
     if status != Status::Creating {
@@ -169,10 +203,6 @@ fn end_creator(proc: &Procfs, record: &Record, status: Status) {
         let _ = rustix::process::pidfd_send_signal(&creator.pidfd, Signal::KILL);
         let _ = launch::process::wait_dead(creator.pidfd.as_fd(), LIMIT);
     }
-}
-
-fn lives(proc: &Procfs, id: ProcessId) -> bool {
-    status::find(proc, id).is_ok_and(|process| process.is_some())
 }
 
 /// Compat: runtime-spec, runtime.md: a failed poststop hook is logged, the others run.

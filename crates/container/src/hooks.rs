@@ -148,6 +148,7 @@ fn run_one(
     let failed = |reason: String| Error::Hook { name: name.to_owned(), path: hook.path.clone(), reason };
     let (mut running, process) = spawn(proc, hook, name, ledger).map_err(|error| match error {
         Error::NotStarted(cause) => failed(cause.to_string()),
+        error @ (Error::Launch(_) | Error::Step { .. }) => failed(crate::error::chain(&error)),
         other => other,
     })?;
     let outcome = running.attend(&process, state, hook, name);
@@ -188,8 +189,10 @@ struct HookPlan<'a> {
 
 /// The parent's ends of a running hook's streams.
 struct Running {
-    input: Option<OwnedFd>,
-    error: OwnedFd,
+    /// Our end and the hook's: while its end is held, a hook that does not read its state raises no SIGPIPE here.
+    input: Option<(OwnedFd, OwnedFd)>,
+    /// `None` after the hook closed its end.
+    error: Option<OwnedFd>,
     tail: Vec<u8>,
 }
 
@@ -223,7 +226,7 @@ fn spawn(
         environment: Vector::new(&environment).ok_or_else(invalid)?,
     };
     let launched = launch::spawn(&Birth::default(), &plan, child_of_hook).map_err(Error::Launch)?;
-    drop(plan);
+    let HookPlan { input, .. } = plan;
     // Compat: a hook's group must exist before it is noted; the child makes it too, whoever comes first.
     if let Some(pid) = rustix::process::Pid::from_raw(launched.pid()) {
         let _ = rustix::process::setpgid(Some(pid), Some(pid));
@@ -234,7 +237,7 @@ fn spawn(
     }
     rustix::io::write(&our_gate, b"go").map_err(wrap)?;
     let process = executed(proc, launched, hook)?;
-    let ours = Running { input: Some(our_input), error: our_error, tail: Vec::new() };
+    let ours = Running { input: Some((our_input, input)), error: Some(our_error), tail: Vec::new() };
     Ok((ours, process))
 }
 
@@ -283,6 +286,7 @@ fn child_of_hook(report: child::Report<'_>, plan: &HookPlan<'_>) -> ! {
         })
     };
     let failure = steps().err().unwrap_or_else(|| {
+        report.word.set(Stage::Execve as u32);
         let errno = sys::exec::execve(plan.path, plan.arguments, plan.environment);
         Failure { stage: Stage::Execve, errno, detail: 0 }
     });
@@ -335,24 +339,26 @@ impl Running {
     }
 
     fn poll(&self, process: &Process, limit: Duration, fed: bool) -> Result<Ready, Errno> {
-        let input = self.input.as_ref().filter(|_| !fed);
-        let mut fds =
-            vec![PollFd::new(&process.pidfd, PollFlags::IN), PollFd::new(&self.error, PollFlags::IN)];
-        if let Some(input) = input {
+        let mut fds = vec![PollFd::new(&process.pidfd, PollFlags::IN)];
+        let error = self.error.as_ref().map(|error| {
+            fds.push(PollFd::new(error, PollFlags::IN));
+            fds.len() - 1
+        });
+        let input = self.input.as_ref().filter(|_| !fed).map(|(input, _)| {
             fds.push(PollFd::new(input, PollFlags::OUT));
-        }
+            fds.len() - 1
+        });
         match poll(&mut fds, Some(&launch::process::timespec(limit))) {
             Ok(_) | Err(Errno::INTR) => {}
             Err(errno) => return Err(errno),
         }
         let fired = |index: usize| fds.get(index).is_some_and(|fd| !fd.revents().is_empty());
-        let data = |index: usize| fds.get(index).is_some_and(|fd| fd.revents().contains(PollFlags::IN));
-        Ok(Ready { ended: fired(0), error: data(1), input: fired(2) })
+        Ok(Ready { ended: fired(0), error: error.is_some_and(fired), input: input.is_some_and(fired) })
     }
 
     /// Writes what the pipe takes; closes it after the last byte.
     fn feed(&mut self, left: &mut &[u8]) -> Result<(), Errno> {
-        let Some(input) = &self.input else { return Ok(()) };
+        let Some((input, _)) = &self.input else { return Ok(()) };
         let chunk = left.get(..left.len().min(4096)).unwrap_or(left);
         match rustix::io::write(input, chunk) {
             Ok(count) => *left = left.get(count..).unwrap_or(&[]),
@@ -370,14 +376,16 @@ impl Running {
 
     fn drain(&mut self) {
         let mut chunk = [0; 4096];
-        loop {
-            let mut fds = [PollFd::new(&self.error, PollFlags::IN)];
+        while let Some(error) = &self.error {
+            let mut fds = [PollFd::new(error, PollFlags::IN)];
             let ready = poll(&mut fds, Some(&launch::process::timespec(Duration::ZERO)));
-            if !matches!(ready, Ok(1)) || !fds[0].revents().contains(PollFlags::IN) {
+            if !matches!(ready, Ok(1)) {
                 return;
             }
-            let Ok(count) = rustix::io::read(&self.error, &mut chunk) else { return };
+            let Ok(count) = rustix::io::read(error, &mut chunk) else { return };
             if count == 0 {
+                // Polled on, a closed pipe would be ready at once, for ever.
+                self.error = None;
                 return;
             }
             self.tail.extend_from_slice(chunk.get(..count).unwrap_or(&[]));

@@ -16,7 +16,7 @@
 //!
 //!     start                                        init
 //!       | ---------------- one byte in start.fifo -> |  startContainer hooks, execve
-//!       | <--------------- report.fifo: a report, or end of file when the program runs
+//!       | <--------------- report.fifo: the mark; then a report, or end of file when the program runs
 //! ```
 //!
 //! **Invariant:** init goes past a step that create must answer only with that answer: when create dies, init reads
@@ -43,6 +43,9 @@ use sys::seccomp::Instruction;
 use sys::shared_page::SharedWord;
 
 use crate::conversation::{Answer, Line, Said};
+
+/// The byte in the report fifo after which only the program's own steps are left.
+pub(crate) const MARK: u8 = b'E';
 
 /// Everything init needs; a copy of create's memory.
 pub(crate) struct Plan {
@@ -437,6 +440,8 @@ fn release(plan: &Plan, label: Option<&OwnedFd>) -> Result<(), Vec<u8>> {
     let filter = late.map(|(instructions, flags)| Filter { instructions, flags: *flags, listener: None });
     let label = label.zip(plan.last_mile.label.as_ref());
     let label = label.map(|(file, (_, text))| Attribute { file: file.as_fd(), text });
+    // Everything before the program's own steps is done: an end of file after this mark may mean that it runs.
+    let _ = rustix::io::write(&plan.report, &[MARK]);
     let failure = child::program::run(report, &Finish { oom_score: None, label, filter, program });
     Err(report_failure(failure))
 }

@@ -18,6 +18,9 @@ pub enum Scope {
     All,
 }
 
+/// A container can have more processes than the caller may have descriptors.
+const MOST_PIDFDS: usize = 128;
+
 /// Sends a signal by its number.
 ///
 /// SIGKILL reaches every process of a container without a pid namespace of its own, and one that is paused: it is
@@ -46,7 +49,8 @@ pub fn kill(store: &Store, id: &ContainerId, signal: i32, scope: Scope) -> Resul
     Ok(())
 }
 
-fn has_own_pids(record: &Record) -> bool {
+/// Whether the container's processes end with its init: it has a pid namespace made for it.
+pub(crate) fn has_own_pids(record: &Record) -> bool {
     record
         .namespaces
         .iter()
@@ -57,18 +61,25 @@ fn to_all(cgroup: &Cgroup, signal: i32) -> Result<(), Error> {
     if !cgroup.exists() {
         return Ok(());
     }
-    for pid in cgroup.all_pids().map_err(Error::Cgroup)? {
-        let Some(known) = rustix::process::Pid::from_raw(pid) else { continue };
-        let Ok(pidfd) = rustix::process::pidfd_open(known, rustix::process::PidfdFlags::empty()) else {
-            continue;
-        };
-        // Once more, now that the pidfd holds the process: the pid may have been used again meanwhile.
-        let still_inside = cgroup.all_pids().is_ok_and(|pids| pids.contains(&pid));
-        if still_inside {
-            send(&Process { pid, pidfd }, signal)?;
+    for pids in cgroup.all_pids().map_err(Error::Cgroup)?.chunks(MOST_PIDFDS) {
+        let held: Vec<Process> = pids.iter().filter_map(|pid| hold(*pid)).collect();
+        // Once more, now that the pidfds hold them: a pid may have been used again meanwhile.
+        let members = cgroup.all_pids().map_err(Error::Cgroup)?;
+        for process in held.iter().filter(|process| members.binary_search(&process.pid).is_ok()) {
+            match send(process, signal) {
+                // It ended meanwhile; the others are still to get it.
+                Ok(()) | Err(Error::NotRunning) => {}
+                Err(error) => return Err(error),
+            }
         }
     }
     Ok(())
+}
+
+fn hold(pid: i32) -> Option<Process> {
+    let known = rustix::process::Pid::from_raw(pid)?;
+    let pidfd = rustix::process::pidfd_open(known, rustix::process::PidfdFlags::empty()).ok()?;
+    Some(Process { pid, pidfd })
 }
 
 fn send(process: &Process, signal: i32) -> Result<(), Error> {

@@ -2,12 +2,13 @@
 
 use crate::cause::Cause;
 use crate::evidence::{self, Context};
+use crate::init::MARK;
 use crate::record::Record;
 use crate::store::{self, Entry, Store};
 use crate::{ContainerId, Error, Status, hooks, status};
 use cgroup::{Cgroup, Evidence};
 use child::stage::{Failure, REPORT_SIZE, Stage};
-use launch::Process;
+use launch::{Ended, Process};
 use proc::Procfs;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fd::{AsFd, OwnedFd};
@@ -142,6 +143,10 @@ impl Start<'_> {
 
     fn verdict(&self, words: &[u8]) -> Result<(), Error> {
         let context = self.context();
+        let (marked, words) = match words.split_first() {
+            Some((&MARK, rest)) => (true, rest),
+            _ => (false, words),
+        };
         let failure = (words.len() == REPORT_SIZE).then(|| Failure::from_bytes(words)).flatten();
         if let Some(failure) = failure {
             let root = proc::Root::at(&self.record.rootfs).ok();
@@ -151,15 +156,42 @@ impl Start<'_> {
             return Err(Error::Init { message: String::from_utf8_lossy(words).into_owned() });
         }
         // End of file without a word: the program runs, unless the kernel says that none was ever executed.
-        let cause = match launch::process::never_executed(self.proc, self.init.pid) {
+        let cause = match self.never_executed()? {
             Some(false) => return Ok(()),
             Some(true) => {
                 let _ = launch::process::wait_dead(self.init.pidfd.as_fd(), Duration::from_secs(2));
                 Some(evidence::of_init(&context, Stage::Execve))
             }
-            None => evidence::of_gone_init(&context),
+            None => self.of_gone_init(marked),
         };
         cause.map_or(Ok(()), |cause| Err(Error::InitDied { stage: "execute its program", cause }))
+    }
+
+    /// `None` when init was reaped already: what its pid says is only believed while the pid is known to be init's.
+    fn never_executed(&self) -> Result<Option<bool>, Error> {
+        let Some(id) = self.record.init else { return Ok(None) };
+        match self.proc.stat(id.pid) {
+            Ok(stat) if stat.start_time == id.start_time => Ok(Some(stat.has_never_executed())),
+            Ok(_) => Ok(None),
+            Err(error) if matches!(error.errno(), Some(Errno::NOENT | Errno::SRCH)) => Ok(None),
+            Err(error) => Err(Error::Proc(error)),
+        }
+    }
+
+    /// Init, which its reaper took away before it could be looked at: 255 and a signal are what it ends with before its
+    /// program, any other status is the program's.
+    fn of_gone_init(&self, marked: bool) -> Option<Cause> {
+        let context = self.context();
+        let ended = launch::process::how_ended(self.proc, self.init);
+        match ended {
+            Some(Ended::Exited(status)) if marked || status != 255 => None,
+            _ if !marked => Some(evidence::of_init(&context, Stage::Execve)),
+            _ => evidence::of_gone_init(&context).or_else(|| {
+                let pid = self.init.pid;
+                log::warn!("container init {pid} ended at once; whether its program ran is not known");
+                None
+            }),
+        }
     }
 
     fn context(&self) -> Context<'_> {

@@ -117,7 +117,7 @@ impl Launched {
 
     /// Waits until the child executed its program, was refused, died, or `limit` has passed since its birth.
     ///
-    /// Without `proc`, a child that closes its pipe silently counts as one that executed its program.
+    /// Without `proc`, a child that closes its pipe silently in its last stage counts as one that executed its program.
     ///
     /// # Errors
     /// [`Error::Wait`] and [`Error::Report`]; [`Error::Unknown`] when nothing tells whether `execve` succeeded, and the
@@ -153,7 +153,10 @@ impl Launched {
     /// Kernel: an unreaped child is always in `/proc`, so an error there is no answer; then the shared word decides,
     /// which names a step before `execve` only when the child never came to it.
     fn reached_program(&self, proc: Option<&Procfs>) -> Result<Reached, Error> {
-        let Some(proc) = proc else { return Ok(Reached::Program) };
+        let Some(proc) = proc else {
+            let early = self.stage() != Stage::Execve;
+            return Ok(if early { Reached::NotYet } else { Reached::Program });
+        };
         match proc.stat(self.pid()) {
             Ok(stat) if stat.has_never_executed() => Ok(Reached::NotYet),
             Ok(_) => Ok(Reached::Program),

@@ -70,6 +70,13 @@ impl Procfs {
             .unwrap_or_else(|bad| String::from_utf8_lossy(bad.as_bytes()).into_owned()))
     }
 
+    /// The pids of all processes at this moment; what cannot be listed is left out.
+    #[must_use]
+    pub fn pids(&self) -> Vec<i32> {
+        let entries = rustix::fs::Dir::read_from(self.as_fd()).into_iter().flatten().flatten();
+        entries.filter_map(|entry| entry.file_name().to_str().ok()?.parse().ok()).collect()
+    }
+
     /// `/proc/PID/stat`.
     ///
     /// # Errors
