@@ -12,7 +12,7 @@ RELEASE = $(CARGO_TARGET_DIR)/$(TRIPLE)/release
 export SLUICE_BIN = $(RELEASE)/sluice
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build test lint unit soak fuzz demo docs install uninstall clean
+.PHONY: toolchain help setup build test lint unit soak fuzz demo docs install uninstall clean
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)$$/  make \1|\2/p' Makefile | awk -F'|' '{printf "%-18s %s\n", $$1, $$2}'
@@ -20,17 +20,21 @@ help: ## this list
 setup: ## install the Debian packages that building and testing need (root; starts no service)
 	scripts/setup
 
+# A toolchain of rustup lies in a user's own folder, which sudo takes out of PATH.
+toolchain:
+	@command -v $(CARGO) >/dev/null || { echo "no Rust toolchain ($(CARGO)) in PATH: install one from https://rustup.rs; with sudo: sudo env \"PATH=\$$PATH\" make ..."; exit 1; }
+
 # The object file stays beside the binary: `child-side` reads it.
-build: ## the release binary: static, one file
+build: toolchain ## the release binary: static, one file
 	$(CARGO) rustc --release --locked --package sluice --bin sluice -- --emit=obj
 	@echo "built $(RELEASE)/sluice"
 
-lint: ## house rules, format, clippy
+lint: toolchain ## house rules, format, clippy
 	$(CARGO) fmt --all --check
 	$(CARGO) xtask tidy
 	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
 
-unit: ## only the tests that need neither root nor packages
+unit: toolchain ## only the tests that need neither root nor packages
 	$(CARGO) test --locked --workspace --exclude sluice-tests
 
 # Everything is there after setup, so a test that would skip for want of a partner fails instead.
@@ -52,7 +56,7 @@ soak: build ## the big counts: hours, not minutes (root)
 fuzz: ## every fuzz target for one minute (needs cargo-fuzz, see fuzz/README.md)
 	fuzz/run
 
-demo: ## containers and execs in good times and at their limits, beside runc and crun (root)
+demo: toolchain ## containers and execs in good times and at their limits, beside runc and crun (root)
 	@$(CARGO) xtask demo --needs
 	@$(MAKE) --no-print-directory build
 	@$(CARGO) xtask demo --sluice $(RELEASE)/sluice

@@ -91,9 +91,9 @@ mod tests {
         let lab = Lab::new(Runtime::Sluice, binary);
         let group = format!("{}/{ID}", lab.group());
         assert_eq!(of(&lab, &group), Vec::<String>::new());
-        let hidden = lab.root().join(".new-left-1");
+        let hidden = lab.root().join("=new-left-1");
         std::fs::DirBuilder::new().mode(0o700).create(&hidden).unwrap();
-        assert_found(&lab, "file", ".new-left-1");
+        assert_found(&lab, "file", "=new-left-1");
         std::fs::remove_dir(&hidden).unwrap();
         mount("none", lab.path("io"), "tmpfs", MountFlags::empty(), None).unwrap();
         assert_found(&lab, "mount", "/io");

@@ -9,6 +9,7 @@
 )]
 
 mod damaged_state;
+mod hooks;
 mod identity;
 mod kill_points;
 mod leftovers;

@@ -201,3 +201,38 @@ fn a_create_with_too_few_descriptors_leaves_nothing() {
         assert_eq!(c.status(), "created");
     });
 }
+
+/// A disk that fails: the system call and what it answers are chosen by the tracer.
+#[test]
+fn a_failing_disk_changes_nothing() {
+    ours(|lab| {
+        let c = lab.started(&limited());
+        let path = lab.root().join(c.id()).join("state.json");
+        let whole = fs::read(&path).unwrap();
+        for call in ["fdatasync", "renameat"] {
+            let update = c.verb("update", &["--pids-limit", "999"], &[]);
+            let refused = failing(lab, call, &update).run().code(1);
+            refused.says(path.to_str().unwrap()).says("input/output error");
+            assert_eq!(c.read_control("pids", "pids.max"), "1000", "{call}");
+            assert_eq!(fs::read(&path).unwrap(), whole, "{call}");
+        }
+        let other = lab.bundle(&limited());
+        for call in ["fdatasync", "renameat2", "mkdirat", "mknodat"] {
+            let create = failing(lab, call, &other.create_with(&[])).run();
+            assert!(
+                !create.status.success() && create.stderr.contains("nput/output error"),
+                "{call}: {create}"
+            );
+            assert!(!lab.root().join(other.id()).exists(), "{call}");
+            assert!(hierarchy::existing(&other.group()).is_empty(), "{call}");
+        }
+    });
+}
+
+fn failing(lab: &Lab, name: &str, command: &Cmd) -> Cmd {
+    let inject = format!("inject={name}:error=EIO");
+    let trace = lab.path("trace").display().to_string();
+    lab.program("strace")
+        .args(["-qq", "-o", &trace, "-e", &format!("trace={name}"), "-e", &inject])
+        .args(command.words())
+}

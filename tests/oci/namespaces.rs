@@ -3,7 +3,7 @@
 use std::fs;
 
 use serde_json::json;
-use testkit::{Config, conformance, process};
+use testkit::{Config, conformance, hierarchy, process};
 
 /// Kind in `config.json` and name below `/proc/PID/ns`.
 const KINDS: [(&str, &str); 7] = [
@@ -171,6 +171,34 @@ conformance! {
         c.start().ok();
         assert_eq!(process::namespace(c.pid(), "user"), process::namespace(target.pid(), "user"));
         c.exec(&["id", "-u"]).ok().prints("0");
+    }
+
+    fn init_is_known_by_its_host_pid_when_user_and_pid_namespace_are_joined(lab) {
+        let target = lab.bundle(&Config::new().user_namespace(100_000));
+        give_away(&target, 100_000);
+        target.create().ok();
+        target.start().ok();
+        let path = |name: &str| format!("/proc/{}/ns/{name}", target.pid());
+        let map = json!([{"containerID": 0, "hostID": 100_000, "size": 65536}]);
+        let config = Config::new().namespace("user", Some(&path("user"))).namespace("pid", Some(&path("pid")));
+        let config = if lab.is_reference() {
+            config.set("/linux/uidMappings", map.clone()).set("/linux/gidMappings", map)
+        } else {
+            config
+        };
+        let c = lab.bundle(&config);
+        give_away(&c, 100_000);
+        let created = c.create();
+        if created.status.code() != Some(0)
+            && lab.reference_lacks("joining a user namespace with a new mount namespace")
+        {
+            return;
+        }
+        created.ok();
+        assert_eq!(hierarchy::pids(&c.group()), [c.pid()], "the process in the cgroup is the one in the state");
+        // Nobody in the joined namespaces may look through it at the host.
+        let seen = target.shell("ls /proc/*/root/ 2>/dev/null | grep -c '^usr$'; true");
+        assert_eq!(seen, "0", "a root of the host is open to the container");
     }
 
     fn a_user_namespace_without_mappings_is_refused(lab) {

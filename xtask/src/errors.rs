@@ -1,7 +1,7 @@
 //! `docs/errors.md`: every error text of the shipped code, collected from the source, with its answers.
 //!
-//! A text is what `#[error("...")]` of thiserror says. What the command exits with is one rule (1, in exec 255);
-//! what dockerd makes of it depends on the text. So only a text that begins with `exec: "PROGRAM":` and thus is
+//! A text is what `#[error("...")]` of thiserror says. What the command exits with is one rule (1, in exec 255) with
+//! the exceptions of [`exit`]; what dockerd makes of it depends on the text. So only a text that begins with `exec: "PROGRAM":` and thus is
 //! about the program may hold one of dockerd's phrases.
 
 mod collect;
@@ -59,13 +59,40 @@ pub(crate) fn table(tree: &Tree) -> String {
     text
 }
 
+/// Failures of the command line that come before `exec` is known to be the verb, or that it cannot have.
+const NEVER_OF_EXEC: &[&str] = &[
+    "Failure::Usage",
+    "Failure::UnknownVerb",
+    "Failure::LogFormat",
+    "Failure::Format",
+    "Failure::RootIsRoot",
+    "Failure::WorkingDirectory",
+    "Failure::OpenLog",
+    "Failure::RunPs",
+    "Failure::PsFailed",
+    "Failure::PsStuck",
+    "Failure::NoPidColumn",
+    "Failure::NoCriu",
+];
+
+/// The exit code: a warning has none, some failures have one only.
+fn exit(name: &str) -> &'static str {
+    match name {
+        "Failure::NoCommand" => "255",
+        _ if name.starts_with("Warning::") => "none",
+        _ if NEVER_OF_EXEC.contains(&name) => "1",
+        _ => "1, exec 255",
+    }
+}
+
 fn row(condition: &Condition) -> String {
     let words = condition.text.replace('|', "\\|").replace('`', "'");
     let docker = dockerd::answer(&condition.text);
     format!(
-        "| {}: {} | `{words}` | 1, exec 255 | {docker} |\n",
+        "| {}: {} | `{words}` | {} | {docker} |\n",
         condition.name,
-        condition.meaning.replace('|', "\\|")
+        condition.meaning.replace('|', "\\|"),
+        exit(&condition.name)
     )
 }
 
@@ -89,6 +116,13 @@ mod tests {
         ];
         for (text, findings) in table {
             assert_eq!(check(&tree(text)).len(), findings, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_warning_has_no_exit_code_and_wrong_usage_one_only() {
+        for (name, code) in [("Warning::A", "none"), ("Failure::Usage", "1"), ("Error::A", "1, exec 255")] {
+            assert_eq!(exit(name), code, "{name}");
         }
     }
 

@@ -80,6 +80,8 @@ fn rewrite(command: &Command, argument: OsString) -> Rewritten {
     if !takes_value && let Some(set) = value.and_then(boolean) {
         return Rewritten { text: set.then(|| spell(name, None)), wants_value: false };
     }
+    // A switch with any other value is refused by the parser, which names it best by its long name.
+    let name = known.get_long().filter(|_| !takes_value && value.is_some()).map_or(name, str::as_bytes);
     Rewritten { text: Some(spell(name, value)), wants_value: takes_value && value.is_none() }
 }
 

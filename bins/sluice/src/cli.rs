@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 
-use clap::error::ErrorKind;
+use clap::error::{ContextKind, ErrorKind};
 
 use crate::answer::{self, colour};
 use crate::argv::{self, Split};
@@ -89,7 +89,7 @@ fn invoke(
     let verb_help = || help::of_verb(verb, colour(environment));
     let Some(matches) = parsed(command, options, &verb_help)? else { return Ok(0) };
     if !verb.count.admits(rest.len()) {
-        return Err(incorrect_usage(verb.count.complaint(verb.name), &verb_help));
+        return Err(incorrect_usage(verb.complaint(rest.len()), &verb_help));
     }
     if verb.reach == Reach::Container {
         protection::ensure()?;
@@ -121,8 +121,24 @@ fn incorrect_usage(message: String, help: &dyn Fn() -> String) -> Failure {
     }
 }
 
-/// The parser's complaint on one line, without the usage that it appends.
+/// The parser's complaint on one line: the word that is wrong, and what would be right.
 fn complaint(error: &clap::Error) -> String {
+    let context = |kind| error.get(kind).map(ToString::to_string);
+    match (error.kind(), context(ContextKind::InvalidArg), context(ContextKind::InvalidValue)) {
+        (ErrorKind::UnknownArgument, Some(given), _) => {
+            let hint = context(ContextKind::SuggestedArg);
+            let hint = hint.map_or_else(String::new, |near| format!(": did you mean \"{near}\"?"));
+            format!("unknown option \"{given}\"{hint}")
+        }
+        (ErrorKind::TooManyValues, Some(switch), Some(value)) => {
+            format!("invalid {switch} \"{value}\": it is a switch, so only true or false may follow")
+        }
+        _ => plain_complaint(error),
+    }
+}
+
+/// The parser's own words, without the usage that it appends.
+fn plain_complaint(error: &clap::Error) -> String {
     let text = error.render().to_string();
     let text = text.strip_prefix("error: ").unwrap_or(&text);
     let text = text.split("\n\nUsage:").next().unwrap_or(text);

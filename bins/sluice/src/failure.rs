@@ -54,11 +54,11 @@ pub(crate) enum Failure {
     #[error("read {0}")]
     Read(PathBuf, #[source] io::Error),
     /// A file named on the command line is not what it should be.
-    #[error("{}/{place}: {reason}", path.display())]
+    #[error("{}{place}: {reason}", path.display())]
     Json {
         /// The file.
         path: PathBuf,
-        /// JSON pointer below it, or empty.
+        /// JSON pointer into it, with its leading slash; empty when the text is no JSON at all.
         place: String,
         /// What was met, and where in the text.
         reason: String,
@@ -70,13 +70,13 @@ pub(crate) enum Failure {
     #[error("encode the answer as JSON")]
     Encode(#[source] serde_json::Error),
     /// The host's `ps` cannot be used.
-    #[error("run the host's ps {0:?} (ps --format json needs none)")]
+    #[error("run the host's ps {0:?} (ps --format json does without)")]
     RunPs(Vec<String>, #[source] io::Error),
     /// The host's `ps` ended badly; it has said why on standard error.
     #[error("the host's ps {0:?} ended with {1}")]
     PsFailed(Vec<String>, ExitStatus),
     /// The host's `ps` does not end.
-    #[error("the host's ps {0:?} did not end within {1} s and was killed (ps --format json needs none)")]
+    #[error("the host's ps {0:?} did not end within {1} s and was killed (ps --format json does without)")]
     PsStuck(Vec<String>, u64),
     /// The host's `ps` printed no column of process ids.
     #[error("the host's ps {0:?} prints no PID column, so its lines cannot be matched with the container")]
@@ -92,6 +92,9 @@ pub(crate) enum Failure {
         /// What is missing.
         why: &'static str,
     },
+    /// A user has no state root of their own, and may not use root's.
+    #[error("no state root for this user: set XDG_RUNTIME_DIR, or give --root DIR before the command")]
+    NoUserRoot(#[source] container::Error),
     /// The runtime refused or could not do it.
     #[error(transparent)]
     Container(#[from] container::Error),

@@ -37,6 +37,8 @@ pub(crate) struct Globals {
 pub(crate) enum StateRoot {
     /// Given, or the system's.
     At(PathBuf),
+    /// The system's, for a user who has none: it only serves when root opened it to them.
+    OfSystem(PathBuf),
     /// Below `XDG_RUNTIME_DIR`.
     OfUser(PathBuf),
 }
@@ -101,7 +103,7 @@ impl Globals {
     /// [`Failure::MakeRoot`].
     pub(crate) fn state_root(&self) -> Result<&Path, Failure> {
         match &self.root {
-            StateRoot::At(path) => Ok(path),
+            StateRoot::At(path) | StateRoot::OfSystem(path) => Ok(path),
             StateRoot::OfUser(path) => {
                 make_user_root(path).map_err(|error| Failure::MakeRoot(path.clone(), error))?;
                 Ok(path)
@@ -126,7 +128,8 @@ fn state_root(
     let Some(path) = given else {
         return Ok(match (&environment.xdg_runtime_dir, caller) {
             (Some(directory), Caller::User) => StateRoot::OfUser(directory.join("sluice")),
-            _ => StateRoot::At(PathBuf::from(DEFAULT_ROOT)),
+            (None, Caller::User) => StateRoot::OfSystem(PathBuf::from(DEFAULT_ROOT)),
+            (_, Caller::Root) => StateRoot::At(PathBuf::from(DEFAULT_ROOT)),
         });
     };
     let absolute = if path.is_absolute() {
@@ -269,7 +272,7 @@ mod tests {
         for (environment, caller, root) in [
             (&environment, Caller::User, StateRoot::OfUser("/run/user/5/sluice".into())),
             (&environment, Caller::Root, StateRoot::At("/run/sluice".into())),
-            (&Environment::default(), Caller::User, StateRoot::At("/run/sluice".into())),
+            (&Environment::default(), Caller::User, StateRoot::OfSystem("/run/sluice".into())),
         ] {
             assert_eq!(state_root(None, environment, caller).expect("valid"), root);
         }

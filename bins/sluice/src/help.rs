@@ -67,7 +67,7 @@ fn remark(order: Order) -> &'static str {
     match order {
         Order::Mixed => "",
         Order::OptionsFirst => {
-            "\n\nOptions end at the first argument: what follows belongs to the other program."
+            "\n\nOptions stand before ID; what follows it is passed on as it is, options too."
         }
     }
 }

@@ -9,7 +9,7 @@ use container::{ContainerId, Store};
 
 use crate::environment::Environment;
 use crate::failure::Failure;
-use crate::globals::Globals;
+use crate::globals::{Globals, StateRoot};
 
 /// A verb's options and arguments with everything around them.
 pub(crate) struct Invocation<'a> {
@@ -36,9 +36,13 @@ impl Invocation<'_> {
     /// The state root.
     ///
     /// # Errors
-    /// It cannot be made or opened, or holds something else.
+    /// It cannot be made or opened, or holds something else; a user without one is told how to have one.
     pub(crate) fn store(&self) -> Result<Store, Failure> {
-        Ok(Store::open(self.globals.state_root()?)?)
+        let store = Store::open(self.globals.state_root()?);
+        store.map_err(|error| match self.globals.root {
+            StateRoot::OfSystem(_) => Failure::NoUserRoot(error),
+            StateRoot::At(_) | StateRoot::OfUser(_) => Failure::Container(error),
+        })
     }
 
     /// Whether a switch was given.
@@ -80,7 +84,7 @@ impl Invocation<'_> {
     /// [`Failure::Value`] if it is no number of the type.
     pub(crate) fn number<T: FromStr>(&self, option: &str) -> Result<Option<T>, Failure> {
         let Some(text) = self.text(option)? else { return Ok(None) };
-        text.parse().map(Some).map_err(|_| invalid(option, &text, "not a number this option can take"))
+        text.parse().map(Some).map_err(|_| invalid(option, &text, "must be a whole number from 0"))
     }
 
     /// Positional argument `index`, which is text.

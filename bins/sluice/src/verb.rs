@@ -87,6 +87,14 @@ pub(crate) enum Count {
     Between(usize, usize),
 }
 
+impl Verb {
+    /// What is wrong when `given` is no right number of positional arguments, and which ones there are.
+    pub(crate) fn complaint(&self, given: usize) -> String {
+        let expected = if self.synopsis.is_empty() { "none" } else { self.synopsis };
+        format!("{}: {expected}, but {given} were given", self.count.complaint(self.name))
+    }
+}
+
 impl Count {
     /// Whether `given` arguments are right.
     pub(crate) fn admits(self, given: usize) -> bool {
@@ -100,7 +108,7 @@ impl Count {
     /// What is wrong with a count that is not admitted.
     ///
     /// Compat: runc, utils.go, `checkArgs`: the wording.
-    pub(crate) fn complaint(self, verb: &str) -> String {
+    fn complaint(self, verb: &str) -> String {
         match self {
             Self::Exactly(count) => format!("sluice: \"{verb}\" requires exactly {count} argument(s)"),
             Self::AtLeast(count) => format!("sluice: \"{verb}\" requires a minimum of {count} argument(s)"),

@@ -47,13 +47,13 @@ fn every_verb_has_a_help() {
 #[test]
 fn wrong_usage_prints_the_help_and_ends_with_1() {
     for (arguments, complaint) in [
-        (&["delete"][..], "sluice: \\\"delete\\\" requires exactly 1 argument(s)"),
+        (&["delete"][..], "sluice: \\\"delete\\\" requires exactly 1 argument(s): ID, but 0 were given"),
         (
             &["kill", "a", "9", "x"],
             "sluice: \\\"kill\\\" requires a minimum of 1 and a maximum of 2 argument(s)",
         ),
         (&["exec"], "sluice: \\\"exec\\\" requires a minimum of 1 argument(s)"),
-        (&["exec", "--what", "a", "b"], "unexpected argument '--what' found"),
+        (&["exec", "--what", "a", "b"], "unknown option \\\"--what\\\""),
         (&["features", "x"], "sluice: \\\"features\\\" requires exactly 0 argument(s)"),
     ] {
         let output = sluice(arguments);

@@ -15,7 +15,7 @@ use cgroup::{Cgroup, Layout};
 use launch::Process;
 use launch::visit::Visit;
 use proc::Procfs;
-use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use rustix::fs::{CWD, Mode, OFlags};
 use rustix::io::Errno;
 use std::collections::BTreeMap;
@@ -128,11 +128,20 @@ pub fn create(store: &Store, request: &CreateRequest) -> Result<Created, Error> 
     add_socket_activation(&mut config, request);
     let mappings = crate::id_map::is_ours(&config)
         .then(|| (config.linux.uid_mappings.clone(), config.linux.gid_mappings.clone()));
-    let found_cgroup = cgroup.exists();
-    let mut birth =
-        Birth { proc, store, record, cgroup, entry: None, found_cgroup, init: None, before: None, mappings };
-    let made = birth.bring_up(request, config, filter);
-    match made {
+    let made = missing(cgroup.paths());
+    let mut birth = Birth {
+        proc,
+        store,
+        record,
+        cgroup,
+        entry: None,
+        made,
+        hooks_begun: false,
+        init: None,
+        before: None,
+        mappings,
+    };
+    match birth.bring_up(request, config, filter) {
         Ok(created) => Ok(created),
         Err(error) => {
             birth.undo();
@@ -218,6 +227,14 @@ fn refuse_used(cgroup: &Cgroup) -> Result<(), Error> {
     Err(Error::CgroupInUse { count: pids.len(), path: cgroup.paths().main().to_owned() })
 }
 
+/// The groups that are not there.
+fn missing(paths: &cgroup::Paths) -> cgroup::Paths {
+    let mut missing = paths.clone();
+    missing.v1.retain(|_, path| !path.is_dir());
+    missing.unified = missing.unified.filter(|path| !path.is_dir());
+    missing
+}
+
 /// A compiled filter, ready for init, with what an exec needs to know about it.
 type Compiled = Option<(Vec<Instruction>, Filter)>;
 
@@ -293,8 +310,10 @@ struct Birth<'a> {
     record: Record,
     cgroup: Cgroup,
     entry: Option<Entry>,
-    /// Whether the cgroup was there before.
-    found_cgroup: bool,
+    /// The groups that were not there before.
+    made: cgroup::Paths,
+    /// Whether hooks of the runtime were begun: then the poststop hooks must undo what they did.
+    hooks_begun: bool,
     init: Option<Process>,
     /// The counters of the cgroup before init.
     before: Option<cgroup::Evidence>,
@@ -386,7 +405,7 @@ impl Birth<'_> {
                 &config,
                 &[NamespaceType::Mount, NamespaceType::Cgroup, NamespaceType::Time],
             )?,
-            hook_state: hooks::state(&self.record, Status::Created, 1),
+            record: self.record.clone(),
             config,
         })
     }
@@ -399,10 +418,13 @@ impl Birth<'_> {
         let user = open_namespaces(&plan.config, &[NamespaceType::User])?.pop();
         let targets: Vec<_> = visited.iter().map(|(file, kind)| (file.as_fd(), *kind)).collect();
         let namespaces = new_namespaces(&plan.config);
+        // Inherited by init and the go-between: a container whose pid or user namespace they join must never find them
+        // open to ptrace or /proc/PID/root (CVE-2016-9962).
+        sys::prctl::set_undumpable().map_err(|source| Error::Step { step: "become undumpable", source })?;
         let visit = Visit::enter(&self.proc, &targets).map_err(Error::Launch)?;
         let init = match user {
             None => fork_init(plan, namespaces, line),
-            Some((user, _)) => fork_through(plan, namespaces, user.as_fd(), line),
+            Some((user, _)) => fork_through(plan, (namespaces, user.as_fd()), line, &self.proc),
         };
         visit.end().map_err(Error::Launch)?;
         let (init, line) = init?;
@@ -497,6 +519,7 @@ impl Birth<'_> {
     fn run_runtime_hooks(&mut self) -> Result<(), Error> {
         let pid = self.init.as_ref().map_or(0, |init| init.pid);
         let state = hooks::state(&self.record, Status::Creating, pid);
+        self.hooks_begun = true;
         let lists = self.record.hooks.clone();
         let proc = Procfs::host().map_err(Error::Proc)?;
         for (name, hooks) in [("prestart", &lists.prestart), ("createRuntime", &lists.create_runtime)] {
@@ -527,17 +550,19 @@ impl Birth<'_> {
     /// Puts `created` on disk, then lets init park; from here on the container outlives this process.
     fn finish(&mut self, request: &CreateRequest, line: &Line) -> Result<(), Error> {
         let Some(init) = &self.init else { return Err(Error::NotRunning) };
-        if let Some(path) = &request.pid_file {
-            crate::pid_file::write(path, init.pid)?;
-        }
+        self.record.phase = Phase::Created;
+        self.record.generation += 1;
+        let Some(entry) = &self.entry else { return Err(Error::NotRunning) };
+        entry.write_rescue(&self.record)?;
+        entry.write(&self.record)?;
         if let Some(socket) = &request.pidfd_socket {
             console::send(socket, "init", init.pidfd.as_fd()).map_err(Error::Console)?;
         }
-        self.record.phase = Phase::Created;
-        if let Some(entry) = &self.entry {
-            entry.write_rescue(&self.record)?;
+        // The caller takes the file as the sign that the container is there, so it is the last thing that can fail.
+        if let Some(path) = &request.pid_file {
+            crate::pid_file::write(path, init.pid)?;
         }
-        self.write_record()?;
+        entry.unlock()?;
         line.answer(Answer::Park);
         Ok(())
     }
@@ -553,9 +578,12 @@ impl Birth<'_> {
         if self.entry.is_none() {
             return;
         }
-        // A group that was there before belongs to somebody else; only init was ever put into it.
-        let remove = || self.cgroup.kill(LIMIT).and_then(|()| self.cgroup.remove(LIMIT));
-        let removed = if self.found_cgroup { Ok(()) } else { remove() };
+        let removed = if self.made == *self.cgroup.paths() {
+            self.cgroup.kill(LIMIT).and_then(|()| self.cgroup.remove(LIMIT))
+        } else {
+            // A group that was there before belongs to somebody else; only init was ever put into it.
+            Cgroup::new(self.made.clone()).remove(LIMIT)
+        };
         if let Err(error) = removed {
             log::error!(
                 "after a failed create: {}; `delete --force {}` tries again",
@@ -565,6 +593,9 @@ impl Birth<'_> {
             return;
         }
         if let Some(entry) = self.entry.take() {
+            if self.hooks_begun {
+                crate::delete::run_poststop(&self.proc, &entry, &self.record);
+            }
             match self.store.retire(&entry) {
                 Ok(temporary) => self.store.discard(&temporary),
                 Err(error) => log::error!("after a failed create: {}", crate::error::chain(&error)),
@@ -651,9 +682,9 @@ fn fork_init(plan: init::Plan, namespaces: u64, line: Line) -> Result<(Process, 
 /// sibling.
 fn fork_through(
     plan: init::Plan,
-    namespaces: u64,
-    user: BorrowedFd<'_>,
+    (namespaces, user): (u64, BorrowedFd<'_>),
     line: Line,
+    proc: &Procfs,
 ) -> Result<(Process, Line), Error> {
     let cgroup = plan.join.directory.as_ref().map(AsFd::as_fd);
     let how = Clone3 { namespaces: 0, cgroup, parent: Parent::Caller };
@@ -665,7 +696,7 @@ fn fork_through(
         Side::Parent { pid, pidfd } => {
             // The go-between holds the other copy of init's end.
             drop(plan);
-            await_birth(&Process { pid, pidfd }, &line).map(|init| (init, line))
+            await_birth(proc, &Process { pid, pidfd }, &line).map(|init| (init, line))
         }
     }
 }
@@ -680,6 +711,7 @@ fn go_between(plan: init::Plan, namespaces: u64, user: BorrowedFd<'_>) -> ! {
     match born {
         Ok(Side::Child) => init::run(plan),
         Ok(Side::Parent { pid, pidfd }) => {
+            // The number is one of the joined pid namespace; create asks the pidfd for the host's.
             plan.line.send(&Said::Born(pid), Some(pidfd.as_fd()));
             sys::clone::exit(0)
         }
@@ -690,16 +722,35 @@ fn go_between(plan: init::Plan, namespaces: u64, user: BorrowedFd<'_>) -> ! {
     }
 }
 
-fn await_birth(go_between: &Process, line: &Line) -> Result<Process, Error> {
+fn await_birth(proc: &Procfs, go_between: &Process, line: &Line) -> Result<Process, Error> {
     const LIMIT: Duration = Duration::from_secs(10);
+    const STAGE: &str = "join the user namespace";
     let heard = line.listen(LIMIT)?;
-    let _ = launch::process::wait_dead(go_between.pidfd.as_fd(), LIMIT);
-    let _ = launch::process::ended(go_between, launch::process::Reap::Yes);
-    match heard {
-        Heard::Said(Said::Born(pid), Some(pidfd)) => Ok(Process { pid, pidfd }),
-        Heard::Said(Said::Failed(message), _) => Err(Error::Init { message }),
-        _ => Err(Error::InitStuck { stage: "join the user namespace", limit: LIMIT }),
+    if matches!(heard, Heard::Nothing) {
+        let _ = rustix::process::pidfd_send_signal(&go_between.pidfd, rustix::process::Signal::KILL);
     }
+    let _ = launch::process::wait_dead(go_between.pidfd.as_fd(), LIMIT);
+    let ended = launch::process::ended(go_between, launch::process::Reap::Yes).ok().flatten();
+    match heard {
+        Heard::Said(Said::Born(_), Some(pidfd)) => Ok(Process { pid: host_pid(proc, &pidfd)?, pidfd }),
+        Heard::Said(Said::Failed(message), _) => Err(Error::Init { message }),
+        Heard::Nothing => Err(Error::InitStuck { stage: STAGE, limit: LIMIT }),
+        _ => {
+            let how = ended.map_or_else(|| "in an unknown way".to_owned(), evidence::how);
+            let cause = crate::cause::Cause::Died { stage: child::Stage::Namespaces, how };
+            Err(Error::InitDied { stage: STAGE, cause })
+        }
+    }
+}
+
+/// The pid of a pidfd's process in the pid namespace of the host's `/proc`.
+///
+/// Source: proc_pid_fdinfo(5), the field `Pid` of a pidfd.
+fn host_pid(proc: &Procfs, pidfd: &OwnedFd) -> Result<i32, Error> {
+    let path = format!("self/fdinfo/{}", pidfd.as_raw_fd());
+    let text = proc.read(path.as_ref()).map_err(Error::Proc)?;
+    let pid = text.lines().find_map(|line| line.strip_prefix("Pid:")?.trim().parse().ok());
+    pid.filter(|pid| *pid > 0).ok_or(Error::NotRunning)
 }
 
 /// Detached, id-mapped mounts by their index in `mounts`.

@@ -176,7 +176,7 @@ fn lives(proc: &Procfs, id: ProcessId) -> bool {
 }
 
 /// Compat: runtime-spec, runtime.md: a failed poststop hook is logged, the others run.
-fn run_poststop(proc: &Procfs, entry: &Entry, record: &Record) {
+pub(crate) fn run_poststop(proc: &Procfs, entry: &Entry, record: &Record) {
     let state = hooks::state(record, Status::Stopped, 0);
     let mut ledger = hooks::OutOfSight { entry, record: record.clone() };
     for hook in &record.hooks.poststop {

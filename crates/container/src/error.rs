@@ -388,6 +388,14 @@ pub(crate) fn errno_text(errno: Errno) -> String {
         Errno::ROFS => "the file system is read-only (EROFS)",
         Errno::MFILE => "this process has too many open files (EMFILE)",
         Errno::NFILE => "the host has too many open files (ENFILE)",
+        Errno::BADF => "no such open descriptor (EBADF)",
+        Errno::EXIST => "something stands there already (EEXIST)",
+        Errno::BUSY => "it is in use (EBUSY)",
+        Errno::INVAL => "the kernel does not accept it (EINVAL)",
+        Errno::RANGE => "the value is out of range (ERANGE)",
+        Errno::NODEV => "no such device or file system type (ENODEV)",
+        Errno::OVERFLOW => "an id is not mapped or a value is too large (EOVERFLOW)",
+        Errno::NOSYS => "this kernel or a filter around us does not have the call (ENOSYS)",
         other => return other.to_string(),
     };
     words.to_owned()

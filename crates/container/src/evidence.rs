@@ -1,5 +1,6 @@
 //! From what became of a process to the condition that caused it: the truth table of docs/errors.md.
 
+use crate::Error;
 use crate::bounded;
 use crate::capability;
 use crate::cause::Cause;
@@ -31,23 +32,12 @@ pub(crate) struct Context<'a> {
 impl Context<'_> {
     /// Whether the container's init is alive now.
     fn init_lives(&self) -> bool {
-        self.init_lives_after(Duration::ZERO)
-    }
-
-    fn init_lives_after(&self, limit: Duration) -> bool {
-        let dead = |init: &Process| launch::process::wait_dead(init.pidfd.as_fd(), limit);
-        self.init.is_some_and(|init| matches!(dead(init), Ok(false)))
+        self.init.is_some_and(|init| lives_after(init, Duration::ZERO))
     }
 
     /// Whether the container's init has survived what killed the child.
-    ///
-    /// Kernel: a dying init kills its namespace, waits for it, and only then counts as dead; it is marked as exiting
-    /// from the start, as is the first thread of one whose others live on.
     fn init_survived(&self) -> bool {
-        const DYING: Duration = Duration::from_secs(2);
-        const NEXT_IN_LINE: Duration = Duration::from_millis(100);
-        let exiting = |init: &Process| self.proc.stat(init.pid).map_or(true, |stat| stat.is_exiting());
-        self.init_lives_after(if self.init.is_some_and(exiting) { DYING } else { NEXT_IN_LINE })
+        self.init.is_some_and(|init| survives(self.proc, init))
     }
 
     fn after(&self) -> Evidence {
@@ -69,6 +59,30 @@ impl Context<'_> {
         let init = self.init?;
         Root::at(Path::new(&format!("/proc/{}/root", init.pid))).ok()
     }
+}
+
+fn lives_after(init: &Process, limit: Duration) -> bool {
+    matches!(launch::process::wait_dead(init.pidfd.as_fd(), limit), Ok(false))
+}
+
+/// Whether an init lives and goes on living, as far as can be seen.
+///
+/// Kernel: a dying init kills its namespace, waits for it, and only then counts as dead; it is marked as exiting from
+/// the start, as is the first thread of one whose others live on.
+fn survives(proc: &Procfs, init: &Process) -> bool {
+    const DYING: Duration = Duration::from_secs(2);
+    const NEXT_IN_LINE: Duration = Duration::from_millis(100);
+    let exiting = proc.stat(init.pid).map_or(true, |stat| stat.is_exiting());
+    lives_after(init, if exiting { DYING } else { NEXT_IN_LINE })
+}
+
+/// What the end of the container explains is told as that: its files and groups vanish with it, in any order.
+pub(crate) fn unless_init_died(proc: &Procfs, init: &Process, error: Error) -> Error {
+    let vanished = matches!(
+        error,
+        Error::Proc(_) | Error::Cgroup(_) | Error::ReadState { .. } | Error::Console(_) | Error::Launch(_)
+    );
+    if vanished && !survives(proc, init) { Error::NotStarted(Cause::NotRunning) } else { error }
 }
 
 /// How a process ended, for a message.

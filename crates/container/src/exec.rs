@@ -124,30 +124,11 @@ pub fn exec(store: &Store, request: &ExecRequest) -> Result<Running, Error> {
     let record = entry.read()?;
     let init = live_init(&proc, &record, request)?;
     let target = Target { proc: &proc, entry: &entry, record: &record, init: &init };
-    start_in(&target, request).map_err(|error| unless_ended(&target, error))
+    start(&target, request)
+        .map_err(|error| entry.unless_deleted(evidence::unless_init_died(&proc, &init, error)))
 }
 
-/// What is missing because init ended meanwhile is told as that.
-///
-/// Kernel: a process that is exiting has lost its root before its pidfd says that it has ended.
-fn unless_ended(target: &Target<'_>, error: Error) -> Error {
-    const DYING: Duration = Duration::from_secs(2);
-    let errno = match &error {
-        Error::Proc(error) => error.errno(),
-        Error::Cgroup(error) => error.errno(),
-        Error::ReadState { source, .. } => Some(*source),
-        // Kernel: no process is born in a pid namespace without init, and ENOMEM says so.
-        Error::Launch(launch::Error::Clone(errno)) => Some(*errno),
-        _ => None,
-    };
-    let missing = matches!(errno, Some(Errno::NOENT | Errno::SRCH | Errno::NODEV | Errno::NOMEM));
-    if missing && launch::process::wait_dead(target.init.pidfd.as_fd(), DYING) == Ok(true) {
-        return target.entry.unless_deleted(Error::CannotExec { status: Status::Stopped });
-    }
-    error
-}
-
-fn start_in(target: &Target<'_>, request: &ExecRequest) -> Result<Running, Error> {
+fn start(target: &Target<'_>, request: &ExecRequest) -> Result<Running, Error> {
     let process = described(request, target.record);
     process.validate("process")?;
     check_console(process.terminal, request.console_socket.is_some(), request.terminal)?;

@@ -25,8 +25,9 @@
 use crate::config::{Config, NamespaceType};
 use crate::hooks::{self, InContainer};
 use crate::last_mile::LastMile;
+use crate::record::Record;
 use crate::rootfs::{ChangeRoot, Prepared, Request};
-use crate::{Error, console, error, network, program};
+use crate::{Error, Status, console, error, network, program};
 use child::program::{Attribute, Filter, Finish};
 use child::stage::{Failure, Report, Stage};
 use proc::Procfs;
@@ -61,12 +62,14 @@ pub(crate) struct Plan {
     pub(crate) id_mapped: BTreeMap<usize, OwnedFd>,
     /// Files of namespaces that only init itself can join: mount, cgroup, time.
     pub(crate) joined: Vec<(OwnedFd, u64)>,
-    /// The state that hooks in the container read; the pid is filled in by init.
-    pub(crate) hook_state: Vec<u8>,
+    /// For the state that hooks in the container read.
+    pub(crate) record: Record,
 }
 
 /// Runs init. Ends in the container's program, or says why not and exits with 255.
 pub(crate) fn run(mut plan: Plan) -> ! {
+    // Copies of what create holds: its end of the line, the state directory with its lock, namespace files.
+    close_foreign(&plan);
     let said = match std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| steps(&mut plan))) {
         Ok(said) => said,
         Err(_) => Said::Failed("container init panicked".to_owned()),
@@ -75,6 +78,24 @@ pub(crate) fn run(mut plan: Plan) -> ! {
     // Keeps the container's root in reach while create looks for the reason.
     let _ = plan.line.hear();
     sys::clone::exit(255)
+}
+
+fn close_foreign(plan: &Plan) {
+    let single = [plan.proc.as_fd(), plan.line.as_fd(), plan.start.as_fd(), plan.report.as_fd()];
+    let lists = plan.join.tasks.iter().chain(&plan.join.directory).chain(plan.id_mapped.values());
+    let joined = plan.joined.iter().map(|(file, _)| file);
+    let ours = single.into_iter().chain(lists.chain(joined).map(AsFd::as_fd));
+    let mut kept: Vec<u32> =
+        (3..3 + plan.preserved).chain(ours.map(|fd| fd.as_raw_fd().unsigned_abs())).collect();
+    kept.sort_unstable();
+    let mut first = 3;
+    for number in kept {
+        if number > first {
+            let _ = sys::close_range::close_range(first, number - 1);
+        }
+        first = number + 1;
+    }
+    let _ = sys::close_range::close_range(first, u32::MAX);
 }
 
 /// Until the parking place, errors go to create.
@@ -279,7 +300,11 @@ fn run_hooks(plan: &Plan, name: &'static str) -> Result<(), Error> {
         return Ok(());
     }
     // Init sees its children under pids of its own namespace, which the host's `/proc` does not know.
-    hooks::run(None, &hooks::List { name, hooks: list, state: &plan.hook_state }, &mut InContainer)
+    // As the hooks see themselves too: in the pid namespace of the container.
+    let own = i32::try_from(std::process::id()).unwrap_or(0);
+    let status = if name == "createContainer" { Status::Creating } else { Status::Created };
+    let state = hooks::state(&plan.record, status, own);
+    hooks::run(None, &hooks::List { name, hooks: list, state: &state }, &mut InContainer)
 }
 
 fn take_terminal(plan: &Plan, root: &Prepared<'_>, report: Report<'_>) -> Result<(), Stop> {

@@ -18,9 +18,6 @@ use std::time::{Duration, Instant};
 /// A start takes milliseconds; after this long without an end it is looked at, and again each time.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// How long another command may keep the container.
-const BUSY: Duration = Duration::from_secs(10);
-
 /// Starts a created container: comes back when its program was executed.
 ///
 /// # Errors
@@ -29,7 +26,7 @@ const BUSY: Duration = Duration::from_secs(10);
 pub fn start(store: &Store, id: &ContainerId) -> Result<(), Error> {
     let proc = Procfs::host().map_err(Error::Proc)?;
     let entry = store.entry(id)?;
-    let lock = entry.lock(BUSY)?;
+    let lock = status::lock(&proc, &entry, Error::CannotStart { status: Status::Creating })?;
     let record = entry.read()?;
     let observed = status::observe(&proc, &record)?;
     let init = match (observed.status, observed.init) {

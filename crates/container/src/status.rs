@@ -10,6 +10,7 @@
 
 use crate::Error;
 use crate::record::{Phase, ProcessId, Record};
+use crate::store::{Entry, Lock};
 use cgroup::{Cgroup, Freezer};
 use launch::Process;
 use proc::Procfs;
@@ -66,7 +67,8 @@ pub fn observe(proc: &Procfs, record: &Record) -> Result<Observed, Error> {
     let status = match &init {
         None if record.phase == Phase::Creating && same_boot => creating(proc, record)?,
         None => Status::Stopped,
-        Some(_) if record.phase == Phase::Creating => Status::Creating,
+        // When its creator is dead, init reads end of file at its next step and ends.
+        Some(_) if record.phase == Phase::Creating => creating(proc, record)?,
         Some(init) => of_live(proc, init, &record.cgroup),
     };
     Ok(Observed { status, init })
@@ -83,6 +85,20 @@ fn of_live(proc: &Procfs, init: &Process, paths: &cgroup::Paths) -> Status {
         _ if launch::process::never_executed(proc, init.pid) == Some(true) => Status::Created,
         _ => Status::Running,
     }
+}
+
+/// Takes the right to change a container, unless `create` is still at work on it, which keeps that right to its end:
+/// then the answer is `unborn`, at once.
+///
+/// # Errors
+/// `unborn`; a state that cannot be read; [`Error::Busy`].
+pub(crate) fn lock(proc: &Procfs, entry: &Entry, unborn: Error) -> Result<Lock, Error> {
+    /// How long another command may keep the container.
+    const BUSY: Duration = Duration::from_secs(10);
+    if observe(proc, &entry.read()?)?.status == Status::Creating {
+        return Err(unborn);
+    }
+    entry.lock(BUSY)
 }
 
 /// The kernel's boot id.

@@ -6,11 +6,11 @@
 //!               /seccomp.bpf   the compiled filter
 //!               /start.fifo    one byte lets init go on
 //!               /report.fifo   init's last word before its program, and end of file when execve succeeded
-//! /run/sluice/.new-ID-PID      a directory on its way in; .old-ID-PID: on its way out
+//! /run/sluice/=new-ID-PID      a directory on its way in; =old-ID-PID: on its way out
 //! ```
 //!
 //! A directory's `flock` is the right to change the container. Whoever brings a directory in or out holds it, so a
-//! `.new-` or `.old-` directory that can be locked is abandoned and is swept by the next `create` or `delete`.
+//! `=new-` or `=old-` directory that can be locked is abandoned and is swept by the next `create` or `delete`.
 //!
 //! **Invariant:** the only file that writes below the state root. A reader takes no lock and sees the old or the
 //! new record, never a part; a container directory appears with its record inside, and vanishes in one rename.
@@ -91,7 +91,7 @@ impl Store {
     pub fn ids(&self) -> Result<Vec<ContainerId>, Error> {
         let mut ids = Vec::new();
         for name in self.names()? {
-            if !name.starts_with(".new-") && !name.starts_with(".old-") {
+            if !name.starts_with("=new-") && !name.starts_with("=old-") {
                 ids.extend(ContainerId::parse(&name));
             }
         }
@@ -133,13 +133,15 @@ impl Store {
 
     /// Makes the directory of a new container with its record inside, in one step.
     ///
+    /// The entry holds the right to change the container until [`Entry::unlock`].
+    ///
     /// # Errors
     /// [`Error::Exists`], or the write that was refused; nothing is left then.
     pub fn insert(&self, id: &ContainerId, record: &Record) -> Result<Entry, Error> {
         if self.subdirectory(id.as_str()).is_ok() {
             return Err(Error::Exists { id: id.clone() });
         }
-        let temporary = format!(".new-{id}-{}", std::process::id());
+        let temporary = format!("=new-{id}-{}", std::process::id());
         let made = self.fill(&temporary, id, record);
         if made.is_err() {
             self.discard(&temporary);
@@ -161,7 +163,6 @@ impl Store {
             Err(Errno::EXIST) => return Err(Error::Exists { id: id.clone() }),
             Err(source) => return Err(wrap(source)),
         }
-        rustix::fs::flock(&entry.directory, FlockOperation::Unlock).map_err(wrap)?;
         Ok(entry)
     }
 
@@ -195,7 +196,7 @@ impl Store {
         if !entry.is_current() {
             return Err(Error::NotFound { id: entry.id.clone() });
         }
-        let temporary = format!(".old-{}-{}", entry.id, std::process::id());
+        let temporary = format!("=old-{}-{}", entry.id, std::process::id());
         match rustix::fs::renameat(&self.directory, entry.id.as_str(), &self.directory, &temporary) {
             Ok(()) => Ok(temporary),
             Err(Errno::NOENT) => Err(Error::NotFound { id: entry.id.clone() }),
@@ -223,7 +224,7 @@ impl Store {
     /// Removes the temporary directories whose maker is dead; `last` gets the record of each that has one.
     pub fn sweep(&self, last: impl Fn(&Record)) {
         for name in self.names().unwrap_or_default() {
-            let Some(rest) = name.strip_prefix(".new-").or_else(|| name.strip_prefix(".old-")) else {
+            let Some(rest) = name.strip_prefix("=new-").or_else(|| name.strip_prefix("=old-")) else {
                 continue;
             };
             let Ok(directory) = self.subdirectory(&name) else { continue };
@@ -398,6 +399,15 @@ impl Entry {
     /// The kernel's errno.
     pub fn remove_file(&self, name: &str) -> Result<(), Errno> {
         rustix::fs::unlinkat(&self.directory, name, AtFlags::empty())
+    }
+
+    /// Gives up the right that came with [`Store::insert`]. A process that dies gives it up too.
+    ///
+    /// # Errors
+    /// [`Error::WriteState`].
+    pub fn unlock(&self) -> Result<(), Error> {
+        rustix::fs::flock(&self.directory, FlockOperation::Unlock)
+            .map_err(|source| Error::WriteState { path: self.path.clone(), source })
     }
 
     /// Takes the right to change the container, waiting at most `limit`.

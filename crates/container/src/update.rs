@@ -5,10 +5,6 @@ use crate::{ContainerId, Error, Status, Store, status};
 use cgroup::Cgroup;
 pub use cgroup::Resources;
 use proc::Procfs;
-use std::time::Duration;
-
-/// How long another command may keep the container.
-const BUSY: Duration = Duration::from_secs(10);
 
 /// Applies the limits that are set in `wanted`; the others stay.
 ///
@@ -25,9 +21,9 @@ pub fn update(store: &Store, id: &ContainerId, wanted: &Resources) -> Result<(),
 }
 
 fn apply(proc: &Procfs, entry: &Entry, wanted: &Resources) -> Result<(), Error> {
-    let lock = entry.lock(BUSY)?;
+    let lock = status::lock(proc, entry, Error::NotRunning)?;
     let mut record = entry.read()?;
-    if matches!(status::observe(proc, &record)?.status, Status::Stopped | Status::Creating) {
+    if status::observe(proc, &record)?.status == Status::Stopped {
         return Err(Error::NotRunning);
     }
     entry.sweep(&lock);

@@ -126,9 +126,21 @@ pub fn clone3(how: &Clone3<'_>) -> Result<Side, Errno> {
 }
 
 /// Ends the calling process at once, without destructors or `atexit` handlers.
+///
+/// A seccomp filter may forbid even that; the process then ends by an illegal instruction.
 pub fn exit(status: u8) -> ! {
+    // SAFETY: `exit_group` takes no pointer and does not return unless a filter refuses it.
+    unsafe { libc::syscall(libc::SYS_exit_group, libc::c_int::from(status)) };
     loop {
-        // SAFETY: `exit_group` takes no pointer and does not return.
-        unsafe { libc::syscall(libc::SYS_exit_group, libc::c_int::from(status)) };
+        // SAFETY: the instruction is undefined on purpose: the kernel answers it with a fatal SIGILL.
+        #[cfg(target_arch = "x86_64")]
+        unsafe {
+            core::arch::asm!("ud2", options(nomem, nostack));
+        }
+        // SAFETY: as above.
+        #[cfg(target_arch = "aarch64")]
+        unsafe {
+            core::arch::asm!("udf #0", options(nomem, nostack));
+        }
     }
 }

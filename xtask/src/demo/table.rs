@@ -1,16 +1,32 @@
 //! How the demonstration looks: aligned, coloured on a terminal.
 
+use std::path::Path;
+
 use crate::demo::runtime::Runtime;
 use crate::demo::situations::Outcome;
 use crate::terminal::Terminal;
 
-/// Who takes part.
+/// Who takes part, and on which machine: times mean nothing without it.
 pub(super) fn heading(terminal: Terminal, runtimes: &[Runtime]) {
     println!("{}", terminal.strong("The same exec, in the same situation, with each runtime"));
+    println!("  {:<8} {}", "machine", machine());
     for runtime in runtimes {
         let place = runtime.path.display().to_string();
         println!("  {:<8} {} {}", runtime.name, runtime.version, terminal.faint(&format!("({place})")));
     }
+}
+
+/// Kernel, processors and the layout of control groups.
+fn machine() -> String {
+    let kernel = rustix::system::uname();
+    let processors = std::thread::available_parallelism().map_or(1, usize::from);
+    let unified = Path::new("/sys/fs/cgroup/cgroup.controllers").exists();
+    format!(
+        "Linux {} {}, {processors} processors, cgroup {}",
+        kernel.release().to_string_lossy(),
+        kernel.machine().to_string_lossy(),
+        if unified { "v2" } else { "v1" },
+    )
 }
 
 /// A situation.
@@ -28,7 +44,8 @@ pub(super) fn row(terminal: Terminal, runtime: &Runtime, outcome: &Outcome) {
             let milliseconds = format!("{:.1} ms", answer.took.as_secs_f64() * 1e3);
             let painted = format!("{code:>4}");
             let painted = if code == "0" { terminal.good(&painted) } else { terminal.bad(&painted) };
-            println!("  {name:<8} {painted} {milliseconds:>11}  {}", said(&answer.text));
+            let line = format!("  {name:<8} {painted} {milliseconds:>11}  {}", said(&answer.text));
+            println!("{}", line.trim_end());
         }
     }
     if let (failed, tries @ 2..) = outcome.failed {

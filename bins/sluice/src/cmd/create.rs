@@ -65,7 +65,8 @@ pub(crate) fn request(call: &Invocation<'_>, terminal: Terminal) -> Result<Creat
 
 fn refuse_systemd(call: &Invocation<'_>) -> Result<(), Failure> {
     if call.globals.systemd_cgroup {
-        let why = "control groups made by systemd are not supported yet; leave the option out for cgroupfs";
+        let why = "control groups made by systemd are not supported yet; let the caller use cgroupfs (podman: \
+                   --cgroup-manager cgroupfs, dockerd: --exec-opt native.cgroupdriver=cgroupfs)";
         return Err(Failure::Unsupported { option: "--systemd-cgroup", why });
     }
     Ok(())

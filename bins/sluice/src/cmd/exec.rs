@@ -40,7 +40,7 @@ fn options() -> Vec<Arg> {
         value("process-label", "LABEL", "SELinux label"),
         value("apparmor", "PROFILE", "AppArmor profile"),
         repeated("cgroup", "[CONTROLLER:]PATH", "Sub-cgroup of the container (repeatable)"),
-        switch("ignore-paused", "Start it in a paused container, too"),
+        switch("ignore-paused", "In a paused container, wait 10 s for a resume instead of refusing"),
         value("console-socket", "PATH", "Send the terminal's master to this AF_UNIX socket"),
         value("pidfd-socket", "PATH", "Send the program's pidfd to this AF_UNIX socket"),
         value(

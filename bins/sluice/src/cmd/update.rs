@@ -118,10 +118,10 @@ fn resources(call: &Invocation<'_>) -> Result<Resources, Failure> {
             put(&mut tree, limit, limit.unit.parse(limit.option, &text)?);
         }
     }
-    let path = from.unwrap_or_else(|| PathBuf::from("the options"));
+    let path = from.as_deref().map_or_else(|| "the options".into(), named);
     serde_path_to_error::deserialize(Value::Object(tree)).map_err(|error| Failure::Json {
         path,
-        place: error.path().to_string().replace('.', "/"),
+        place: format!("/{}", error.path().to_string().replace('.', "/")),
         reason: error.inner().to_string(),
     })
 }
@@ -137,6 +137,11 @@ fn put(tree: &mut Map<String, Value>, limit: &Limit, value: Value) {
     }
 }
 
+/// The file as a message names it.
+fn named(path: &Path) -> PathBuf {
+    if path == Path::new("-") { "standard input".into() } else { path.into() }
+}
+
 fn read(path: &Path) -> Result<Map<String, Value>, Failure> {
     let mut text = String::new();
     let result = if path == Path::new("-") {
@@ -144,8 +149,9 @@ fn read(path: &Path) -> Result<Map<String, Value>, Failure> {
     } else {
         std::fs::File::open(path).and_then(|file| file.take(MAX_BYTES).read_to_string(&mut text))
     };
-    result.map_err(|error| Failure::Read(path.into(), error))?;
-    let wrong = |reason| Failure::Json { path: path.into(), place: String::new(), reason };
+    let path = named(path);
+    result.map_err(|error| Failure::Read(path.clone(), error))?;
+    let wrong = |reason| Failure::Json { path, place: String::new(), reason };
     serde_json::from_str(&text).map_err(|error| wrong(error.to_string()))
 }
 

@@ -122,8 +122,8 @@ fn what_was_retired_does_not_exist_for_those_who_hold_it() {
 #[test]
 fn only_abandoned_directories_are_swept() {
     let (directory, store, entry) = root();
-    std::fs::create_dir(directory.path().join(".new-a-1")).unwrap();
-    let held = store.make_locked(".new-b-1").unwrap();
+    std::fs::create_dir(directory.path().join("=new-a-1")).unwrap();
+    let held = store.make_locked("=new-b-1").unwrap();
     let lock = entry.lock(Duration::ZERO).unwrap();
     store.retire(&entry).unwrap();
     let names = || {
@@ -132,7 +132,7 @@ fn only_abandoned_directories_are_swept() {
         names
     };
     store.sweep(|_| ());
-    assert_eq!(names(), [".new-b-1".to_owned(), format!(".old-web-{}", std::process::id())]);
+    assert_eq!(names(), ["=new-b-1".to_owned(), format!("=old-web-{}", std::process::id())]);
     drop((held, lock, entry));
     let last = std::cell::RefCell::new(Vec::new());
     store.sweep(|record| last.borrow_mut().push(record.id.clone()));
