@@ -177,7 +177,9 @@ truth! {
             "exec: \"true\": arguments and environment are {bytes} bytes, more than the kernel takes \
              (a quarter of RLIMIT_STACK, at most 6 MiB)"
         );
-        refused_process(lab, &c, &process(&arguments), &text);
+        let mut description = process(&arguments);
+        description["env"] = serde_json::json!(["PATH=/bin", "HOME=/root"]);
+        refused_process(lab, &c, &description, &text);
     }
 
     fn a_read_only_root_is_no_obstacle(lab) {

@@ -24,6 +24,7 @@ fn record() -> Record {
         cgroup: cgroup::Paths::default(),
         resources: None,
         namespaces: Vec::new(),
+        personality: None,
         keyring: Some("_ses.web".into()),
         filter: None,
         process: crate::config::Process::default(),
