@@ -97,7 +97,7 @@ fn no_room(lab: &Lab, c: &Container<'_>) -> PathBuf {
 #[track_caller]
 fn squeezed(lab: &Lab, c: &Container<'_>, steps: &str) -> Output {
     leave_free(&group(c), 1024 * KIB);
-    let hold = refusal::hold_before(lab, steps, 1_000_000);
+    let hold = refusal::hold_before(lab, steps, 4_000_000);
     let running = exec(lab, c, &[], &["true"]).through_shell(&hold).spawn();
     let joined = || hierarchy::pids(&c.group()).len() > 1 || running.has_ended();
     hang::eventually("the child to be in the container", joined);
