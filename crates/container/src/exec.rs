@@ -606,7 +606,7 @@ const ROOM: usize = 256 << 10;
 
 /// What must be free for an exec, in bytes: [`ROOM`], the child's own pages on its way, and what the processors hold
 /// back of pages that were charged already (64 each).
-const NEEDED: u64 = 640 << 10;
+const NEEDED: u64 = 832 << 10;
 
 /// What the child must find before `execve`: nothing where a mebibyte more than needed is free.
 fn room(before: &Evidence) -> usize {
