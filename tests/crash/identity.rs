@@ -18,6 +18,9 @@ fn a_reused_pid_is_a_stopped_container_and_the_new_process_is_left_alone() {
     ours(|lab| {
         let c = lab.sleeper();
         let stranger = lab.program("/bin/sleep").args(["1000000"]).spawn();
+        let init = process::pidfd(c.pid()).unwrap();
+        rustix::process::pidfd_send_signal(&init, rustix::process::Signal::KILL).unwrap();
+        process::wait_exit(&init, "init");
         pretend_reuse(lab, &c, stranger.pid());
         assert_eq!(c.status(), "stopped");
         assert_eq!(c.pid(), 0);

@@ -73,7 +73,10 @@ impl Procfs {
     /// The pids of all processes at this moment; what cannot be listed is left out.
     #[must_use]
     pub fn pids(&self) -> Vec<i32> {
-        let entries = rustix::fs::Dir::read_from(self.as_fd()).into_iter().flatten().flatten();
+        // Anew: what is open with O_PATH cannot be listed.
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let listed = rustix::fs::openat(&self.fd, ".", flags, Mode::empty()).and_then(rustix::fs::Dir::new);
+        let entries = listed.into_iter().flatten().flatten();
         entries.filter_map(|entry| entry.file_name().to_str().ok()?.parse().ok()).collect()
     }
 
