@@ -1,10 +1,12 @@
 //! A foreground `run` or `exec`: this process stands for the container's until that one has ended.
 //!
-//!     caller's terminal       this process                 container's process
-//!       | ---- keys ---------> | ------ pty master -------> |
-//!       | <--- screen -------- | <----- pty master -------- |
-//!       | ---- signals ------> | ------ pidfd ------------> |
-//!                              | <----- exit status ------- |   waitid(P_PIDFD)
+//! ```text
+//! caller's terminal       this process                 container's process
+//!   | ---- keys ---------> | ------ pty master -------> |
+//!   | <--- screen -------- | <----- pty master -------- |
+//!   | ---- signals ------> | ------ pidfd ------------> |
+//!                          | <----- exit status ------- |   waitid(P_PIDFD)
+//! ```
 //!
 //! Without a terminal the three standard streams are inherited by the container and nothing passes through here.
 //!

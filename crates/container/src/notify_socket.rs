@@ -1,10 +1,12 @@
 //! The service manager's `NOTIFY_SOCKET`, carried into a container and back.
 //!
-//!     service manager            sluice                     container
-//!       |                          | <------ READY=1 ---------|   on /run/notify/notify.sock
-//!       | <------ READY=1 ---------|
-//!       | <------ MAINPID=n -------|   the pid as the host sees it
-//!       | <------ BARRIER=1 + fd --|   and wait until the manager closed the descriptor
+//! ```text
+//! service manager            sluice                     container
+//!   |                          | <------ READY=1 ---------|   on /run/notify/notify.sock
+//!   | <------ READY=1 ---------|
+//!   | <------ MAINPID=n -------|   the pid as the host sees it
+//!   | <------ BARRIER=1 + fd --|   and wait until the manager closed the descriptor
+//! ```
 //!
 //! Source: sd_notify(3). Compat: runc, notify_socket.go: of what the container sends, only `READY=` goes through.
 
