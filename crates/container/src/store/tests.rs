@@ -123,6 +123,7 @@ fn what_was_retired_does_not_exist_for_those_who_hold_it() {
 #[test]
 fn only_abandoned_directories_are_swept() {
     let (directory, store, entry) = root();
+    entry.unlock().unwrap();
     std::fs::create_dir(directory.path().join("=new-a-1")).unwrap();
     let held = store.make_locked("=new-b-1").unwrap();
     let lock = entry.lock(Duration::ZERO).unwrap();
@@ -144,6 +145,8 @@ fn only_abandoned_directories_are_swept() {
 #[test]
 fn a_lock_is_waited_for_and_then_given_up() {
     let (_directory, _store, entry) = root();
+    assert!(matches!(entry.lock(Duration::ZERO), Err(Error::Busy { .. })), "whoever made it has it");
+    entry.unlock().unwrap();
     let lock = entry.lock(Duration::ZERO).unwrap();
     assert!(matches!(entry.lock(Duration::from_millis(5)), Err(Error::Busy { .. })));
     drop(lock);
