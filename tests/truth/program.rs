@@ -172,7 +172,7 @@ truth! {
         let c = lab.sleeper();
         let long = "x".repeat(99_999);
         let arguments: Vec<&str> = std::iter::once("true").chain(std::iter::repeat_n(&*long, 70)).collect();
-        let bytes = 5 + 70 * 100_000 + "PATH=/bin".len() + 1;
+        let bytes = 5 + 70 * 100_000 + "PATH=/bin".len() + 1 + "HOME=/root".len() + 1;
         let text = format!(
             "exec: \"true\": arguments and environment are {bytes} bytes, more than the kernel takes \
              (a quarter of RLIMIT_STACK, at most 6 MiB)"
