@@ -33,6 +33,8 @@ lint: ## house rules, format, clippy
 unit: ## only the tests that need neither root nor packages
 	$(CARGO) test --locked --workspace --exclude sluice-tests
 
+# Everything is there after setup, so a test that would skip for want of a partner fails instead.
+test: export SLUICE_REQUIRE_PARTNERS = 1
 test: ## everything: needs, lint, release build, all tests (root)
 	@test "$$(id -u)" -eq 0 || { echo "make test starts containers and so needs root; without it: make lint unit"; exit 1; }
 	scripts/setup --quiet

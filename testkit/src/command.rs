@@ -122,6 +122,13 @@ impl Cmd {
         Self { command: shell, ..self }
     }
 
+    /// Program and arguments, to be given to another program.
+    #[must_use]
+    pub fn words(&self) -> Vec<OsString> {
+        let words = std::iter::once(self.command.get_program()).chain(self.command.get_args());
+        words.map(OsStr::to_owned).collect()
+    }
+
     fn file(&self, kind: &str) -> PathBuf {
         self.directory.join(format!("{}.{kind}", SEQUENCE.fetch_add(1, Ordering::Relaxed)))
     }

@@ -240,14 +240,25 @@ impl Lab {
     }
 
     /// Mount points below the lab, innermost last.
-    fn mounts(&self) -> Vec<PathBuf> {
+    ///
+    /// # Panics
+    /// When mountinfo cannot be read.
+    #[must_use]
+    pub fn mounts(&self) -> Vec<PathBuf> {
         let text = fs::read_to_string("/proc/self/mountinfo").unwrap();
         let points = text.lines().filter_map(|line| line.split(' ').nth(4)).map(PathBuf::from);
         points.filter(|point| point.starts_with(&self.directory)).collect()
     }
 
+    /// The entry of an environment by which a process is known as the lab's, for programs that inherit none.
+    #[must_use]
+    pub fn mark(&self) -> String {
+        format!("{MARK}={}", self.directory.display())
+    }
+
     /// Living processes that carry the lab's mark or sit in its groups.
-    fn processes(&self) -> Vec<i32> {
+    #[must_use]
+    pub fn processes(&self) -> Vec<i32> {
         let mark = [MARK.as_bytes(), b"=", self.directory.as_os_str().as_bytes(), b"\0"].concat();
         let marked = |pid: &i32| {
             let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();

@@ -8,6 +8,7 @@
 )]
 
 mod crash_before_execve;
+mod hog;
 mod memory_limit;
 mod oom_killer_disabled;
 mod pids_limit;

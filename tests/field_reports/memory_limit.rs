@@ -1,25 +1,12 @@
 //! Report 004, first half: an exec into a container at its memory limit.
 
 use serde_json::json;
-use testkit::{Config, Container, Lab, compile, conformance, hang, hierarchy, process};
+use testkit::{Config, Container, Lab, conformance, hang, hierarchy, process};
+
+use crate::hog;
 
 const LIMIT: u64 = 32 << 20;
 const EXECS: usize = 20;
-
-/// Holds `argv[1]` KiB of touched memory and sleeps.
-const HOG: &str = r#"
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
-int main(int argc, char **argv) {
-    size_t size = strtoul(argv[1], 0, 10) * 1024;
-    char *memory = malloc(size);
-    memset(memory, 1, size);
-    close(open("/ready", 0102, 0600));
-    for (;;) pause();
-}
-"#;
 
 conformance! {
     fn a_full_limit_is_the_answer_not_a_broken_pipe(lab) {
@@ -73,18 +60,10 @@ fn filled(lab: &Lab) -> Container<'_> {
 
 /// A container whose only process holds all but `free` KiB of the limit.
 fn hogged(lab: &Lab, free: u64) -> Container<'_> {
-    let program = lab.path("io/hog");
-    if !program.exists() {
-        compile::compile(
-            &lab.path("io"),
-            "hog",
-            &HOG.replacen("#include", "#include <fcntl.h>\n#include", 1),
-        );
-    }
     let memory = json!({"limit": LIMIT, "swap": LIMIT});
-    let size = (LIMIT / 1024 - free - 512).to_string();
+    let size = (LIMIT / 2 / 1024).to_string();
     let c = lab.bundle(&Config::new().set("/linux/resources/memory", memory).args(&["/bin/hog", &size]));
-    std::fs::copy(program, c.rootfs("/bin/hog")).unwrap();
+    hog::install(lab, &c);
     c.create().ok();
     c.start().ok();
     hang::eventually("the memory to be taken", || c.rootfs("/ready").exists());

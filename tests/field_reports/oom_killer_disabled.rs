@@ -6,6 +6,8 @@ use std::path::Path;
 use serde_json::json;
 use testkit::{Config, Container, Lab, conformance, hang, hierarchy, process};
 
+use crate::hog;
+
 const LIMIT: u64 = 32 << 20;
 
 conformance! {
@@ -32,7 +34,7 @@ conformance! {
             assert_eq!(c.status(), "running", "a question never waits");
             heal(&c);
         }
-        hang::eventually("dd to end", || hierarchy::pids(&c.group()).len() < 2 || c.read_control("memory", "memory.oom_control").contains("under_oom 0"));
+        hang::eventually("the OOM killer to choose", || hierarchy::pids(&c.group()).len() < 2 || c.read_control("memory", "memory.oom_control").contains("under_oom 0"));
     }
 
     fn a_starved_container_is_deleted(lab) {
@@ -47,9 +49,9 @@ conformance! {
 /// A container at its limit in which a process already sleeps for memory, the OOM killer being off.
 fn starved(lab: &Lab) -> Container<'_> {
     let memory = json!({"limit": LIMIT, "swap": LIMIT, "disableOOMKiller": true});
-    let config =
-        Config::new().set("/linux/resources/memory", memory).mount("/t", "tmpfs", "tmpfs", &["size=1g"]);
-    let c = lab.started(&config.script("dd if=/dev/zero of=/t/x bs=64k; exec sleep 1000000"));
+    let c = lab.started(&Config::new().set("/linux/resources/memory", memory));
+    hog::install(lab, &c);
+    c.exec_with(&["--detach"], &["/bin/hog", "65536"]).ok();
     hang::eventually("the container to be under_oom", || {
         c.read_control("memory", "memory.oom_control").contains("under_oom 1")
     });

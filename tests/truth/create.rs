@@ -49,7 +49,7 @@ truth! {
 
     fn a_working_directory_that_is_a_file_is_named(lab) {
         let c = lab.bundle(&Config::new().set("/process/cwd", json!("/etc/passwd")));
-        create_refused(lab, &c, "exec: working directory \"/etc/passwd\" is a file in the container");
+        create_refused(lab, &c, "config.json/process/cwd: /etc/passwd: make directory /etc/passwd: a part of the path is no directory (ENOTDIR)");
     }
 
     fn a_level_above_at_its_limit_is_named(lab) {
@@ -74,7 +74,7 @@ truth! {
         let above = hierarchy::directory("freezer", lab.group());
         write(&above.join("freezer.state"), "FROZEN");
         let c = lab.bundle(&Config::new());
-        let text = format!("exec: the container is paused ({} is frozen); resume it first", above.display());
+        let text = format!("exec: the container stands still: {} above its cgroup is frozen; thaw that first", above.display());
         create_refused(lab, &c, &text);
         write(&above.join("freezer.state"), "THAWED");
         drop(neighbour);
@@ -85,7 +85,7 @@ truth! {
             testkit::partner::skip("the memory controller is not in cgroup v1 here");
             return;
         }
-        let c = lab.bundle(&Config::new().set("/linux/resources/memory", json!({"limit": 65_536, "swap": 65_536})));
+        let c = lab.bundle(&Config::new().set("/linux/resources/memory", json!({"limit": 4096, "swap": 4096})));
         let bundle = c.bundle().to_str().unwrap();
         let output = verb(lab, "create", &["--bundle", bundle]).args([c.id()]).run().code(1);
         let text = text(&output);

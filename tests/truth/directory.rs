@@ -3,24 +3,33 @@
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 
+use testkit::Config;
+
 use crate::refusal::{exec, refused, text};
 use crate::truth;
 
 truth! {
     fn a_working_directory_that_cannot_be_entered_says_why(lab) {
         let c = lab.sleeper();
-        fs::create_dir(c.rootfs("/closed")).unwrap();
-        fs::set_permissions(c.rootfs("/closed"), fs::Permissions::from_mode(0o700)).unwrap();
         symlink("/round", c.rootfs("/round")).unwrap();
         for (directory, reason) in [
             ("/nowhere", "is missing in the container"),
             ("/etc/passwd", "is a file in the container"),
-            ("/closed", "is closed to uid 1000"),
             ("/round", "leads through symbolic links that go in a circle"),
         ] {
             let text = format!("exec: working directory \"{directory}\" {reason}");
             refused(lab, &c, &["--user", "1000", "--cwd", directory], &["pwd"], &text);
         }
+    }
+
+    fn a_working_directory_closed_to_the_user_is_told(lab) {
+        let c = lab.bundle(&Config::new().user_namespace(100_000));
+        fs::create_dir(c.rootfs("/closed")).unwrap();
+        fs::set_permissions(c.rootfs("/closed"), fs::Permissions::from_mode(0o700)).unwrap();
+        c.create().ok();
+        c.start().ok();
+        let text = "exec: working directory \"/closed\" is closed to uid 1000";
+        refused(lab, &c, &["--user", "1000", "--cwd", "/closed"], &["pwd"], text);
     }
 
     fn no_descriptor_leads_out_of_the_container(lab) {

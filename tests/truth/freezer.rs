@@ -71,7 +71,7 @@ truth! {
         write(&above, "FROZEN");
         hang::eventually("the container to be paused", || c.status() == "paused");
         let directory = hierarchy::directory("freezer", lab.group());
-        let text = format!("exec: the container is paused ({} is frozen); resume it first", directory.display());
+        let text = format!("exec: the container stands still: {} above its cgroup is frozen; thaw that first", directory.display());
         refused(lab, &c, &[], &["true"], &text);
         write(&above, "THAWED");
         c.exec(&["true"]).ok();

@@ -39,7 +39,7 @@ truth! {
         let mapped = || std::fs::read_to_string(format!("/proc/{}/uid_map", child(owner.pid()))).unwrap_or_default();
         testkit::hang::eventually("the user namespace to be mapped", || mapped().split_whitespace().nth(2) == Some("1"));
         let path = format!("/proc/{}/ns/user", child(owner.pid()));
-        let config = Config::new().namespace("user", Some(&path)).remove("/mounts/2/options/5");
+        let config = Config::new().namespace("user", Some(&path)).set("/mounts/2/options", json!(["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620"]));
         let c = lab.bundle(&config);
         c.create().ok();
         c.start().ok();

@@ -73,13 +73,15 @@ truth! {
     fn a_user_over_rlimit_nproc_is_named_with_the_limit(lab) {
         const UID: u32 = 61_231;
         let c = lab.sleeper();
-        c.exec_with(&["--detach", "--user", &UID.to_string()], &["sleep", "1000000"]).ok();
+        for _ in 0..2 {
+            c.exec_with(&["--detach", "--user", &UID.to_string()], &["sleep", "1000000"]).ok();
+        }
         let mut wanted = process(&["true"]);
         wanted["user"] = json!({"uid": UID, "gid": 0});
         wanted["rlimits"] = json!([{"type": "RLIMIT_NPROC", "soft": 1, "hard": 1}]);
         let text = format!("exec: \"true\": uid {UID} is over its RLIMIT_NPROC of 1 processes");
         refused_process(lab, &c, &wanted, &text);
-        wanted["rlimits"] = json!([{"type": "RLIMIT_NPROC", "soft": 2, "hard": 2}]);
+        wanted["rlimits"] = json!([{"type": "RLIMIT_NPROC", "soft": 3, "hard": 3}]);
         let file = lab.write("process.json", &wanted.to_string());
         c.exec_with(&["--process", file.to_str().unwrap()], &[]).ok();
     }

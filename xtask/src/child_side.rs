@@ -27,9 +27,20 @@ const ENTRANCE: &str = "child::";
 /// Where a way must not lead: each of these panics or allocates.
 const FORBIDDEN: &[&str] =
     &["core::panicking::", "alloc::", "std::", "__rust_alloc", "__rust_dealloc", "rust_begin_unwind"];
-/// C functions that neither allocate nor lock. `syscall` is how `sys` asks the kernel.
-const ALLOWED: &[&str] =
-    &["memcpy", "memmove", "memset", "memcmp", "bcmp", "strlen", "close", "syscall", "__errno_location"];
+/// C functions that neither allocate nor lock. `syscall` is how `sys` asks the kernel; `_Unwind_Resume` stands at the end
+/// of landing pads, which run only while a panic unwinds, and none can begin.
+const ALLOWED: &[&str] = &[
+    "memcpy",
+    "memmove",
+    "memset",
+    "memcmp",
+    "bcmp",
+    "strlen",
+    "close",
+    "syscall",
+    "__errno_location",
+    "_Unwind_Resume",
+];
 
 /// Builds the release binary, follows the calls of the child side, and tells what is wrong.
 ///

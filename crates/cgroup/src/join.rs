@@ -23,12 +23,18 @@ impl Cgroup {
     /// # Errors
     /// `ENOENT` when a group is gone.
     pub fn join(&self) -> Result<Join> {
+        let tasks = self.join_order().into_iter().map(open_tasks).collect::<Result<_>>()?;
+        let directory = self.paths().unified.as_deref().map(file::open_directory).transpose()?;
+        Ok(Join { tasks, directory })
+    }
+
+    /// The v1 directories in the order of [`Join::tasks`].
+    #[must_use]
+    pub fn join_order(&self) -> Vec<&Path> {
         let mut groups: Vec<(&String, &Path)> =
             self.paths().v1.iter().map(|(key, path)| (key, path.as_path())).collect();
         groups.sort_by_key(|(key, _)| rank(key));
-        let tasks = groups.iter().map(|(_, path)| open_tasks(path)).collect::<Result<_>>()?;
-        let directory = self.paths().unified.as_deref().map(file::open_directory).transpose()?;
-        Ok(Join { tasks, directory })
+        groups.into_iter().map(|(_, path)| path).collect()
     }
 }
 

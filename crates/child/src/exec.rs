@@ -8,6 +8,7 @@ use core::convert::Infallible;
 use core::ffi::CStr;
 use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use rustix::io::Errno;
+use sys::capability::Sets;
 
 /// The most descriptors that may be kept: the preserved ones and ours.
 const KEEP_MAX: usize = 256;
@@ -37,6 +38,8 @@ pub struct Plan<'a> {
     pub preserved: u32,
     /// Working directory in the container.
     pub directory: &'a CStr,
+    /// Memory that must be found before `execve`, in bytes; 0 where no limit is near.
+    pub room: usize,
     /// User, groups, capabilities.
     pub identity: Identity<'a>,
     /// `oom_score_adj` of the program as decimal text.
@@ -85,6 +88,8 @@ fn steps(report: Report<'_>, plan: &Plan<'_>) -> Result<Infallible, Failure> {
     session::join_keyring(report, plan.keyring)?;
     // After setns and before chdir: a path like /proc/self/fd/7 must lead nowhere (CVE-2024-21626).
     session::close_others(report, keep(report, plan, &attributes).as_slice())?;
+    // The last moment at which nothing can forbid it: a filter may come next.
+    find_room(report, plan.room)?;
     let entered = session::enter(report, plan.directory);
     if let Some(filter) = plan.filter.filter(|_| !plan.identity.no_new_privs) {
         // Without no_new_privs the filter needs CAP_SYS_ADMIN, which the next step gives away.
@@ -107,13 +112,41 @@ fn reset_signals() -> Result<(), Errno> {
 
 fn open_attributes(report: Report<'_>, plan: &Plan<'_>) -> Result<Attributes, Failure> {
     let open = |path: &CStr| sys::open::for_writing(plan.proc, path);
-    let oom_score = report.step(Stage::OomVictim, || {
-        let file = open(c"self/oom_score_adj")?;
-        rustix::io::write(&file, b"1000")?;
-        Ok(file)
-    })?;
+    let oom_score = report.step(Stage::OomVictim, || open(c"self/oom_score_adj"))?;
+    report.step(Stage::OomScore, || rustix::io::write(&oom_score, plan.oom_score).map(drop))?;
+    report.step(Stage::OomVictim, || become_victim(&oom_score))?;
     let label = plan.label.map(|(path, _)| report.step(Stage::OpenLabel, || open(path))).transpose()?;
     Ok(Attributes { oom_score, label })
+}
+
+/// Kernel: a write with `CAP_SYS_RESOURCE` also sets the floor below which the value cannot go again without that
+/// capability, which the container rarely has. So the program's own value, written before, is the floor, and this write
+/// is made without the capability.
+fn become_victim(oom_score: &OwnedFd) -> Result<(), Errno> {
+    const SYS_RESOURCE: u64 = 1 << 24;
+    let own = sys::capability::get()?;
+    if own.effective & SYS_RESOURCE == 0 {
+        return rustix::io::write(oom_score, b"1000").map(drop);
+    }
+    sys::capability::set(&Sets { effective: own.effective & !SYS_RESOURCE, ..own })?;
+    let written = rustix::io::write(oom_score, b"1000").map(drop);
+    sys::capability::set(&own)?;
+    written
+}
+
+/// Takes memory and gives it back while this process is the preferred victim.
+///
+/// In a container at its limit the kernel would else first look for a victim in the middle of `execve`, when the
+/// program's own `oom_score_adj` is in force, and could take the container's init. Without room this process dies here.
+/// A refusal is none of ours: the program may fit where we do not (`RLIMIT_AS`).
+fn find_room(report: Report<'_>, bytes: usize) -> Result<(), Failure> {
+    if bytes == 0 {
+        return Ok(());
+    }
+    report.step(Stage::Room, || {
+        drop(sys::reservation::Reservation::take(bytes));
+        Ok(())
+    })
 }
 
 /// Kernel: a single-threaded process that moves itself through `tasks` waits for no RCU grace period; a foreign

@@ -33,7 +33,7 @@ macro_rules! stages {
 
 stages! {
     /// Born; nothing done yet.
-    Start = 0, "start";
+    Start = 0, "begin";
     /// Signal mask and dispositions.
     Signals = 1, "reset the signals";
     /// `oom_score_adj` raised so that an out-of-memory kill takes this process and not the container's.
@@ -90,6 +90,8 @@ stages! {
     Execve = 27, "execve";
     /// `personality(2)`.
     Personality = 28, "set the personality";
+    /// Memory taken and given back, so that the program finds some.
+    Room = 29, "find memory for the program";
 }
 
 /// A step that the kernel refused.
@@ -125,8 +127,7 @@ impl Failure {
             let bytes = bytes.get(index * 4..index * 4 + 4)?;
             Some(u32::from_ne_bytes(bytes.try_into().ok()?))
         };
-        let errno = u16::try_from(word(1)?).ok().filter(|errno| (1..4096).contains(errno))?;
-        let errno = Errno::from_raw_os_error(errno.into());
+        let errno = sys::errno_from(u16::try_from(word(1)?).ok()?);
         Some(Failure { stage: Stage::from_number(word(0)?)?, errno, detail: word(2)? })
     }
 }
@@ -164,7 +165,20 @@ impl Report<'_> {
     }
 
     /// Sends the failure. Nothing can be done when the parent is gone.
+    ///
+    /// Kernel: a pipe allocates its buffer at the first write, which a cgroup without memory refuses. So the failure
+    /// also goes where memory is already.
     pub fn send(&self, failure: Failure) {
+        self.word.set(failure.stage as u32);
+        self.word.leave(failure.errno.raw_os_error().unsigned_abs(), failure.detail);
         let _ = rustix::io::write(self.pipe, &failure.to_bytes());
+    }
+
+    /// The failure that was left in the shared page, if one was.
+    #[must_use]
+    pub fn left(word: &SharedWord) -> Option<Failure> {
+        let (errno, detail) = word.left()?;
+        let words = [word.get(), errno, detail].map(u32::to_ne_bytes);
+        Failure::from_bytes(words.as_flattened())
     }
 }

@@ -38,8 +38,18 @@ pub enum Cause {
     NoInterpreter {
         /// The script.
         path: String,
+        /// From its `#!` line; of a script that wants a script, all of them.
+        interpreter: String,
+    },
+    /// The interpreter of a script is there and may not be executed.
+    #[error("exec: {path:?}: permission denied: its interpreter {interpreter} {reason}")]
+    ClosedInterpreter {
+        /// The script.
+        path: String,
         /// From its `#!` line.
         interpreter: String,
+        /// `is a directory`, or `is not executable (mode 0644)`.
+        reason: String,
     },
     /// A component of the path is a file.
     #[error("exec: {path:?}: not a directory: {component} is a file")]
@@ -80,6 +90,12 @@ pub enum Cause {
     /// The mount forbids execution.
     #[error("exec: {path:?}: permission denied: it lies on a file system mounted noexec")]
     NoexecMount {
+        /// As given.
+        path: String,
+    },
+    /// The file cannot be looked at from outside the container.
+    #[error("exec: {path:?}: permission denied")]
+    Denied {
         /// As given.
         path: String,
     },
@@ -191,6 +207,12 @@ pub enum Cause {
         /// As given.
         path: String,
     },
+    /// The working directory is behind links that lead nowhere.
+    #[error("exec: working directory {path:?} leads through symbolic links that go in a circle")]
+    DirectoryLoop {
+        /// As given.
+        path: String,
+    },
     /// The working directory is closed to the user.
     #[error("exec: working directory {path:?} is closed to uid {uid}")]
     DirectoryClosed {
@@ -257,6 +279,12 @@ pub enum Cause {
     #[error("exec: the container is paused ({} is frozen); resume it first", path.display())]
     Frozen {
         /// The frozen cgroup: the container's or an ancestor's.
+        path: PathBuf,
+    },
+    /// A freezer above the container holds it.
+    #[error("exec: the container stands still: {} above its cgroup is frozen; thaw that first", path.display())]
+    FrozenAbove {
+        /// The frozen cgroup.
         path: PathBuf,
     },
     /// The cgroup was removed.
@@ -326,6 +354,16 @@ pub enum Cause {
         /// `is above fs.nr_open=N`, or the missing right.
         reason: String,
     },
+    /// A score below what the caller may set.
+    #[error(
+        "exec: oom_score_adj {wanted} is below the runtime's own floor (oom_score_adj {own}), and it has no CAP_SYS_RESOURCE to go lower"
+    )]
+    OomScore {
+        /// The value wanted.
+        wanted: String,
+        /// The runtime's own value.
+        own: String,
+    },
     /// The key quota of the user is used up.
     #[error(
         "exec: the session keyring cannot be made: the key quota of uid {uid} is used up (/proc/key-users, /proc/sys/kernel/keys)"
@@ -341,21 +379,21 @@ pub enum Cause {
         errno: String,
     },
     /// Any other refusal.
-    #[error("exec: {}{}: {errno}", stage.as_str(), detail(*number))]
+    #[error("exec: {}{}: {errno}", stage.as_str(), of(operand))]
     Step {
         /// The step.
         stage: Stage,
-        /// Which of several operands, 0 = the only one.
-        number: u32,
+        /// Which of several operands; empty when there is one only.
+        operand: String,
         /// In words.
         errno: String,
     },
     /// Ended by a signal or with a status, for no reason that could be found.
-    #[error("exec: ended before its program, in the step to {}, {how}", stage.as_str())]
+    #[error("exec: the process {how} in the step to {}, before its program", stage.as_str())]
     Died {
         /// The step.
         stage: Stage,
-        /// `by signal 9` or `with status 3`.
+        /// `was killed by signal 9` or `ended with status 3`.
         how: String,
     },
     /// Not done in time.
@@ -374,6 +412,9 @@ pub enum Cause {
     },
 }
 
-fn detail(number: u32) -> String {
-    if number == 0 { String::new() } else { format!(" ({number})") }
+fn of(operand: &str) -> String {
+    if operand.is_empty() { String::new() } else { format!(" ({operand})") }
 }
+
+#[cfg(test)]
+mod tests;

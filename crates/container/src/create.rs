@@ -106,6 +106,7 @@ pub fn create(store: &Store, request: &CreateRequest) -> Result<Created, Error> 
     let process = config.process.clone().unwrap_or_default();
     check_terminal(process.terminal, request)?;
     check_preserved(request.listen_fds + request.preserve_fds, request.listen_fds, request.inherited)?;
+    crate::delete::sweep(store, &proc);
     if store.entry(&request.id).is_ok() {
         return Err(Error::Exists { id: request.id.clone() });
     }
@@ -286,11 +287,10 @@ impl Birth<'_> {
         mut config: Config,
         filter: Compiled,
     ) -> Result<Created, Error> {
-        let entry = self.store.insert(&request.id, &self.record)?;
+        let entry = self.entry.insert(self.store.insert(&request.id, &self.record)?);
         if request.notify_socket.is_some() {
             crate::notify_socket::offer(&mut config, entry.path())?;
         }
-        let entry = self.entry.insert(entry);
         let start = entry.make_fifo(store::START)?;
         let report = entry.make_fifo(store::REPORT)?;
         if let Some((instructions, _)) = &filter {
@@ -301,7 +301,7 @@ impl Birth<'_> {
         self.refuse_hopeless()?;
         let (line, theirs) = Line::pair()?;
         let plan = self.plan(request, config, filter, (theirs, start, report))?;
-        self.make_init(plan, &line)?;
+        let line = self.make_init(plan, line)?;
         self.note_init()?;
         line.answer(Answer::Begin);
         let console = self.converse(request, &line)?;
@@ -310,13 +310,12 @@ impl Birth<'_> {
         Ok(Created { pid: init.pid, pidfd: init.pidfd, console })
     }
 
-    /// A frozen cgroup, or one that stands still for want of memory, would hold init for ever.
+    /// A frozen cgroup, or one that stands still for want of memory, would hold init for ever; one without a free
+    /// slot would refuse it on v2 and is here refused on v1 as well.
     fn refuse_hopeless(&mut self) -> Result<(), Error> {
         let before = cgroup::Evidence::quick(&self.cgroup);
-        if let Some(cause @ (cgroup::Cause::Frozen { .. } | cgroup::Cause::OomDisabled { .. })) =
-            before.obstacle()
-        {
-            return Err(Error::NotStarted(evidence::obstacle(cause)));
+        if let Some(cause) = before.obstacle() {
+            return Err(Error::NotStarted(evidence::obstacle(self.cgroup.paths(), cause)));
         }
         self.before = Some(before);
         Ok(())
@@ -372,7 +371,7 @@ impl Birth<'_> {
     }
 
     /// `clone3`, from within the namespaces that are joined by path.
-    fn make_init(&mut self, plan: init::Plan, line: &Line) -> Result<(), Error> {
+    fn make_init(&mut self, plan: init::Plan, line: Line) -> Result<Line, Error> {
         const VISITED: [NamespaceType; 4] =
             [NamespaceType::Network, NamespaceType::Ipc, NamespaceType::Uts, NamespaceType::Pid];
         let visited = open_namespaces(&plan.config, &VISITED)?;
@@ -381,12 +380,13 @@ impl Birth<'_> {
         let namespaces = new_namespaces(&plan.config);
         let visit = Visit::enter(&self.proc, &targets).map_err(Error::Launch)?;
         let init = match user {
-            None => fork_init(plan, namespaces),
+            None => fork_init(plan, namespaces, line),
             Some((user, _)) => fork_through(plan, namespaces, user.as_fd(), line),
         };
         visit.end().map_err(Error::Launch)?;
-        self.init = Some(init?);
-        Ok(())
+        let (init, line) = init?;
+        self.init = Some(init);
+        Ok(line)
     }
 
     /// Writes the id mappings and init's identity; only then may init go on.
@@ -442,8 +442,7 @@ impl Birth<'_> {
         let Some(init) = &self.init else { return Error::NotRunning };
         const SOON: Duration = Duration::from_secs(2);
         let _ = launch::process::wait_dead(init.pidfd.as_fd(), SOON);
-        let ended = launch::process::ended(init, launch::process::Reap::No).ok().flatten();
-        let cause = evidence::of_init(&self.context(), ended);
+        let cause = evidence::of_init(&self.context(), child::Stage::Start);
         Error::InitDied { stage, cause }
     }
 
@@ -536,10 +535,11 @@ impl Birth<'_> {
             );
             return;
         }
-        if let Some(entry) = self.entry.take()
-            && let Err(error) = self.store.remove(entry.id())
-        {
-            log::error!("after a failed create: {}", crate::error::chain(&error));
+        if let Some(entry) = self.entry.take() {
+            match self.store.retire(&entry) {
+                Ok(temporary) => self.store.discard(&temporary),
+                Err(error) => log::error!("after a failed create: {}", crate::error::chain(&error)),
+            }
         }
     }
 }
@@ -605,12 +605,16 @@ fn open_namespaces(config: &Config, kinds: &[NamespaceType]) -> Result<Vec<(Owne
     Ok(open)
 }
 
-fn fork_init(plan: init::Plan, namespaces: u64) -> Result<Process, Error> {
+/// The child drops its copy of create's end of the line, else it could not notice create's death.
+fn fork_init(plan: init::Plan, namespaces: u64, line: Line) -> Result<(Process, Line), Error> {
     let how =
         Clone3 { namespaces, cgroup: plan.join.directory.as_ref().map(AsFd::as_fd), parent: Parent::Caller };
     match sys::clone::clone3(&how).map_err(|errno| Error::Launch(launch::Error::Clone(errno)))? {
-        Side::Child => init::run(plan),
-        Side::Parent { pid, pidfd } => Ok(Process { pid, pidfd }),
+        Side::Child => {
+            drop(line);
+            init::run(plan)
+        }
+        Side::Parent { pid, pidfd } => Ok((Process { pid, pidfd }, line)),
     }
 }
 
@@ -620,16 +624,19 @@ fn fork_through(
     plan: init::Plan,
     namespaces: u64,
     user: BorrowedFd<'_>,
-    line: &Line,
-) -> Result<Process, Error> {
+    line: Line,
+) -> Result<(Process, Line), Error> {
     let cgroup = plan.join.directory.as_ref().map(AsFd::as_fd);
     let how = Clone3 { namespaces: 0, cgroup, parent: Parent::Caller };
     match sys::clone::clone3(&how).map_err(|errno| Error::Launch(launch::Error::Clone(errno)))? {
-        Side::Child => go_between(plan, namespaces, user),
+        Side::Child => {
+            drop(line);
+            go_between(plan, namespaces, user)
+        }
         Side::Parent { pid, pidfd } => {
             // The go-between holds the other copy of init's end.
             drop(plan);
-            await_birth(&Process { pid, pidfd }, line)
+            await_birth(&Process { pid, pidfd }, &line).map(|init| (init, line))
         }
     }
 }

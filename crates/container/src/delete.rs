@@ -2,12 +2,13 @@
 
 use crate::record::{ProcessId, Record};
 use crate::store::Entry;
+use crate::status::Observed;
 use crate::{ContainerId, Error, Status, Store, error, hooks, status};
 use cgroup::Cgroup;
 use proc::Procfs;
 use rustix::fd::AsFd;
 use rustix::process::Signal;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Whether a live container is killed first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,40 +22,83 @@ pub enum Force {
 /// How long the kernel may take for one step.
 const LIMIT: Duration = Duration::from_secs(10);
 
+/// How long another command may keep the container.
+const BUSY: Duration = Duration::from_secs(2);
+
 /// Deletes a container: processes, cgroups, state, then the poststop hooks.
 ///
 /// # Errors
-/// [`Error::NotFound`] and [`Error::NotStopped`] without force; [`Error::Leftover`] names what outlived the deletion,
-/// and the state stays so that it can be tried again.
+/// [`Error::NotFound`], [`Error::NotStopped`] and [`Error::Busy`] without force; [`Error::Leftover`] names what outlived
+/// the deletion, and the state stays so that it can be tried again.
 pub fn delete(store: &Store, id: &ContainerId, force: Force) -> Result<(), Error> {
     let proc = Procfs::host().map_err(Error::Proc)?;
-    let entry = match store.entry(id) {
-        Err(Error::NotFound { .. }) if force == Force::Yes => return Ok(()),
-        other => other?,
+    sweep(store, &proc);
+    let deleted = store.entry(id).and_then(|entry| delete_entry(store, &proc, &entry, force));
+    match deleted {
+        Err(Error::NotFound { .. }) if force == Force::Yes => Ok(()),
+        other => other,
+    }
+}
+
+/// Removes what killed commands left in the state root, and ends the hooks of a delete that was killed.
+pub(crate) fn sweep(store: &Store, proc: &Procfs) {
+    store.sweep(|record| end_hook(proc, record));
+}
+
+fn delete_entry(store: &Store, proc: &Procfs, entry: &Entry, force: Force) -> Result<(), Error> {
+    if let Some(record) = read(entry, force)? {
+        let observed = deletable(proc, &record, force)?;
+        // First, so that a command that waits for one of them lets go of the container.
+        end_hook(proc, &record);
+        end_creator(proc, &record, observed.status);
+        observed.init.iter().for_each(end_init);
+    }
+    let _lock = match entry.lock(BUSY) {
+        Err(error @ Error::Busy { .. }) if force == Force::Yes => {
+            log::warn!("{}; it is deleted all the same", error::chain(&error));
+            None
+        }
+        other => Some(other?),
     };
-    let record = match read(&entry, force)? {
-        Some(record) => record,
-        None => return store.remove(id),
+    if !entry.is_current() {
+        return Err(Error::NotFound { id: entry.id().clone() });
+    }
+    // Once more: the creator may have gone further, another command may have had the container until now.
+    let Some(record) = read(entry, force)? else {
+        return store.retire(entry).map(|temporary| store.discard(&temporary));
     };
-    let observed = status::observe(&proc, &record)?;
+    let observed = deletable(proc, &record, force)?;
+    remove(proc, entry, &record, observed)?;
+    let temporary = store.retire(entry)?;
+    run_poststop(proc, entry, &record);
+    store.discard(&temporary);
+    Ok(())
+}
+
+fn deletable(proc: &Procfs, record: &Record, force: Force) -> Result<Observed, Error> {
+    let observed = status::observe(proc, record)?;
     // Compat: runc deletes a created container without force.
     let may_go = matches!(observed.status, Status::Stopped | Status::Created);
-    if !may_go && force == Force::No {
-        return Err(Error::NotStopped { id: id.clone(), status: observed.status });
+    if may_go || force == Force::Yes {
+        return Ok(observed);
     }
+    let id = ContainerId::parse(&record.id)?;
+    Err(Error::NotStopped { id, status: observed.status })
+}
+
+/// Ends the processes and removes the cgroups.
+fn remove(proc: &Procfs, entry: &Entry, record: &Record, observed: Observed) -> Result<(), Error> {
     let mut left = Vec::new();
-    end_hook(&proc, &record);
-    end_creator(&proc, &record, observed.status);
-    if let Some(init) = &observed.init {
-        end_init(init, &mut left);
+    end_hook(proc, record);
+    observed.init.iter().for_each(end_init);
+    remove_cgroup(record, &mut left);
+    if let Some(init) = observed.init {
+        let dead = launch::process::wait_dead(init.pidfd.as_fd(), LIMIT);
+        if dead != Ok(true) {
+            left.push(format!("init {} was killed but has not ended", init.pid));
+        }
     }
-    remove_cgroup(&record, &mut left);
-    if !left.is_empty() {
-        return Err(Error::Leftover { id: id.clone(), left });
-    }
-    store.remove(id)?;
-    run_poststop(&proc, &record);
-    Ok(())
+    if left.is_empty() { Ok(()) } else { Err(Error::Leftover { id: entry.id().clone(), left }) }
 }
 
 /// The record, or its copy when it is damaged and force is used; `None` when both are lost.
@@ -62,7 +106,6 @@ fn read(entry: &Entry, force: Force) -> Result<Option<Record>, Error> {
     let error = match entry.read() {
         Ok(record) => return Ok(Some(record)),
         Err(error @ Error::DamagedState { .. }) if force == Force::Yes => error,
-        Err(Error::NotFound { .. }) if force == Force::Yes => return Ok(None),
         Err(error) => return Err(error),
     };
     match entry.read_rescue() {
@@ -80,26 +123,32 @@ fn read(entry: &Entry, force: Force) -> Result<Option<Record>, Error> {
     }
 }
 
-fn end_init(init: &launch::Process, left: &mut Vec<String>) {
+/// A frozen init dies only when its cgroup is thawed, which comes later, so nothing is awaited long here.
+fn end_init(init: &launch::Process) {
     let _ = rustix::process::pidfd_send_signal(&init.pidfd, Signal::KILL);
-    // A frozen init dies when its cgroup is thawed, which happens next; a short wait is enough here.
     let _ = launch::process::wait_dead(init.pidfd.as_fd(), Duration::from_millis(50));
-    let _ = left;
 }
 
+/// Kills and removes until both succeed: an exec's child may be born, or join, after the last look.
 fn remove_cgroup(record: &Record, left: &mut Vec<String>) {
+    const ROUND: Duration = Duration::from_millis(500);
     let cgroup = Cgroup::new(record.cgroup.clone());
-    let removed =
-        if cgroup.exists() { cgroup.kill(LIMIT).and_then(|()| cgroup.remove(LIMIT)) } else { Ok(()) };
-    if let Err(cause) = removed {
-        left.push(error::chain(&cause));
+    let begun = Instant::now();
+    while cgroup.exists() {
+        match cgroup.kill(LIMIT).and_then(|()| cgroup.remove(ROUND)) {
+            Ok(()) => return,
+            Err(cgroup::Error::Deadline { .. }) if begun.elapsed() < LIMIT => {}
+            Err(cause) => return left.push(error::chain(&cause)),
+        }
     }
 }
 
 /// A runtime killed while a hook ran leaves the hook's process group.
 fn end_hook(proc: &Procfs, record: &Record) {
     let Some(hook) = &record.hook else { return };
-    if lives(proc, hook.leader)
+    let same_boot = status::boot_id(proc).is_ok_and(|boot_id| boot_id == record.boot_id);
+    if same_boot
+        && lives(proc, hook.leader)
         && let Some(group) = rustix::process::Pid::from_raw(hook.leader.pid)
     {
         log::warn!(
@@ -127,11 +176,12 @@ fn lives(proc: &Procfs, id: ProcessId) -> bool {
 }
 
 /// Compat: runtime-spec, runtime.md: a failed poststop hook is logged, the others run.
-fn run_poststop(proc: &Procfs, record: &Record) {
+fn run_poststop(proc: &Procfs, entry: &Entry, record: &Record) {
     let state = hooks::state(record, Status::Stopped, 0);
+    let mut ledger = hooks::OutOfSight { entry, record: record.clone() };
     for hook in &record.hooks.poststop {
         let list = hooks::List { name: "poststop", hooks: std::slice::from_ref(hook), state: &state };
-        if let Err(cause) = hooks::run(Some(proc), &list, &mut hooks::InContainer) {
+        if let Err(cause) = hooks::run(Some(proc), &list, &mut ledger) {
             log::warn!("{}", error::chain(&cause));
         }
     }

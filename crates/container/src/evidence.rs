@@ -1,5 +1,6 @@
 //! From what became of a process to the condition that caused it: the truth table of docs/errors.md.
 
+use crate::capability;
 use crate::cause::Cause;
 use crate::config::{NamespaceType, Process as Configured};
 use crate::error::errno_text;
@@ -11,7 +12,7 @@ use launch::{Ended, Process};
 use proc::{Procfs, Root};
 use rustix::fd::AsFd;
 use rustix::io::Errno;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// What is known around a start.
@@ -29,8 +30,23 @@ pub(crate) struct Context<'a> {
 impl Context<'_> {
     /// Whether the container's init is alive now.
     fn init_lives(&self) -> bool {
-        let dead = |init: &Process| launch::process::wait_dead(init.pidfd.as_fd(), Duration::ZERO);
+        self.init_lives_after(Duration::ZERO)
+    }
+
+    fn init_lives_after(&self, limit: Duration) -> bool {
+        let dead = |init: &Process| launch::process::wait_dead(init.pidfd.as_fd(), limit);
         self.init.is_some_and(|init| matches!(dead(init), Ok(false)))
+    }
+
+    /// Whether the container's init has survived what killed the child.
+    ///
+    /// Kernel: a dying init kills its namespace, waits for it, and only then counts as dead; it is marked as exiting
+    /// from the start, as is the first thread of one whose others live on.
+    fn init_survived(&self) -> bool {
+        const DYING: Duration = Duration::from_secs(2);
+        const NEXT_IN_LINE: Duration = Duration::from_millis(100);
+        let exiting = |init: &Process| self.proc.stat(init.pid).map_or(true, |stat| stat.is_exiting());
+        self.init_lives_after(if self.init.is_some_and(exiting) { DYING } else { NEXT_IN_LINE })
     }
 
     fn after(&self) -> Evidence {
@@ -57,8 +73,8 @@ impl Context<'_> {
 /// How a process ended, for a message.
 pub(crate) fn how(ended: Ended) -> String {
     match ended {
-        Ended::Exited(status) => format!("with status {status}"),
-        Ended::Signaled(signal) => format!("by signal {signal}"),
+        Ended::Exited(status) => format!("ended with status {status}"),
+        Ended::Signaled(signal) => format!("was killed by signal {signal}"),
     }
 }
 
@@ -70,10 +86,11 @@ pub(crate) fn stuck(proc: Option<&Procfs>, stage: Stage, waited: Duration, pid: 
     Cause::Stuck { pid, stage, waited_ms: waited.as_millis(), state, wchan }
 }
 
-/// What stands in the way of a start before it is tried.
-pub(crate) fn obstacle(cause: cgroup::Cause) -> Cause {
+/// What stands in the way of a start before it is tried, in the groups of `own`.
+pub(crate) fn obstacle(own: &cgroup::Paths, cause: cgroup::Cause) -> Cause {
     match cause {
         cgroup::Cause::Gone { path } => Cause::CgroupGone { path },
+        cgroup::Cause::Frozen { path } if own.all().all(|own| own != path) => Cause::FrozenAbove { path },
         cgroup::Cause::Frozen { path } => Cause::Frozen { path },
         cgroup::Cause::PidsLimit { path, current, max } => Cause::PidsLimit { path, current, max },
         cgroup::Cause::OomDisabled { path } => Cause::OomDisabled { path },
@@ -81,22 +98,27 @@ pub(crate) fn obstacle(cause: cgroup::Cause) -> Cause {
     }
 }
 
-/// A container init that ended without a word.
-pub(crate) fn of_init(context: &Context<'_>, ended: Option<Ended>) -> Cause {
-    if let Some(cause) = context.memory_kill() {
-        return Cause::OutOfMemory { stage: Stage::Start, cause };
+/// A container init that ended without a word, in this step as far as is known.
+pub(crate) fn of_init(context: &Context<'_>, stage: Stage) -> Cause {
+    let ended = context.init.and_then(|init| launch::process::how_ended(context.proc, init));
+    match (ended, context.memory_kill()) {
+        (Some(Ended::Signaled(SIGSYS)), _) => Cause::SeccompKilled { stage },
+        (_, Some(cause)) => Cause::OutOfMemory { stage, cause },
+        (ended, None) => {
+            Cause::Died { stage, how: ended.map_or_else(|| "ended in an unknown way".to_owned(), how) }
+        }
     }
-    Cause::Died { stage: Stage::Start, how: ended.map_or_else(|| "in an unknown way".to_owned(), how) }
 }
+
+const SIGKILL: u8 = 9;
+const SIGSYS: u8 = 31;
 
 /// A child that ended without a report before its program.
 pub(crate) fn of_death(context: &Context<'_>, stage: Stage, ended: Ended) -> Cause {
-    const SIGKILL: u8 = 9;
-    const SIGSYS: u8 = 31;
     match ended {
         Ended::Signaled(SIGSYS) => Cause::SeccompKilled { stage },
         Ended::Signaled(SIGKILL) => {
-            let lives = context.init_lives();
+            let lives = context.init_survived();
             match context.memory_kill() {
                 Some(cause) if lives => Cause::OutOfMemory { stage, cause },
                 Some(cause) => Cause::InitOutOfMemory { cause },
@@ -128,7 +150,7 @@ fn of_no_pids(context: &Context<'_>) -> Cause {
     let after = context.after();
     let nothing = Evidence::default();
     if let Some(cause) = Evidence::pids_limit(context.before.unwrap_or(&nothing), &after) {
-        return obstacle(cause);
+        return obstacle(context.cgroup, cause);
     }
     let read = |path: &str| context.proc.read(path.as_ref()).unwrap_or_default().trim().to_owned();
     Cause::HostProcesses { threads_max: read("sys/kernel/threads-max"), pid_max: read("sys/kernel/pid_max") }
@@ -145,8 +167,14 @@ fn not_running(context: &Context<'_>) -> Cause {
             None => Cause::NotRunning,
         };
     };
-    let threads = context.proc.stat(init.pid).map_or(0, |stat| stat.num_threads);
-    Cause::LeaderGone { pid: init.pid, threads: usize::try_from(threads).unwrap_or(0).saturating_sub(1) }
+    leader_gone(context.proc, init).unwrap_or(Cause::NotRunning)
+}
+
+/// An init whose first thread has ended while others live: nothing of it can be reached any more.
+pub(crate) fn leader_gone(proc: &Procfs, init: &Process) -> Option<Cause> {
+    let stat = proc.stat(init.pid).ok().filter(proc::pid::Stat::is_dead)?;
+    let threads = usize::try_from(stat.num_threads).unwrap_or(0).saturating_sub(1);
+    (threads > 0).then_some(Cause::LeaderGone { pid: init.pid, threads })
 }
 
 /// A step that was refused.
@@ -157,35 +185,95 @@ pub(crate) fn of_failure(context: &Context<'_>, failure: Failure) -> Cause {
 /// As [`of_failure`], looking below `root` when the container's init is gone.
 pub(crate) fn of_failure_in(context: &Context<'_>, failure: Failure, root: Option<&Root>) -> Cause {
     let Failure { stage, errno, detail } = failure;
-    let path = || context.cgroup.main().to_owned();
+    let group = || joined(context, detail);
     match (stage, errno) {
         (_, Errno::NOMEM) if stage != Stage::Namespaces => {
-            no_memory(context, stage).unwrap_or_else(|| plain(failure))
+            no_memory(context, stage).unwrap_or_else(|| plain(context, failure))
         }
         (Stage::Execve, errno) => of_execve(context, errno, root),
         (Stage::WorkingDirectory | Stage::Outside, errno) => of_directory(context, stage, errno),
-        (Stage::Cgroup, Errno::NOSPC) => Cause::EmptyCpuset { path: path() },
-        (Stage::Cgroup, Errno::NOENT | Errno::NODEV) => Cause::CgroupGone { path: path() },
+        (Stage::Cgroup, Errno::NOSPC) => Cause::EmptyCpuset { path: group() },
+        (Stage::Cgroup, Errno::NOENT | Errno::NODEV) => Cause::CgroupGone { path: group() },
         (Stage::Namespaces, Errno::SRCH | Errno::NOMEM) => not_running(context),
         (Stage::Uid, Errno::INVAL) => Cause::NotMapped { kind: "uid", id: detail },
         (Stage::Gid, Errno::INVAL) => Cause::NotMapped { kind: "gid", id: detail },
-        (Stage::Groups, errno) => of_groups(context, errno).unwrap_or_else(|| plain(failure)),
-        (Stage::Keyring, Errno::DQUOT) => Cause::KeyQuota { uid: context.process.user.uid },
+        (Stage::Groups, errno) => of_groups(context, errno).unwrap_or_else(|| plain(context, failure)),
+        (Stage::Keyring, Errno::DQUOT) => Cause::KeyQuota { uid: host_root(context) },
+        (Stage::OomScore, Errno::ACCESS) => of_oom_score(context),
         (Stage::Seccomp, errno) => Cause::Filter { errno: errno_text(errno) },
-        (Stage::Rlimit, errno) => of_rlimit(context, detail, errno).unwrap_or_else(|| plain(failure)),
-        _ => plain(failure),
+        (Stage::Rlimit, errno) => {
+            of_rlimit(context, detail, errno).unwrap_or_else(|| plain(context, failure))
+        }
+        _ => plain(context, failure),
     }
 }
 
-fn plain(failure: Failure) -> Cause {
-    Cause::Step { stage: failure.stage, number: failure.detail, errno: errno_text(failure.errno) }
+fn plain(context: &Context<'_>, failure: Failure) -> Cause {
+    let Failure { stage, errno, detail } = failure;
+    Cause::Step { stage, operand: operand(context, stage, detail), errno: errno_text(errno) }
+}
+
+/// The operand that a step's detail stands for; see [`Stage`].
+fn operand(context: &Context<'_>, stage: Stage, detail: u32) -> String {
+    let index = usize::try_from(detail).unwrap_or(usize::MAX);
+    let word = |words: &[&str]| words.get(index).copied().unwrap_or_default().to_owned();
+    match stage {
+        Stage::Rlimit => {
+            let found = RLIMITS.iter().find(|(_, resource)| *resource as u32 == detail);
+            found.map_or_else(String::new, |(name, _)| (*name).to_owned())
+        }
+        Stage::Scheduler => {
+            word(&["process/scheduler", "process/ioPriority", "initial processors", "final processors"])
+        }
+        Stage::Cgroup => joined(context, detail).display().to_string(),
+        Stage::StdioOwner => word(&["stdin", "stdout", "stderr"]),
+        Stage::BoundingSet => word(&capability::NAMES),
+        Stage::Gid | Stage::Uid => detail.to_string(),
+        _ => String::new(),
+    }
+}
+
+/// The cgroup of a v1 join.
+fn joined(context: &Context<'_>, index: u32) -> PathBuf {
+    let cgroup = Cgroup::new(context.cgroup.clone());
+    let order = cgroup.join_order();
+    let path = usize::try_from(index).ok().and_then(|index| order.get(index).copied());
+    path.unwrap_or(context.cgroup.main()).to_owned()
+}
+
+/// The host's id of the container's root, who owns its keys.
+fn host_root(context: &Context<'_>) -> u32 {
+    let map = id_map(context, "uid_map");
+    map.iter().find(|(inside, _, _)| *inside == 0).map_or(0, |(_, host, _)| *host)
+}
+
+/// The lines of a mapping of init's user namespace: first id inside, first id outside, length.
+fn id_map(context: &Context<'_>, file: &str) -> Vec<(u32, u32, u32)> {
+    let Some(init) = context.init else { return Vec::new() };
+    let text = context.proc.read(format!("{}/{file}", init.pid).as_ref()).unwrap_or_default();
+    let line = |line: &str| {
+        let mut numbers = line.split_ascii_whitespace().map(str::parse);
+        Some((numbers.next()?.ok()?, numbers.next()?.ok()?, numbers.next()?.ok()?))
+    };
+    text.lines().filter_map(line).collect()
+}
+
+fn of_oom_score(context: &Context<'_>) -> Cause {
+    let own = context.proc.read("self/oom_score_adj".as_ref()).unwrap_or_default();
+    let wanted = context
+        .process
+        .oom_score_adj
+        .map_or_else(|| "of the container".to_owned(), |score| score.to_string());
+    Cause::OomScore { wanted, own: own.trim().to_owned() }
 }
 
 fn of_groups(context: &Context<'_>, errno: Errno) -> Option<Cause> {
     match errno {
         Errno::PERM => Some(Cause::GroupsDenied { pid: context.init?.pid }),
         Errno::INVAL => {
-            let id = *context.process.user.additional_gids.first()?;
+            let map = id_map(context, "gid_map");
+            let mapped = |id: &&u32| map.iter().any(|(first, _, length)| id.wrapping_sub(*first) < *length);
+            let id = *context.process.user.additional_gids.iter().find(|id| !mapped(id))?;
             Some(Cause::NotMapped { kind: "additional gid", id })
         }
         _ => None,
@@ -225,8 +313,9 @@ fn of_directory(context: &Context<'_>, stage: Stage, errno: Errno) -> Cause {
         (Stage::Outside, _) => Cause::DirectoryOutside { path },
         (_, Errno::NOENT) => Cause::NoDirectory { path },
         (_, Errno::NOTDIR) => Cause::DirectoryIsFile { path },
+        (_, Errno::LOOP) => Cause::DirectoryLoop { path },
         (_, Errno::ACCESS) => Cause::DirectoryClosed { path, uid: context.process.user.uid },
-        (stage, errno) => Cause::Step { stage, number: 0, errno: errno_text(errno) },
+        (stage, errno) => Cause::Step { stage, operand: path, errno: errno_text(errno) },
     }
 }
 

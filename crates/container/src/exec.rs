@@ -3,6 +3,7 @@
 //! The picture of parent and child is in the crate `child`; this file prepares the plan and tells the truth about the
 //! outcome.
 
+use crate::cause::Cause;
 use crate::config::{Namespace, NamespaceType, Process as Configured};
 use crate::create::{Terminal, check_console, namespace_bit};
 use crate::evidence::{self, Context, has_namespace};
@@ -126,7 +127,7 @@ pub fn exec(store: &Store, request: &ExecRequest) -> Result<Running, Error> {
     check_preserved(&target, request)?;
     let cgroup = Cgroup::new(sub_cgroups(&record, request)?);
     let before = Evidence::quick(&cgroup);
-    refuse_hopeless(&before, request)?;
+    refuse_hopeless(&before, cgroup.paths(), request)?;
     let last_mile = prepare(&target, process)?;
     let pty = last_mile.process.terminal.then(|| open_terminal(&target, &last_mile)).transpose()?;
     let launched =
@@ -149,11 +150,21 @@ struct Target<'a> {
 fn live_init(proc: &Procfs, record: &Record, request: &ExecRequest) -> Result<Process, Error> {
     let observed = status::observe(proc, record)?;
     match (observed.status, observed.init) {
-        (Status::Paused, _) if request.paused == Paused::Refuse => {
-            Err(Error::CannotExec { status: Status::Paused })
-        }
+        (Status::Paused, _) if request.paused == Paused::Refuse => Err(paused(record)),
         (Status::Created | Status::Running | Status::Paused, Some(init)) => Ok(init),
         (status, _) => Err(Error::CannotExec { status }),
+    }
+}
+
+/// Compat: runc's words for a paused container; a cgroup frozen above it is none that `resume` could thaw.
+fn paused(record: &Record) -> Error {
+    let above = Cgroup::new(record.cgroup.clone()).frozen_level().map(|path| {
+        let path = path.to_owned();
+        evidence::obstacle(&record.cgroup, cgroup::Cause::Frozen { path })
+    });
+    match above {
+        Some(cause @ Cause::FrozenAbove { .. }) => Error::NotStarted(cause),
+        _ => Error::CannotExec { status: Status::Paused },
     }
 }
 
@@ -218,7 +229,7 @@ fn check_preserved(target: &Target<'_>, request: &ExecRequest) -> Result<(), Err
         let Ok(stat) = rustix::fs::statx(rustix::fs::CWD, path, flags, mask) else { continue };
         let is_directory =
             rustix::fs::FileType::from_raw_mode(stat.stx_mode.into()) == rustix::fs::FileType::Directory;
-        let inside = mounts.iter().any(|mount| u64::from(mount.id) == stat.stx_mnt_id);
+        let inside = mounts.iter().any(|mount| mount.id == stat.stx_mnt_id);
         if is_directory && !inside {
             return Err(Error::PreservedDirectory { number });
         }
@@ -264,10 +275,10 @@ fn sub_cgroups(record: &Record, request: &ExecRequest) -> Result<cgroup::Paths, 
 /// What is known to fail or to hang is not tried.
 ///
 /// Kernel: on v1 a join is never refused by `pids.max`; refusing here makes v1 and v2 behave alike.
-fn refuse_hopeless(before: &Evidence, request: &ExecRequest) -> Result<(), Error> {
+fn refuse_hopeless(before: &Evidence, own: &cgroup::Paths, request: &ExecRequest) -> Result<(), Error> {
     match before.obstacle() {
         Some(cgroup::Cause::Frozen { .. }) if request.paused == Paused::Wait => Ok(()),
-        Some(cause) => Err(Error::NotStarted(evidence::obstacle(cause))),
+        Some(cause) => Err(Error::NotStarted(evidence::obstacle(own, cause))),
         None => Ok(()),
     }
 }
@@ -292,12 +303,16 @@ fn prepare(target: &Target<'_>, process: Configured) -> Result<LastMile, Error> 
 
 /// The container's root through its init, which the pidfd proves to be alive when the namespaces are joined.
 fn root(target: &Target<'_>) -> Result<Root, Error> {
-    Root::at(format!("/proc/{}/root", target.init.pid).as_ref()).map_err(Error::Proc)
+    let path = format!("/proc/{}/root", target.init.pid);
+    Root::at(path.as_ref()).map_err(|error| match evidence::leader_gone(target.proc, target.init) {
+        Some(cause) => Error::NotStarted(cause),
+        None => Error::Proc(error),
+    })
 }
 
 fn open_terminal(target: &Target<'_>, last_mile: &LastMile) -> Result<console::Pty, Error> {
     let pty = console::open(root(target)?.as_fd()).map_err(Error::Console)?;
-    if let Some(size) = last_mile.process.console_size.clone() {
+    if let Some(size) = last_mile.process.console_size {
         pty.resize(size).map_err(Error::Console)?;
     }
     Ok(pty)
@@ -413,6 +428,7 @@ impl Attempt<'_> {
             keyring: keyring.as_deref(),
             preserved: self.request.listen_fds + self.request.preserve_fds,
             directory: &self.last_mile.directory,
+            room: room(self.before),
             identity: self.identity(),
             oom_score: oom_score.as_bytes(),
             label: label.map(|(path, text): &(CString, Vec<u8>)| (path.as_c_str(), text.as_slice())),
@@ -502,7 +518,7 @@ impl Attempt<'_> {
                 self.end(launched);
                 match Evidence::full(self.cgroup).obstacle() {
                     Some(found @ (cgroup::Cause::Frozen { .. } | cgroup::Cause::OomDisabled { .. })) => {
-                        evidence::obstacle(found)
+                        evidence::obstacle(self.cgroup.paths(), found)
                     }
                     _ => cause,
                 }
@@ -524,6 +540,14 @@ impl Attempt<'_> {
             log::warn!("process {pid} was killed but has not ended after {} s", KILL_LIMIT.as_secs());
         }
     }
+}
+
+/// What the child must find before `execve`: what that and the start of a small program take, and as much again, since
+/// each processor may hold back 64 pages that were charged already. Nothing where a mebibyte more is free.
+fn room(before: &Evidence) -> usize {
+    const ROOM: usize = 512 << 10;
+    const PLENTY: u64 = (ROOM as u64) + (1 << 20);
+    if before.memory_room().is_some_and(|free| free < PLENTY) { ROOM } else { 0 }
 }
 
 /// The namespaces that the child joins by one `setns`; the pid namespace is entered by its birth.

@@ -17,11 +17,12 @@ use crate::error::errno_text;
 use crate::last_mile::entries;
 use crate::program::c_string;
 use crate::record::{Record, RunningHook};
+use crate::store::Entry;
 use crate::{Error, Status};
 use launch::{Birth, Outcome, Process};
 use proc::Procfs;
 use rustix::event::{PollFd, PollFlags, poll};
-use rustix::fd::{AsFd, OwnedFd};
+use rustix::fd::{AsFd, AsRawFd, OwnedFd};
 use rustix::io::Errno;
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::Signal;
@@ -51,6 +52,40 @@ pub struct InContainer;
 
 impl Ledger for InContainer {
     fn note(&mut self, _hook: Option<RunningHook>) -> Result<(), Error> {
+        Ok(())
+    }
+}
+
+/// For hooks of a container that other commands may change meanwhile.
+#[derive(Debug)]
+pub struct OnDisk<'a>(pub &'a Entry);
+
+impl Ledger for OnDisk<'_> {
+    fn note(&mut self, hook: Option<RunningHook>) -> Result<(), Error> {
+        const BUSY: Duration = Duration::from_secs(10);
+        let _lock = self.0.lock(BUSY)?;
+        let mut record = self.0.read()?;
+        record.hook = hook;
+        record.generation += 1;
+        self.0.write(&record)
+    }
+}
+
+/// For hooks of a container that is being deleted: its record is out of sight and nobody else's.
+#[derive(Debug)]
+pub struct OutOfSight<'a> {
+    /// Its directory.
+    pub entry: &'a Entry,
+    /// Its record.
+    pub record: Record,
+}
+
+impl Ledger for OutOfSight<'_> {
+    fn note(&mut self, hook: Option<RunningHook>) -> Result<(), Error> {
+        self.record.hook = hook;
+        if let Err(error) = self.entry.write(&self.record) {
+            log::warn!("{}; should this command be killed, its hook will go on", crate::error::chain(&error));
+        }
         Ok(())
     }
 }
@@ -210,7 +245,7 @@ fn executed(proc: Option<&Procfs>, launched: launch::Launched, hook: &Hook) -> R
         Outcome::Executed(process) => Ok(process),
         Outcome::Refused(failure) => Err(Error::NotStarted(crate::cause::Cause::Step {
             stage: failure.stage,
-            number: 0,
+            operand: String::new(),
             errno: format!("{path}: {}", errno_text(failure.errno)),
         })),
         Outcome::Died { stage, ended } => {
@@ -224,7 +259,12 @@ fn executed(proc: Option<&Procfs>, launched: launch::Launched, hook: &Hook) -> R
 
 fn child_of_hook(report: child::Report<'_>, plan: &HookPlan<'_>) -> ! {
     use child::{Failure, Stage};
+    let mut kept = [plan.input.as_fd(), plan.error.as_fd(), plan.gate.as_fd(), report.pipe]
+        .map(|fd| fd.as_raw_fd().unsigned_abs());
+    kept.sort_unstable();
     let steps = || -> Result<(), Failure> {
+        // Above all its copy of the runtime's end of the gate, else the runtime's death could not be noticed.
+        child::session::close_others(report, &kept)?;
         report.step(Stage::Session, || rustix::process::setpgid(None, None))?;
         let mut word = [0; 2];
         let released = report.step(Stage::Start, || rustix::io::read(&plan.gate, &mut word))?;

@@ -285,7 +285,7 @@ fn take_terminal(plan: &Plan, root: &Prepared<'_>, report: Report<'_>) -> Result
         return Ok(());
     };
     let pty = console::open(root.root().as_fd()).map_err(Error::Console)?;
-    if let Some(size) = process.console_size.clone() {
+    if let Some(size) = process.console_size {
         pty.resize(size).map_err(Error::Console)?;
     }
     let owner = rustix::fs::Uid::from_raw(process.user.uid);

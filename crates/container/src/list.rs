@@ -5,11 +5,14 @@ use crate::state::{StateView, owner, view};
 use crate::{ContainerId, Error, Store};
 use proc::Procfs;
 
+/// A container whose state cannot be read, and why.
+pub type Unreadable = (ContainerId, Error);
+
 /// All containers by id. One whose state cannot be read is named in the second list: it never hides the others.
 ///
 /// # Errors
 /// [`Error::StateRoot`], [`Error::Proc`].
-pub fn list(store: &Store) -> Result<(Vec<StateView>, Vec<(ContainerId, Error)>), Error> {
+pub fn list(store: &Store) -> Result<(Vec<StateView>, Vec<Unreadable>), Error> {
     let proc = Procfs::host().map_err(Error::Proc)?;
     let (mut views, mut unreadable) = (Vec::new(), Vec::new());
     for id in store.ids()? {

@@ -14,10 +14,11 @@ pub(crate) const LIMIT: Duration = Duration::from_secs(10);
 /// [`Error::NotRunning`] unless it is running or created, [`Error::Cgroup`].
 pub fn pause(store: &Store, id: &ContainerId) -> Result<(), Error> {
     let proc = Procfs::host().map_err(Error::Proc)?;
-    let record = store.entry(id)?.read()?;
+    let entry = store.entry(id)?;
+    let record = entry.read()?;
     match status::observe(&proc, &record)?.status {
         Status::Running | Status::Created => {}
         _ => return Err(Error::NotRunning),
     }
-    Cgroup::new(record.cgroup).freeze(LIMIT).map_err(Error::Cgroup)
+    Cgroup::new(record.cgroup).freeze(LIMIT).map_err(|error| entry.unless_deleted(Error::Cgroup(error)))
 }

@@ -7,9 +7,11 @@ use crate::Error;
 use crate::cause::Cause;
 use crate::error::errno_text;
 use proc::Root;
+use rustix::fd::{AsRawFd, OwnedFd};
 use rustix::fs::{AtFlags, FileType, OFlags, StatVfsMountFlags};
 use rustix::io::Errno;
-use std::ffi::CString;
+use std::ffi::{CString, OsString};
+use std::os::unix::ffi::OsStringExt;
 use std::path::{Component, Path, PathBuf};
 
 /// The paths that are tried for a program's name.
@@ -79,11 +81,20 @@ pub fn diagnose(root: &Root, attempt: &Attempt<'_>) -> Cause {
             }
         }
     }
-    verdict.unwrap_or(if by_name {
-        Cause::NotInPath { program }
-    } else {
-        Cause::NoSuchFile { path: program }
-    })
+    verdict.unwrap_or_else(|| unseen(attempt.errno, program, by_name))
+}
+
+/// The kernel met something where we see nothing: `/proc/self` of a container, for one, is another's for us.
+fn unseen(errno: Errno, program: String, by_name: bool) -> Cause {
+    match errno {
+        Errno::ACCESS => Cause::Denied { path: program },
+        Errno::NOEXEC => {
+            Cause::Format { path: program, reason: "the kernel does not know the format".to_owned() }
+        }
+        Errno::TXTBSY => Cause::Busy { path: program },
+        _ if by_name => Cause::NotInPath { program },
+        _ => Cause::NoSuchFile { path: program },
+    }
 }
 
 enum Verdict {
@@ -99,6 +110,9 @@ fn inspect(root: &Root, attempt: &Attempt<'_>, path: &Path) -> Verdict {
         Ok(file) => file,
         Err(error) => return unreachable(root, attempt, path, error.errno()),
     };
+    if let Some(cause) = resolved(&file).and_then(|path| closed_directory(root, attempt, &path)) {
+        return Verdict::Because(cause);
+    }
     let Ok(stat) = rustix::fs::fstat(&file) else { return Verdict::Missing };
     let name = attempt.program.to_owned();
     Verdict::Because(match FileType::from_raw_mode(stat.st_mode) {
@@ -106,6 +120,15 @@ fn inspect(root: &Root, attempt: &Attempt<'_>, path: &Path) -> Verdict {
         FileType::RegularFile => of_file(root, attempt, path, &stat),
         other => Cause::NotAFile { path: name, kind: kind(other) },
     })
+}
+
+/// The path of an open file below the container's root, free of symbolic links.
+///
+/// Kernel: the link ends at the root of the file's mount namespace, which for a container is its own root.
+fn resolved(file: &OwnedFd) -> Option<PathBuf> {
+    let link = format!("/proc/self/fd/{}", file.as_raw_fd());
+    let path = rustix::fs::readlink(link, Vec::new()).ok()?;
+    Some(PathBuf::from(OsString::from_vec(path.into_bytes())))
 }
 
 fn kind(file_type: FileType) -> &'static str {
@@ -183,6 +206,9 @@ fn of_file(root: &Root, attempt: &Attempt<'_>, path: &Path, stat: &rustix::fs::S
     match attempt.errno {
         Errno::ACCESS if mode & 0o111 == 0 => Cause::NotExecutable { path: name, mode },
         Errno::ACCESS if on_noexec(root, path) => Cause::NoexecMount { path: name },
+        Errno::ACCESS if script_interpreter(&head(root, path)).is_some() && may_execute(attempt, stat) => {
+            closed_interpreter(root, attempt, path)
+        }
         Errno::ACCESS => {
             Cause::NoExecute { path: name, uid: attempt.uid, mode, owner: stat.st_uid, group: stat.st_gid }
         }
@@ -212,20 +238,52 @@ fn head(root: &Root, path: &Path) -> Vec<u8> {
 
 fn missing_interpreter(root: &Root, path: &Path, name: String) -> Cause {
     let head = head(root, path);
-    if let Some(interpreter) = script_interpreter(&head) {
-        return Cause::NoInterpreter { path: name, interpreter };
-    }
-    match elf::interpreter(&head) {
-        Some(loader) => Cause::NoLoader { path: name, loader },
-        None => Cause::NoSuchFile { path: name },
+    match script_interpreter(&head) {
+        Some(interpreter) => {
+            Cause::NoInterpreter { path: name, interpreter: wants(root, interpreter, NESTING) }
+        }
+        None => match elf::interpreter(&head) {
+            Some(loader) => Cause::NoLoader { path: name, loader },
+            None => Cause::NoSuchFile { path: name },
+        },
     }
 }
 
+/// How many scripts may want one another.
+///
+/// Source: fs/exec.c, `exec_binprm`: more than five answer `ELOOP`.
+const NESTING: usize = 5;
+
+/// What is wanted, and what that wants if it is there, down to what is missing.
+fn wants(root: &Root, wanted: String, depth: usize) -> String {
+    let head = head(root, Path::new(&wanted));
+    let next = script_interpreter(&head).or_else(|| elf::interpreter(&head));
+    let shown = wanted.escape_debug().to_string();
+    match next.filter(|_| depth > 0) {
+        Some(next) => format!("{shown}, and that wants {}", wants(root, next, depth - 1)),
+        None => shown,
+    }
+}
+
+fn closed_interpreter(root: &Root, attempt: &Attempt<'_>, path: &Path) -> Cause {
+    let interpreter = script_interpreter(&head(root, path)).unwrap_or_default();
+    let stat =
+        root.open(Path::new(&interpreter), OFlags::PATH).ok().and_then(|file| rustix::fs::fstat(file).ok());
+    let reason = match stat.map(|stat| (FileType::from_raw_mode(stat.st_mode), stat.st_mode & 0o7777)) {
+        Some((FileType::Directory, _)) => "is a directory".to_owned(),
+        Some((_, mode)) if mode & 0o111 == 0 => format!("is not executable (mode {mode:04o})"),
+        _ => format!("may not be executed by uid {}", attempt.uid),
+    };
+    Cause::ClosedInterpreter { path: attempt.program.to_owned(), interpreter, reason }
+}
+
 /// The program after `#!`.
+///
+/// Kernel: only blanks and tabs end it; a carriage return is a part of the name.
 fn script_interpreter(head: &[u8]) -> Option<String> {
     let line = head.strip_prefix(b"#!")?.split(|byte| *byte == b'\n').next()?;
     let text = String::from_utf8_lossy(line);
-    text.split_ascii_whitespace().next().map(str::to_owned)
+    text.split([' ', '\t']).find(|word| !word.is_empty()).map(str::to_owned)
 }
 
 fn format_reason(head: &[u8]) -> String {

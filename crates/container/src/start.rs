@@ -1,10 +1,12 @@
 //! `start`: lets a parked init run its program, and says whether it does.
 
+use crate::cause::Cause;
 use crate::evidence::{self, Context};
 use crate::record::Record;
 use crate::store::{self, Entry, Store};
 use crate::{ContainerId, Error, Status, hooks, status};
-use child::stage::{Failure, REPORT_SIZE};
+use cgroup::{Cgroup, Evidence};
+use child::stage::{Failure, REPORT_SIZE, Stage};
 use launch::Process;
 use proc::Procfs;
 use rustix::event::{PollFd, PollFlags, poll};
@@ -13,7 +15,7 @@ use rustix::fs::OFlags;
 use rustix::io::Errno;
 use std::time::{Duration, Instant};
 
-/// After this long without an end a waiting start is named in the log, and again each time.
+/// A start takes milliseconds; after this long without an end it is looked at, and again each time.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// How long another command may keep the container.
@@ -34,10 +36,24 @@ pub fn start(store: &Store, id: &ContainerId) -> Result<(), Error> {
         (Status::Created, Some(init)) => init,
         (status, _) => return Err(Error::CannotStart { status }),
     };
+    let start = Start { proc: &proc, record: &record, init: &init, before: before(&record)? };
     let report = release(&entry)?;
-    attend(&proc, &record, &init, &report)?;
+    start.attend(&report)?;
     drop(lock);
-    run_poststart(&proc, &record, &init)
+    run_poststart(&proc, &entry, &record, &init)
+}
+
+/// The counters before the program, unless its cgroup would hold it for ever.
+fn before(record: &Record) -> Result<Evidence, Error> {
+    let before = Evidence::quick(&Cgroup::new(record.cgroup.clone()));
+    hold(record, &before).map_or(Ok(before), |cause| Err(Error::NotStarted(cause)))
+}
+
+/// What lets no process of the container run now. A full `pids.max` is none: init needs no new process.
+fn hold(record: &Record, now: &Evidence) -> Option<Cause> {
+    use cgroup::Cause::{Frozen, OomDisabled};
+    let cause = now.obstacle().filter(|cause| matches!(cause, Frozen { .. } | OomDisabled { .. }))?;
+    Some(evidence::obstacle(&record.cgroup, cause))
 }
 
 /// Opens the way back before the gate, so that no word of init is lost.
@@ -54,63 +70,99 @@ fn release(entry: &Entry) -> Result<OwnedFd, Error> {
     Ok(report)
 }
 
-/// Waits until init's end of the report fifo closes: its program runs, or it is dead.
-fn attend(proc: &Procfs, record: &Record, init: &Process, report: &OwnedFd) -> Result<(), Error> {
-    let begun = Instant::now();
-    let mut words = Vec::new();
-    loop {
-        let mut fds = [PollFd::new(report, PollFlags::IN), PollFd::new(&init.pidfd, PollFlags::IN)];
-        match poll(&mut fds, Some(&launch::process::timespec(PATIENCE))) {
-            Ok(0) => {
-                let seconds = begun.elapsed().as_secs();
-                log::warn!(
-                    "still waiting for container init {} to execute its program, {seconds} s",
-                    init.pid
-                );
-                continue;
-            }
-            Ok(_) | Err(Errno::INTR) => {}
-            Err(source) => return Err(Error::Step { step: "wait for the container's program", source }),
-        }
-        let mut chunk = [0; 4096];
-        match rustix::io::read(report, &mut chunk) {
-            Ok(0) => break,
-            Ok(count) => words.extend_from_slice(chunk.get(..count).unwrap_or(&[])),
-            Err(Errno::AGAIN | Errno::INTR) if !fds[1].revents().is_empty() => break,
-            Err(Errno::AGAIN | Errno::INTR) => {}
-            Err(source) => return Err(Error::Step { step: "read init's report", source }),
-        }
-    }
-    verdict(proc, record, init, &words)
+/// A start under way, with everything that is needed to explain its failure.
+struct Start<'a> {
+    proc: &'a Procfs,
+    record: &'a Record,
+    init: &'a Process,
+    before: Evidence,
 }
 
-fn verdict(proc: &Procfs, record: &Record, init: &Process, words: &[u8]) -> Result<(), Error> {
-    let context = Context {
-        proc,
-        init: Some(init),
-        process: &record.process,
-        cgroup: &record.cgroup,
-        last_mile: None,
-        before: None,
-    };
-    let failure = (words.len() == REPORT_SIZE).then(|| Failure::from_bytes(words)).flatten();
-    if let Some(failure) = failure {
-        let root = proc::Root::at(&record.rootfs).ok();
-        return Err(Error::NotStarted(evidence::of_failure_in(&context, failure, root.as_ref())));
+impl Start<'_> {
+    /// Waits until init's end of the report fifo closes: its program runs, or it is dead.
+    fn attend(&self, report: &OwnedFd) -> Result<(), Error> {
+        let begun = Instant::now();
+        let mut words = Vec::new();
+        loop {
+            let mut fds = [PollFd::new(report, PollFlags::IN), PollFd::new(&self.init.pidfd, PollFlags::IN)];
+            match poll(&mut fds, Some(&launch::process::timespec(PATIENCE))) {
+                Ok(0) => {
+                    self.look_again(begun.elapsed())?;
+                    continue;
+                }
+                Ok(_) | Err(Errno::INTR) => {}
+                Err(source) => return Err(Error::Step { step: "wait for the container's program", source }),
+            }
+            let mut chunk = [0; 4096];
+            match rustix::io::read(report, &mut chunk) {
+                Ok(0) => break,
+                Ok(count) => words.extend_from_slice(chunk.get(..count).unwrap_or(&[])),
+                Err(Errno::AGAIN | Errno::INTR) if !fds[1].revents().is_empty() => break,
+                Err(Errno::AGAIN | Errno::INTR) => {}
+                Err(source) => return Err(Error::Step { step: "read init's report", source }),
+            }
+        }
+        self.verdict(&words)
     }
-    if !words.is_empty() {
-        return Err(Error::Init { message: String::from_utf8_lossy(words).into_owned() });
+
+    /// Nothing has happened for a while: an error unless somebody is known who may take that long.
+    fn look_again(&self, waited: Duration) -> Result<(), Error> {
+        let now = Evidence::quick(&Cgroup::new(self.record.cgroup.clone()));
+        if let Some(cause) = hold(self.record, &now) {
+            return Err(Error::NotStarted(cause));
+        }
+        let pid = self.init.pid;
+        if self.may_take_long() {
+            log::warn!(
+                "still waiting for container init {pid} to execute its program, {} s",
+                waited.as_secs()
+            );
+            return Ok(());
+        }
+        let cause = evidence::stuck(Some(self.proc), Stage::Execve, waited, pid);
+        let _ = rustix::process::pidfd_send_signal(&self.init.pidfd, rustix::process::Signal::KILL);
+        Err(Error::NotStarted(cause))
     }
-    // End of file without a word: the program runs, unless the kernel says that none was ever executed.
-    if launch::process::never_executed(proc, init.pid) != Some(true) {
-        return Ok(());
+
+    /// Hooks have limits of their own; an `execve` that a seccomp agent is asked about takes as long as the agent.
+    fn may_take_long(&self) -> bool {
+        let flags = self.record.filter.as_ref().map_or(0, |filter| filter.flags);
+        !self.record.hooks.start_container.is_empty() || flags & sys::seccomp::NEW_LISTENER != 0
     }
-    let _ = launch::process::wait_dead(init.pidfd.as_fd(), Duration::from_secs(2));
-    Err(Error::InitDied { stage: "execute its program", cause: evidence::of_init(&context, None) })
+
+    fn verdict(&self, words: &[u8]) -> Result<(), Error> {
+        let context = self.context();
+        let failure = (words.len() == REPORT_SIZE).then(|| Failure::from_bytes(words)).flatten();
+        if let Some(failure) = failure {
+            let root = proc::Root::at(&self.record.rootfs).ok();
+            return Err(Error::NotStarted(evidence::of_failure_in(&context, failure, root.as_ref())));
+        }
+        if !words.is_empty() {
+            return Err(Error::Init { message: String::from_utf8_lossy(words).into_owned() });
+        }
+        // End of file without a word: the program runs, unless the kernel says that none was ever executed.
+        if launch::process::never_executed(self.proc, self.init.pid) != Some(true) {
+            return Ok(());
+        }
+        let _ = launch::process::wait_dead(self.init.pidfd.as_fd(), Duration::from_secs(2));
+        let cause = evidence::of_init(&context, Stage::Execve);
+        Err(Error::InitDied { stage: "execute its program", cause })
+    }
+
+    fn context(&self) -> Context<'_> {
+        Context {
+            proc: self.proc,
+            init: Some(self.init),
+            process: &self.record.process,
+            cgroup: &self.record.cgroup,
+            last_mile: None,
+            before: Some(&self.before),
+        }
+    }
 }
 
 /// Compat: runtime-spec 1.3 and runc 1.3: a failed poststart hook fails the start and ends the container.
-fn run_poststart(proc: &Procfs, record: &Record, init: &Process) -> Result<(), Error> {
+fn run_poststart(proc: &Procfs, entry: &Entry, record: &Record, init: &Process) -> Result<(), Error> {
     let list = &record.hooks.poststart;
     if list.is_empty() {
         return Ok(());
@@ -119,7 +171,7 @@ fn run_poststart(proc: &Procfs, record: &Record, init: &Process) -> Result<(), E
     let ran = hooks::run(
         Some(proc),
         &hooks::List { name: "poststart", hooks: list, state: &state },
-        &mut hooks::InContainer,
+        &mut hooks::OnDisk(entry),
     );
     if ran.is_err() {
         let _ = rustix::process::pidfd_send_signal(&init.pidfd, rustix::process::Signal::KILL);

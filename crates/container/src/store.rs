@@ -9,6 +9,9 @@
 //! /run/sluice/.new-ID-PID      a directory on its way in; .old-ID-PID: on its way out
 //! ```
 //!
+//! A directory's `flock` is the right to change the container. Whoever brings a directory in or out holds it, so a
+//! `.new-` or `.old-` directory that can be locked is abandoned and is swept by the next `create` or `delete`.
+//!
 //! **Invariant:** the only file that writes below the state root. A reader takes no lock and sees the old or the
 //! new record, never a part; a container directory appears with its record inside, and vanishes in one rename.
 
@@ -101,7 +104,8 @@ impl Store {
         let mut names = Vec::new();
         for entry in rustix::fs::Dir::read_from(&self.directory).map_err(wrap)? {
             let entry = entry.map_err(wrap)?;
-            if entry.file_type() == rustix::fs::FileType::Directory
+            // Some file systems do not tell the type here.
+            if matches!(entry.file_type(), rustix::fs::FileType::Directory | rustix::fs::FileType::Unknown)
                 && !matches!(entry.file_name().to_bytes(), b"." | b"..")
             {
                 names.extend(entry.file_name().to_str().ok().map(str::to_owned));
@@ -132,7 +136,6 @@ impl Store {
     /// # Errors
     /// [`Error::Exists`], or the write that was refused; nothing is left then.
     pub fn insert(&self, id: &ContainerId, record: &Record) -> Result<Entry, Error> {
-        self.sweep();
         if self.subdirectory(id.as_str()).is_ok() {
             return Err(Error::Exists { id: id.clone() });
         }
@@ -147,53 +150,90 @@ impl Store {
     fn fill(&self, temporary: &str, id: &ContainerId, record: &Record) -> Result<Entry, Error> {
         let path = self.root.join(id.as_str());
         let wrap = |source| Error::WriteState { path: path.clone(), source };
-        rustix::fs::mkdirat(&self.directory, temporary, Mode::from_raw_mode(0o711)).map_err(wrap)?;
-        let directory = self.subdirectory(temporary).map_err(wrap)?;
+        let directory = self.make_locked(temporary).map_err(wrap)?;
         let entry = Entry { id: id.clone(), path: path.clone(), directory };
+        // The copy from the start: a record damaged before `create` ends must not hide the cgroup.
+        entry.write_rescue(record)?;
         entry.write(record)?;
         let flags = RenameFlags::NOREPLACE;
         match rustix::fs::renameat_with(&self.directory, temporary, &self.directory, id.as_str(), flags) {
-            Ok(()) => Ok(entry),
-            Err(Errno::EXIST) => Err(Error::Exists { id: id.clone() }),
-            Err(source) => Err(wrap(source)),
+            Ok(()) => {}
+            Err(Errno::EXIST) => return Err(Error::Exists { id: id.clone() }),
+            Err(source) => return Err(wrap(source)),
         }
+        rustix::fs::flock(&entry.directory, FlockOperation::Unlock).map_err(wrap)?;
+        Ok(entry)
     }
 
-    /// Takes a container's directory out of sight in one step, then removes what is in it.
+    /// A new temporary directory that no sweep takes away while this process lives.
+    fn make_locked(&self, name: &str) -> Result<OwnedFd, Errno> {
+        const TRIES: u32 = 20;
+        for _ in 0..TRIES {
+            match rustix::fs::mkdirat(&self.directory, name, Mode::from_raw_mode(0o711)) {
+                Ok(()) | Err(Errno::EXIST) => {}
+                Err(errno) => return Err(errno),
+            }
+            let directory = match self.subdirectory(name) {
+                Err(Errno::NOENT) => continue,
+                other => other?,
+            };
+            let locked = rustix::fs::flock(&directory, FlockOperation::NonBlockingLockExclusive);
+            if locked.is_ok() && rustix::fs::fstat(&directory)?.st_nlink > 0 {
+                return Ok(directory);
+            }
+            // A sweep came between the two steps and takes the directory away.
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        Err(Errno::AGAIN)
+    }
+
+    /// Takes a container's directory out of sight in one step; [`Store::discard`] then removes what is in it.
     ///
     /// # Errors
-    /// [`Error::WriteState`].
-    pub fn remove(&self, id: &ContainerId) -> Result<(), Error> {
-        let temporary = format!(".old-{id}-{}", std::process::id());
-        match rustix::fs::renameat(&self.directory, id.as_str(), &self.directory, &temporary) {
-            Ok(()) | Err(Errno::NOENT) => {}
-            Err(source) => return Err(Error::WriteState { path: self.root.join(id.as_str()), source }),
+    /// [`Error::NotFound`] when the directory is gone or another container's by now, [`Error::WriteState`].
+    pub fn retire(&self, entry: &Entry) -> Result<String, Error> {
+        if !entry.is_current() {
+            return Err(Error::NotFound { id: entry.id.clone() });
         }
-        self.discard(&temporary);
-        Ok(())
+        let temporary = format!(".old-{}-{}", entry.id, std::process::id());
+        match rustix::fs::renameat(&self.directory, entry.id.as_str(), &self.directory, &temporary) {
+            Ok(()) => Ok(temporary),
+            Err(Errno::NOENT) => Err(Error::NotFound { id: entry.id.clone() }),
+            Err(source) => Err(Error::WriteState { path: entry.path.clone(), source }),
+        }
     }
 
-    /// Removes a temporary directory. What cannot be removed now is swept by a later `create`.
-    fn discard(&self, name: &str) {
+    /// Removes a temporary directory. What cannot be removed now is swept by a later `create` or `delete`.
+    pub fn discard(&self, name: &str) {
+        // A command that does not know yet may write one more temporary file.
+        const TRIES: u32 = 5;
         let path = self.root.join(name);
-        match std::fs::remove_dir_all(&path) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                log::debug!("remove {}: {error}", path.display());
+        for _ in 0..TRIES {
+            match std::fs::remove_dir_all(&path) {
+                Err(error) if error.kind() == std::io::ErrorKind::DirectoryNotEmpty => {}
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                    log::debug!("remove {}: {error}", path.display());
+                    return;
+                }
+                _ => return,
             }
-            _ => {}
         }
     }
 
-    /// Removes temporary directories whose maker is dead.
-    fn sweep(&self) {
+    /// Removes the temporary directories whose maker is dead; `last` gets the record of each that has one.
+    pub fn sweep(&self, last: impl Fn(&Record)) {
         for name in self.names().unwrap_or_default() {
-            let temporary = name.starts_with(".new-") || name.starts_with(".old-");
-            let maker = name.rsplit('-').next().and_then(|pid| pid.parse::<i32>().ok());
-            let Some(maker) = maker.and_then(rustix::process::Pid::from_raw) else { continue };
-            let dead = rustix::process::test_kill_process(maker) == Err(Errno::SRCH);
-            if temporary && dead {
-                self.discard(&name);
+            let Some(rest) = name.strip_prefix(".new-").or_else(|| name.strip_prefix(".old-")) else { continue };
+            let Ok(directory) = self.subdirectory(&name) else { continue };
+            if rustix::fs::flock(&directory, FlockOperation::NonBlockingLockExclusive).is_err() {
+                continue;
             }
+            let id = rest.rsplit_once('-').and_then(|(id, _)| ContainerId::parse(id).ok());
+            if let Some(id) = id {
+                let entry = Entry { id, path: self.root.join(&name), directory };
+                entry.read().iter().for_each(&last);
+            }
+            self.discard(&name);
         }
     }
 }
@@ -209,6 +249,20 @@ impl Entry {
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Whether the container's name still leads to this directory: it was not deleted, nor deleted and made anew.
+    #[must_use]
+    pub fn is_current(&self) -> bool {
+        let held = rustix::fs::fstat(&self.directory);
+        let named = rustix::fs::lstat(&self.path);
+        matches!((held, named), (Ok(held), Ok(named))
+            if (held.st_dev, held.st_ino) == (named.st_dev, named.st_ino))
+    }
+
+    /// The error, or that the container does not exist when it was deleted meanwhile.
+    pub(crate) fn unless_deleted(&self, error: Error) -> Error {
+        if self.is_current() { error } else { Error::NotFound { id: self.id.clone() } }
     }
 
     /// Reads the record.
@@ -235,7 +289,12 @@ impl Entry {
             Err(Errno::NOENT) => return Err(self.without_record()),
             Err(source) => return Err(Error::ReadState { path, source }),
         };
-        parse(&path, &text)
+        let record = parse(&path, &text)?;
+        if record.id != self.id.as_str() {
+            let reason = format!("it belongs to container {:?}", record.id);
+            return Err(Error::DamagedState { path, place: "id".into(), reason });
+        }
+        Ok(record)
     }
 
     /// Why there is no record: the container is gone, or the directory is somebody else's.
@@ -244,8 +303,7 @@ impl Entry {
         if rustix::fs::statat(&self.directory, "status", AtFlags::SYMLINK_NOFOLLOW).is_ok() {
             return Error::ForeignState { path: self.path.clone(), runtime: "crun" };
         }
-        let deleted = rustix::fs::fstat(&self.directory).is_ok_and(|stat| stat.st_nlink == 0);
-        if deleted || !self.path.exists() {
+        if !self.is_current() {
             return Error::NotFound { id: self.id.clone() };
         }
         Error::DamagedState {
@@ -274,7 +332,7 @@ impl Entry {
     /// Replaces the record by its next generation.
     ///
     /// # Errors
-    /// [`Error::WriteState`]; the former record is intact then.
+    /// [`Error::NotFound`] when it was deleted meanwhile, [`Error::WriteState`]; the former record is intact then.
     pub fn write(&self, record: &Record) -> Result<(), Error> {
         self.replace(STATE, &text(record)?)
     }
@@ -298,6 +356,10 @@ impl Entry {
             .and_then(|()| rustix::fs::renameat(&self.directory, &temporary, &self.directory, name));
         replaced.map_err(|source| {
             let _ = rustix::fs::unlinkat(&self.directory, &temporary, AtFlags::empty());
+            let deleted = rustix::fs::fstat(&self.directory).is_ok_and(|stat| stat.st_nlink == 0);
+            if deleted {
+                return Error::NotFound { id: self.id.clone() };
+            }
             Error::WriteState { path: self.path.join(name), source }
         })
     }
@@ -384,22 +446,30 @@ pub fn parse(path: &Path, text: &[u8]) -> Result<Record, Error> {
         return Err(damaged("byte 0".into(), "the file is empty".into()));
     }
     let mut reader = serde_json::Deserializer::from_slice(text);
-    match serde_path_to_error::deserialize::<_, Record>(&mut reader) {
+    let read = serde_path_to_error::deserialize::<_, Record>(&mut reader);
+    match read {
         Ok(record) if record.format > FORMAT => Err(newer(path, record.format, &record.writer)),
-        Ok(record) => Ok(record),
+        Ok(record) => match reader.end() {
+            Ok(()) => Ok(record),
+            Err(cause) => Err(damaged(offset(text, &cause), cause.to_string())),
+        },
         Err(error) => {
-            let place = error.path().to_string();
+            let field = error.path().to_string();
             let cause = error.into_inner();
-            let value = serde_json::from_slice::<serde_json::Value>(text);
-            let Ok(value) = value else {
-                return Err(damaged(
-                    format!("line {} column {}", cause.line(), cause.column()),
-                    cause.to_string(),
-                ));
-            };
-            Err(other_state(path, &value).unwrap_or_else(|| damaged(place, cause.to_string())))
+            let known = serde_json::from_slice::<serde_json::Value>(text).ok();
+            if let Some(known) = known.and_then(|value| other_state(path, &value)) {
+                return Err(known);
+            }
+            Err(damaged(format!("{} (field {field})", offset(text, &cause)), cause.to_string()))
         }
     }
+}
+
+/// Where a JSON error is, counted in bytes from 0.
+fn offset(text: &[u8], error: &serde_json::Error) -> String {
+    let above: usize =
+        text.split_inclusive(|byte| *byte == b'\n').take(error.line().saturating_sub(1)).map(<[u8]>::len).sum();
+    format!("byte {}", above + error.column().saturating_sub(1))
 }
 
 fn newer(path: &Path, format: u32, writer: &str) -> Error {

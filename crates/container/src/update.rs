@@ -1,5 +1,6 @@
 //! `update`: new limits for a container that runs.
 
+use crate::store::Entry;
 use crate::{ContainerId, Error, Status, Store, status};
 use cgroup::Cgroup;
 pub use cgroup::Resources;
@@ -15,16 +16,21 @@ const BUSY: Duration = Duration::from_secs(10);
 /// written back.
 ///
 /// # Errors
-/// [`Error::NotRunning`], [`Error::Update`], [`Error::WriteState`], [`Error::Busy`].
+/// [`Error::NotFound`], [`Error::NotRunning`] (also while it is being created: `create` alone writes its state then),
+/// [`Error::Update`], [`Error::WriteState`], [`Error::Busy`].
 pub fn update(store: &Store, id: &ContainerId, wanted: &Resources) -> Result<(), Error> {
     let proc = Procfs::host().map_err(Error::Proc)?;
     let entry = store.entry(id)?;
+    apply(&proc, &entry, wanted).map_err(|error| entry.unless_deleted(error))
+}
+
+fn apply(proc: &Procfs, entry: &Entry, wanted: &Resources) -> Result<(), Error> {
     let lock = entry.lock(BUSY)?;
-    entry.sweep(&lock);
     let mut record = entry.read()?;
-    if status::observe(&proc, &record)?.status == Status::Stopped {
+    if matches!(status::observe(proc, &record)?.status, Status::Stopped | Status::Creating) {
         return Err(Error::NotRunning);
     }
+    entry.sweep(&lock);
     let cgroup = Cgroup::new(record.cgroup.clone());
     let resources = merged(record.resources.as_ref(), wanted)?;
     let applied = cgroup

@@ -36,6 +36,12 @@ impl Ended {
         }
     }
 
+    /// Source: wait(2): the low 7 bits are the signal, the second byte is the exit status.
+    fn from_status(status: i32) -> Ended {
+        let [low, high, ..] = status.to_le_bytes();
+        if low & 0x7f == 0 { Ended::Exited(high) } else { Ended::Signaled(low & 0x7f) }
+    }
+
     fn from_wait(status: &WaitIdStatus) -> Option<Ended> {
         let byte = |value: i32| u8::try_from(value & 0xff).unwrap_or(u8::MAX);
         status
@@ -67,6 +73,19 @@ pub fn ended(process: &Process, reap: Reap) -> Result<Option<Ended>, Error> {
         rustix::io::retry_on_intr(|| rustix::process::waitid(WaitId::PidFd(process.pidfd.as_fd()), options))
             .map_err(|source| Error::Wait { pid: process.pid, source })?;
     Ok(status.as_ref().and_then(Ended::from_wait))
+}
+
+/// How any process ended that is dead, child or not; `None` when the kernel does not tell.
+///
+/// Kernel: a zombie shows its status in `/proc/PID/stat`; one that was reaped tells it through its pidfd since 6.15.
+#[must_use]
+pub fn how_ended(proc: &Procfs, process: &Process) -> Option<Ended> {
+    let zombie = proc.stat(process.pid).ok().filter(::proc::pid::Stat::is_dead);
+    let status = match zombie {
+        Some(stat) => stat.wait_status,
+        None => sys::pidfd::wait_status(process.pidfd.as_fd()).ok().flatten(),
+    };
+    status.map(Ended::from_status)
 }
 
 /// Waits until the process is dead, at most `limit`; works for any process, not only children.

@@ -128,6 +128,9 @@ impl Launched {
                 }
                 Some(true) => {
                     if let Some(ended) = self.wait_ended(deadline)? {
+                        if let Some(failure) = Report::left(&self.word) {
+                            return Ok(Outcome::Refused(failure));
+                        }
                         return Ok(Outcome::Died { stage: self.stage(), ended });
                     }
                 }

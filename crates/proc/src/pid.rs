@@ -31,6 +31,8 @@ pub struct Stat {
     pub num_threads: u32,
     /// Start after boot, in clock ticks (field 22).
     pub start_time: u64,
+    /// Wait status of a process that has ended (field 52); `None` before Linux 3.5, 0 for whoever may not trace it.
+    pub wait_status: Option<i32>,
 }
 
 impl Stat {
@@ -52,6 +54,7 @@ impl Stat {
             flags: field(9)?.parse().ok()?,
             num_threads: field(20)?.parse().ok()?,
             start_time: field(22)?.parse().ok()?,
+            wait_status: field(52).and_then(|status| status.parse().ok()),
         })
     }
 
@@ -59,6 +62,12 @@ impl Stat {
     #[must_use]
     pub fn is_dead(&self) -> bool {
         matches!(self.state, 'Z' | 'X' | 'x')
+    }
+
+    /// Whether the process's first thread has begun to end.
+    #[must_use]
+    pub fn is_exiting(&self) -> bool {
+        self.flags & PF_EXITING != 0
     }
 
     /// Whether the process has never completed an `execve`.

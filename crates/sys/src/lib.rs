@@ -16,7 +16,9 @@ pub mod mount_setattr;
 pub mod namespace;
 pub mod network;
 pub mod open;
+pub mod pidfd;
 pub mod prctl;
+pub mod reservation;
 pub mod sched;
 pub mod seccomp;
 pub mod shared_page;
@@ -35,15 +37,22 @@ fn check(result: libc::c_long) -> Result<usize, Errno> {
 }
 
 /// The errno of this thread.
-///
-/// Never inlined: `from_raw_os_error` asserts its range, and only in a function of its own does the compiler reliably
-/// see that the assertion holds, and drop the panic that the child side must not have.
 #[cold]
-#[inline(never)]
 fn last_error() -> Errno {
     // SAFETY: the function takes nothing and cannot fail.
     let errno = unsafe { libc::__errno_location() };
     // SAFETY: it gives a valid pointer to this thread's errno.
-    let raw = u16::try_from(unsafe { *errno }).unwrap_or_default();
-    if (1..4096).contains(&raw) { Errno::from_raw_os_error(raw.into()) } else { Errno::NOSYS }
+    errno_from(u16::try_from(unsafe { *errno }).unwrap_or_default())
+}
+
+/// An errno from its number, which is below 4096; `ENOSYS` for 0.
+///
+/// Never inlined: `from_raw_os_error` asserts its range, and only in a function of its own does the compiler reliably
+/// see that the assertion holds, and drop the panic that the child side must not have.
+#[inline(never)]
+#[must_use]
+pub fn errno_from(number: u16) -> Errno {
+    // An errno has 12 bits. Written as a mask, which survives all passes; a comparison of ranges does not.
+    let number = number & 0xfff;
+    if number == 0 { Errno::NOSYS } else { Errno::from_raw_os_error(number.into()) }
 }

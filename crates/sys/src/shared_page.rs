@@ -1,4 +1,4 @@
-//! One page of memory shared between a parent and its fork child.
+//! One page of memory shared between a parent and its fork child: a word of progress, and a last word.
 
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicU32, Ordering};
@@ -7,9 +7,16 @@ use rustix::mm::{MapFlags, ProtFlags, mmap_anonymous, munmap};
 
 const SIZE: usize = 4096;
 
-/// A word that a child writes and its parent reads, also after the child was killed.
+/// What a child writes and its parent reads, also after the child was killed.
 #[derive(Debug)]
-pub struct SharedWord(NonNull<AtomicU32>);
+pub struct SharedWord(NonNull<Words>);
+
+#[repr(C)]
+struct Words {
+    progress: AtomicU32,
+    detail: AtomicU32,
+    errno: AtomicU32,
+}
 
 // SAFETY: the pointee is atomic and lives until the value is dropped.
 unsafe impl Send for SharedWord {}
@@ -27,21 +34,34 @@ impl SharedWord {
         let page = unsafe {
             mmap_anonymous(core::ptr::null_mut(), SIZE, ProtFlags::READ | ProtFlags::WRITE, flags)
         }?;
-        NonNull::new(page.cast::<AtomicU32>()).map(SharedWord).ok_or(Errno::NOMEM)
+        NonNull::new(page.cast::<Words>()).map(SharedWord).ok_or(Errno::NOMEM)
     }
 
     /// Stores a value.
     pub fn set(&self, value: u32) {
-        self.word().store(value, Ordering::Release);
+        self.words().progress.store(value, Ordering::Release);
+    }
+
+    /// Leaves a last word: an errno, which is not 0, and its detail.
+    pub fn leave(&self, errno: u32, detail: u32) {
+        self.words().detail.store(detail, Ordering::Relaxed);
+        self.words().errno.store(errno, Ordering::Release);
+    }
+
+    /// The last word, if one was left: errno and detail.
+    #[must_use]
+    pub fn left(&self) -> Option<(u32, u32)> {
+        let errno = self.words().errno.load(Ordering::Acquire);
+        (errno != 0).then(|| (errno, self.words().detail.load(Ordering::Relaxed)))
     }
 
     /// The value stored last.
     #[must_use]
     pub fn get(&self) -> u32 {
-        self.word().load(Ordering::Acquire)
+        self.words().progress.load(Ordering::Acquire)
     }
 
-    fn word(&self) -> &AtomicU32 {
+    fn words(&self) -> &Words {
         // SAFETY: the mapping is page aligned, zero-initialised and lives as long as `self`.
         unsafe { self.0.as_ref() }
     }

@@ -20,9 +20,9 @@ pub struct MemoryLimit {
     pub file: &'static str,
     /// How often it was hit (v1 `failcnt`, v2 `max` of `memory.events.local`).
     pub hits: Option<u64>,
-    /// Bytes in use; only in the full form.
+    /// Bytes in use; in the quick form only where there is a limit.
     pub usage: Option<u64>,
-    /// Most bytes, none is no limit; only in the full form.
+    /// Most bytes, none is no limit.
     pub limit: Option<u64>,
     /// Most bytes that were ever in use (v1 `max_usage_in_bytes`); only in the full form.
     pub peak: Option<u64>,
@@ -61,9 +61,11 @@ const FILES_V1: [[&str; 4]; 2] = [
 fn limit_v1(level: &Path, files: &[&'static str; 4], depth: Depth) -> Option<MemoryLimit> {
     let [hits, usage, limit, peak] = *files;
     let mut found = MemoryLimit { file: limit, hits: Some(number(level, hits)?), ..MemoryLimit::default() };
-    if depth == Depth::Full {
+    found.limit = number(level, limit).filter(|limit| *limit < NO_LIMIT_V1);
+    if depth == Depth::Full || found.limit.is_some() {
         found.usage = number(level, usage);
-        found.limit = number(level, limit).filter(|limit| *limit < NO_LIMIT_V1);
+    }
+    if depth == Depth::Full {
         found.peak = number(level, peak);
     }
     Some(found)
@@ -94,10 +96,10 @@ pub(super) fn read_v2(group: &Path, depth: Depth) -> Vec<MemoryLevel> {
         let events = file::try_read_short(&level.join("memory.events.local")).ok()?;
         let count = |key| kv::lookup(&events, key);
         let mut limit = MemoryLimit { file: "memory.max", hits: count("max"), ..MemoryLimit::default() };
-        if depth == Depth::Full {
+        let text = file::try_read_short(&level.join("memory.max")).ok();
+        limit.limit = text.and_then(|text| text.parse::<Amount>().ok()?.number());
+        if depth == Depth::Full || limit.limit.is_some() {
             limit.usage = number(level, "memory.current");
-            let text = file::try_read_short(&level.join("memory.max")).ok();
-            limit.limit = text.and_then(|text| text.parse::<Amount>().ok()?.number());
         }
         let (kills, group_kills) = (count("oom_kill"), count("oom_group_kill"));
         Some(MemoryLevel { limits: vec![limit], kills, group_kills, ..at(level) })
@@ -133,6 +135,14 @@ impl MemoryLimit {
 }
 
 impl Evidence {
+    /// Bytes that are free below the tightest limit of all levels; none without a limit. What the kernel could reclaim
+    /// counts as in use.
+    #[must_use]
+    pub fn memory_room(&self) -> Option<u64> {
+        let free = |hit: Hit<'_>| Some(hit.limit.limit?.saturating_sub(hit.limit.usage?));
+        limits(self).filter_map(free).min()
+    }
+
     /// A level that is out of memory with its OOM killer off: a process that needs memory waits there for ever.
     #[must_use]
     pub fn is_out_of_memory(&self) -> Option<Cause> {
