@@ -12,7 +12,7 @@ RELEASE = $(CARGO_TARGET_DIR)/$(TRIPLE)/release
 export SLUICE_BIN = $(RELEASE)/sluice
 
 .DEFAULT_GOAL := help
-.PHONY: toolchain help setup build test lint unit soak fuzz demo docs install uninstall clean
+.PHONY: toolchain help setup build test lint unit soak fuzz demo bench docs install uninstall clean
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)$$/  make \1|\2/p' Makefile | awk -F'|' '{printf "%-18s %s\n", $$1, $$2}'
@@ -60,6 +60,9 @@ demo: toolchain ## containers and execs in good times and at their limits, besid
 	@$(CARGO) xtask demo --needs
 	@$(MAKE) --no-print-directory build
 	@$(CARGO) xtask demo --sluice $(RELEASE)/sluice
+
+bench: build ## what the verbs cost, beside runc and crun; writes docs/bench (root)
+	@$(CARGO) xtask bench --sluice $(RELEASE)/sluice
 
 docs: ## rewrite the generated parts of the documents
 	$(CARGO) xtask docs

@@ -4,7 +4,6 @@
 //! is interrupted: containers, cgroups, mounts, the folder with the root file system.
 
 mod call;
-mod cgroups;
 mod config;
 mod lab;
 mod runtime;

@@ -1,6 +1,8 @@
 //! The workspace's own tasks; `cargo xtask` alone lists them.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command for the terminal")]
 
+mod bench;
+mod cgroups;
 mod child_side;
 mod demo;
 mod documents;
@@ -8,6 +10,7 @@ mod errors;
 mod failure;
 mod findings;
 mod flags;
+mod hugetlb;
 mod kernel_notes;
 mod map;
 mod terminal;
@@ -33,6 +36,7 @@ const TASKS: &[Task] = &[
         "containers and execs in good times and at their limits [--sluice PATH] [--root DIR]",
         demo::run,
     ),
+    ("bench", "what the verbs cost, beside runc and crun [--help]", bench::run),
 ];
 
 fn main() -> ExitCode {

@@ -7,6 +7,9 @@ use serde_json::Value;
 
 use crate::failure::Failure;
 
+/// Where Debian and others put the programs.
+pub(crate) const FOLDERS: &[&str] = &["/usr/local/bin", "/usr/bin", "/bin", "/usr/sbin", "/sbin"];
+
 /// The repository on disk.
 pub(crate) struct Workspace {
     /// The folder with the workspace's `Cargo.toml`.

@@ -12,14 +12,11 @@ use object::Object as _;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use tempfile::TempDir;
 
-use crate::demo::{cgroups, config};
+use crate::cgroups;
+use crate::demo::config;
 use crate::failure::Failure;
-use crate::workspace::output_of;
-
-/// Where Debian and others put the programs.
-const FOLDERS: &[&str] = &["/usr/local/bin", "/usr/bin", "/bin", "/usr/sbin", "/sbin"];
-/// The v1 hierarchy without which Debian's crun 1.8 creates no container.
-const HUGETLB: &str = "/sys/fs/cgroup/hugetlb";
+use crate::hugetlb::HugetlbHierarchy;
+use crate::workspace::{FOLDERS, output_of};
 
 /// What this machine lacks, each with what to do about it.
 pub(super) fn missing() -> Vec<String> {
@@ -150,32 +147,6 @@ fn write_file(path: &Path, text: &str, mode: u32) -> std::io::Result<()> {
     let mut file = std::fs::OpenOptions::new().write(true).create_new(true).open(path)?;
     file.write_all(text.as_bytes())?;
     set_permissions(path, Permissions::from_mode(mode))
-}
-
-/// A mount of ours; dropping it unmounts it.
-struct HugetlbHierarchy;
-
-impl HugetlbHierarchy {
-    /// Mounts it where v1 hierarchies are in use, crun is installed, and the hierarchy is not there yet.
-    fn if_wanted() -> Option<Self> {
-        let v1 = Path::new("/sys/fs/cgroup/memory").exists();
-        let crun = FOLDERS.iter().any(|folder| Path::new(folder).join("crun").exists());
-        let mounted = Path::new(HUGETLB).join("cgroup.procs").exists();
-        if !v1 || !crun || mounted || std::fs::create_dir_all(HUGETLB).is_err() {
-            return None;
-        }
-        let mount =
-            output_of(Command::new("mount").args(["-t", "cgroup", "-o", "hugetlb", "cgroup", HUGETLB]));
-        let guard = Self;
-        mount.is_ok().then_some(guard)
-    }
-}
-
-impl Drop for HugetlbHierarchy {
-    fn drop(&mut self) {
-        let _ = output_of(Command::new("umount").arg(HUGETLB));
-        let _ = std::fs::remove_dir(HUGETLB);
-    }
 }
 
 #[cfg(test)]

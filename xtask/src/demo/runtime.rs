@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::cgroups::Group;
 use crate::demo::call::{Answer, call};
-use crate::demo::cgroups::Group;
 use crate::demo::lab::Lab;
 use crate::failure::Failure;
 

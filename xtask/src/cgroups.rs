@@ -1,4 +1,4 @@
-//! The cgroup of a container, as far as the demonstration reads and fills its limits. v1, hybrid and v2.
+//! The cgroup of a container, as far as the demonstration and the benchmark touch it. v1, hybrid and v2.
 
 use std::fs::OpenOptions;
 use std::io::Write as _;
@@ -10,28 +10,28 @@ use rustix::process::{Pid, Signal, kill_process};
 const MOUNTS: &str = "/sys/fs/cgroup";
 
 /// A cgroup by its path below the hierarchies' roots.
-pub(super) struct Group {
+pub(crate) struct Group {
     path: String,
 }
 
 impl Group {
     /// The group of a path without a leading slash.
-    pub(super) fn new(path: &str) -> Self {
+    pub(crate) fn new(path: &str) -> Self {
         Self { path: path.to_owned() }
     }
 
     /// The path as config.json wants it.
-    pub(super) fn path(&self) -> String {
+    pub(crate) fn path(&self) -> String {
         format!("/{}", self.path)
     }
 
     /// A control file's number: `v1` is "controller/file", `v2` the file's name there.
-    pub(super) fn number(&self, v1: &str, v2: &str) -> Option<u64> {
+    pub(crate) fn number(&self, v1: &str, v2: &str) -> Option<u64> {
         std::fs::read_to_string(self.file(v1, v2)?).ok()?.trim().parse().ok()
     }
 
     /// Writes a number into a control file; tells whether the kernel took it.
-    pub(super) fn set(&self, v1: &str, v2: &str, value: u64) -> bool {
+    pub(crate) fn set(&self, v1: &str, v2: &str, value: u64) -> bool {
         let file = self.file(v1, v2).and_then(|path| OpenOptions::new().write(true).open(path).ok());
         file.is_some_and(|mut file| write!(file, "{value}").is_ok())
     }
@@ -46,7 +46,7 @@ impl Group {
     }
 
     /// Sends SIGKILL to every process in the group: the last resort when a runtime cannot.
-    pub(super) fn kill(&self) {
+    pub(crate) fn kill(&self) {
         for folder in hierarchies() {
             let list =
                 std::fs::read_to_string(folder.join(&self.path).join("cgroup.procs")).unwrap_or_default();
@@ -58,7 +58,7 @@ impl Group {
 }
 
 /// Removes an own group and its (empty) children in every hierarchy.
-pub(super) fn remove(name: &str) {
+pub(crate) fn remove(name: &str) {
     for folder in hierarchies().into_iter().map(|folder| folder.join(name)) {
         let children = std::fs::read_dir(&folder).into_iter().flatten().flatten();
         for child in children.filter(|child| child.file_type().is_ok_and(|kind| kind.is_dir())) {

@@ -1,0 +1,106 @@
+//! `cargo xtask bench`: what the verbs cost, side by side with other runtimes in one run.
+//!
+//! A time alone says little: the clock of a virtual machine drifts and neighbours come and go. Contestants therefore
+//! take turns within one run, and what counts is the ratio between them.
+//!
+//! **Invariant:** everything it makes hangs on a guard, so it cleans up after itself when a step fails or when it
+//! is interrupted: containers, cgroups, mounts, the folder with the root file system.
+
+mod bundle;
+mod compare;
+mod contestant;
+mod crowd;
+mod elf;
+mod lab;
+mod machine;
+mod options;
+mod parallel;
+mod report;
+mod rhythm;
+mod sample;
+mod startup;
+mod syscalls;
+mod trial;
+mod usage;
+mod verbs;
+
+use std::process::ExitCode;
+
+use crate::failure::Failure;
+use crate::workspace::Workspace;
+
+use contestant::{Contestant, Standing};
+use lab::Lab;
+use options::Options;
+use sample::Result as Measured;
+
+/// Everything that was found out.
+struct Findings {
+    /// One row for each scenario and contestant.
+    rows: Vec<Measured>,
+    /// Median microseconds by verb and number of containers.
+    crowd: Vec<crowd::Point>,
+}
+
+/// Runs the benchmark, or compares two earlier ones.
+///
+/// # Errors
+/// When something it needs is missing, a runtime refuses, or on Ctrl-C.
+pub(crate) fn run(workspace: &Workspace, arguments: &[String]) -> Result<ExitCode, Failure> {
+    let options = Options::parse(arguments)?;
+    if options.help {
+        println!("{}", options::HELP);
+        return Ok(ExitCode::SUCCESS);
+    }
+    if let Some((old, new)) = &options.compare {
+        print!("{}", compare::table(old, new)?);
+        return Ok(ExitCode::SUCCESS);
+    }
+    if !rustix::process::geteuid().is_root() {
+        return Err(Failure::Usage(
+            "only root may make namespaces and cgroups here: sudo make bench".to_owned(),
+        ));
+    }
+    let machine = machine::describe(workspace);
+    let lab = Lab::new(workspace)?;
+    let contestants = contestant::all(&lab, &options)?;
+    let findings = measure(&lab, &contestants, &options)?;
+    report::write(workspace, &options, &machine, &contestants, &findings)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The scenarios in the order of the report.
+fn measure(lab: &Lab, contestants: &[Contestant], options: &Options) -> Result<Findings, Failure> {
+    let mut rows = Vec::new();
+    {
+        let standing =
+            contestants.iter().map(|one| Standing::new(lab, one)).collect::<Result<Vec<_>, _>>()?;
+        if options.wants("exec") {
+            rows.extend(rhythm::back_to_back(lab, "exec", &mut trial::execs(lab, &standing), options)?);
+            rows.extend(rhythm::probe(lab, "exec", &mut trial::execs(lab, &standing), options)?);
+        }
+        if options.wants("parallel") {
+            rows.extend(parallel::measure(lab, &standing, options)?);
+        }
+        if options.wants("syscalls") {
+            syscalls::count(&standing, &mut rows)?;
+        }
+    }
+    if options.wants("run") {
+        rows.extend(rhythm::back_to_back(
+            lab,
+            "run",
+            &mut trial::runs(lab, contestants)?,
+            &options.slower(),
+        )?);
+        rows.extend(rhythm::probe(lab, "run", &mut trial::runs(lab, contestants)?, &options.slower())?);
+    }
+    if options.wants("verbs") {
+        rows.extend(verbs::measure(lab, contestants, &options.slower())?);
+    }
+    if options.wants("startup") {
+        rows.extend(startup::measure(lab, contestants, options)?);
+    }
+    let crowd = if options.wants("crowd") { crowd::measure(lab, contestants, options)? } else { Vec::new() };
+    Ok(Findings { rows, crowd })
+}

@@ -1,0 +1,65 @@
+//! Four workers that exec into the same container as fast as they can.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use crate::bench::contestant::{Standing, must};
+use crate::bench::lab::Lab;
+use crate::bench::options::Options;
+use crate::bench::sample::{Result as Measured, Samples, number};
+use crate::bench::usage::Usage;
+use crate::failure::Failure;
+
+const WORKERS: usize = 4;
+
+/// Each contestant alone, twice, in turn.
+///
+/// # Errors
+/// When a call fails, or on Ctrl-C.
+pub(super) fn measure(
+    lab: &Lab,
+    standing: &[Standing<'_>],
+    options: &Options,
+) -> Result<Vec<Measured>, Failure> {
+    eprintln!("bench: exec, {WORKERS} at once");
+    let mut rows = Vec::new();
+    for one in standing {
+        lab.interrupted()?;
+        let mut samples = Samples::default();
+        let before = Usage::of_children();
+        let start = Instant::now();
+        let times = run(lab, one, Duration::from_secs(options.seconds))?;
+        let took = start.elapsed();
+        let count = times.len();
+        samples.add(times, Usage::of_children().since(before));
+        let mut row = samples.result(&format!("exec, {WORKERS} at once"), &one.contestant.name);
+        row.throughput = Some(number(count) / took.as_secs_f64());
+        rows.push(row);
+    }
+    Ok(rows)
+}
+
+fn run(lab: &Lab, standing: &Standing<'_>, limit: Duration) -> Result<Vec<Duration>, Failure> {
+    let failed = AtomicUsize::new(0);
+    let end = Instant::now() + limit;
+    let work = || {
+        let mut times = Vec::new();
+        while Instant::now() < end && failed.load(Ordering::Relaxed) == 0 {
+            let start = Instant::now();
+            if let Err(failure) = lab.interrupted().and_then(|()| must(standing.exec())) {
+                failed.fetch_add(1, Ordering::Relaxed);
+                return Err(failure);
+            }
+            times.push(start.elapsed());
+        }
+        Ok(times)
+    };
+    std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..WORKERS).map(|_| scope.spawn(work)).collect();
+        let mut all = Vec::new();
+        for worker in workers {
+            all.extend(worker.join().map_err(|_| Failure::Usage("a worker panicked".to_owned()))??);
+        }
+        Ok(all)
+    })
+}

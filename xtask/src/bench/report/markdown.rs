@@ -1,0 +1,43 @@
+//! The page `results.md`.
+
+use std::fmt::Write as _;
+
+use crate::bench::Findings;
+use crate::bench::contestant::Contestant;
+use crate::bench::report::{Machine, table};
+
+/// Machine, contestants, charts, tables.
+pub(super) fn text(machine: &Machine, contestants: &[Contestant], findings: &Findings) -> String {
+    let mut text = String::from("# What the verbs cost\n\nWritten by `make bench`; do not edit.\n\n");
+    for (word, what) in machine {
+        let _ = writeln!(text, "* {word}: {what}");
+    }
+    for one in contestants {
+        let _ = writeln!(text, "* {}: {}, {} KB", one.name, one.version, one.size / 1024);
+    }
+    text.push_str(INTRODUCTION);
+    if !findings.crowd.is_empty() {
+        text.push_str("\n![cost among many containers](crowd.svg)\n");
+    }
+    text.push_str(&table::text(&findings.rows));
+    if !findings.crowd.is_empty() {
+        text.push_str("\n### Among many containers\n\n| verb | containers | median us |\n|---|--:|--:|\n");
+        for point in &findings.crowd {
+            let _ = writeln!(text, "| {} | {} | {:.0} |", point.verb, point.containers, point.median);
+        }
+    }
+    text
+}
+
+const INTRODUCTION: &str = "
+Every container has Docker's default seccomp profile and capabilities, its own pid, mount, network, ipc and uts
+namespace, a limit on memory and on pids. The program ends at once and has no C library. `host` is the same program
+started by `posix_spawn` without any container: no runtime can be faster.
+
+*Back to back*: blocks of calls of one runtime, the runtimes' blocks alternating; the median is that of the blocks'
+medians. *One per 100 ms*: in turn, as probes come. `cpu` and `faults` count a call with all children it waited for;
+the kernel tells processor time in steps of 10 ms, so it is a mean over all calls. `sluice/x` is our median divided by
+theirs: the figure that holds when the machine's clock or neighbours change.
+
+![medians](results.svg)
+";

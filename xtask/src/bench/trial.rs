@@ -1,0 +1,60 @@
+//! What is measured: one call of one contestant, to be repeated.
+
+use std::process::{Command, Stdio};
+
+use crate::bench::contestant::{Contestant, Standing, must};
+use crate::bench::lab::{Init, Lab};
+use crate::failure::Failure;
+
+/// Name of the row for the least that any runtime can take: the same program started on the host.
+pub(super) const FLOOR: &str = "host";
+
+/// One call of one contestant.
+pub(super) struct Trial<'a> {
+    /// The contestant's name.
+    pub(super) name: String,
+    call: Box<dyn Fn() -> Command + 'a>,
+}
+
+impl<'a> Trial<'a> {
+    /// A trial that runs the command that `call` gives.
+    pub(super) fn new(name: &str, call: impl Fn() -> Command + 'a) -> Self {
+        Self { name: name.to_owned(), call: Box::new(call) }
+    }
+
+    /// Runs the command, which must end with status 0.
+    ///
+    /// # Errors
+    /// When it does not.
+    pub(super) fn once(&self) -> Result<(), Failure> {
+        must((self.call)())
+    }
+}
+
+/// `exec` in a container that stands, and the floor.
+pub(super) fn execs<'a>(lab: &'a Lab, standing: &'a [Standing<'a>]) -> Vec<Trial<'a>> {
+    let execs = standing.iter().map(|one| Trial::new(&one.contestant.name, || one.exec()));
+    std::iter::once(floor(lab)).chain(execs).collect()
+}
+
+/// `run` from create to delete.
+///
+/// # Errors
+/// When a bundle cannot be written.
+pub(super) fn runs<'a>(lab: &'a Lab, contestants: &'a [Contestant]) -> Result<Vec<Trial<'a>>, Failure> {
+    let trial = |one: &'a Contestant| {
+        let id = one.id("run");
+        let bundle = lab.bundle(&id, Init::Exit)?.to_string_lossy().into_owned();
+        Ok(Trial::new(&one.name, move || one.command(&["run", "--bundle", &bundle, &id])))
+    };
+    std::iter::once(Ok(floor(lab))).chain(contestants.iter().map(trial)).collect()
+}
+
+fn floor(lab: &Lab) -> Trial<'_> {
+    Trial::new(FLOOR, || {
+        let mut command = Command::new(lab.program());
+        // The streams are set as for all: what that costs the parent counts for each of them.
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        command
+    })
+}

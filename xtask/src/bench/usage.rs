@@ -1,0 +1,61 @@
+//! What ended children have used, as the kernel keeps it for this process.
+
+use std::time::Duration;
+
+/// Sums over all children that were waited for, and theirs.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Usage {
+    /// Ticks of `USER_HZ` in user and kernel mode.
+    ticks: u64,
+    /// Page faults served without input.
+    pub(super) faults: u64,
+}
+
+/// `USER_HZ`, fixed by the kernel's interface on all architectures this is built for. Source: time(7).
+const HZ: u64 = 100;
+
+impl Usage {
+    /// Reads `/proc/self/stat`; what cannot be read counts as 0.
+    pub(super) fn of_children() -> Self {
+        Self::parse(&std::fs::read_to_string("/proc/self/stat").unwrap_or_default())
+    }
+
+    /// Source: proc_pid_stat(5): fields 11 (`cminflt`), 16 (`cutime`), 17 (`cstime`).
+    fn parse(text: &str) -> Self {
+        let behind_name = text.rsplit_once(')').map_or("", |(_, rest)| rest);
+        let fields: Vec<u64> =
+            behind_name.split_whitespace().map(|field| field.parse().unwrap_or(0)).collect();
+        let field = |number: usize| fields.get(number - 3).copied().unwrap_or(0);
+        Self { ticks: field(16) + field(17), faults: field(11) }
+    }
+
+    /// What came on top since an earlier moment.
+    pub(super) fn since(self, earlier: Self) -> Self {
+        Self {
+            ticks: self.ticks.saturating_sub(earlier.ticks),
+            faults: self.faults.saturating_sub(earlier.faults),
+        }
+    }
+
+    /// Both sums together.
+    pub(super) fn plus(self, other: Self) -> Self {
+        Self { ticks: self.ticks + other.ticks, faults: self.faults + other.faults }
+    }
+
+    /// Time on a processor.
+    pub(super) fn cpu(self) -> Duration {
+        Duration::from_millis(self.ticks * 1000 / HZ)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fields_are_counted_from_behind_the_name() {
+        let text = "1 (a ) b) S 1 1 1 0 -1 4194560 100 7000 3 4 5 6 70 80 20 0 1";
+        let usage = Usage::parse(text);
+        assert_eq!((usage.faults, usage.ticks), (7000, 150));
+    }
+}
