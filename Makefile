@@ -50,7 +50,7 @@ test: ## everything: needs, lint, release build, all tests (root)
 	then set -x; $(CARGO) nextest run --locked --workspace --no-fail-fast; \
 	else set -x; $(CARGO) test --locked --workspace --no-fail-fast --lib --bins --tests; fi
 
-soak: build ## the big counts: hours, not minutes (root)
+soak: build ## the big counts, a quarter of an hour on two processors (root)
 	$(CARGO) test --locked --package sluice-tests --tests -- --ignored --nocapture soak
 
 fuzz: ## every fuzz target for one minute (needs cargo-fuzz, see fuzz/README.md)
