@@ -211,15 +211,24 @@ impl Launched {
     }
 
     fn wait_ended(&mut self, deadline: Instant) -> Result<Option<Ended>, Error> {
-        let Some(process) = &self.process else { return Ok(None) };
-        let left = deadline.saturating_duration_since(Instant::now());
-        let wait = |source| Error::Wait { pid: process.pid, source };
-        if !crate::process::wait_dead(process.pidfd.as_fd(), left).map_err(wait)? {
-            return Ok(None);
+        // Kernel: a dead child that is traced belongs to its tracer first.
+        const TRACED: Duration = Duration::from_millis(1);
+        loop {
+            let Some(process) = &self.process else { return Ok(None) };
+            let left = deadline.saturating_duration_since(Instant::now());
+            let wait = |source| Error::Wait { pid: process.pid, source };
+            if !crate::process::wait_dead(process.pidfd.as_fd(), left).map_err(wait)? {
+                return Ok(None);
+            }
+            if let Some(how) = ended(process, Reap::Yes)? {
+                self.process = None;
+                return Ok(Some(how));
+            }
+            if left.is_zero() {
+                return Ok(None);
+            }
+            std::thread::sleep(TRACED);
         }
-        let how = ended(process, Reap::Yes)?;
-        self.process = None;
-        Ok(how)
     }
 
     fn executed(mut self) -> Result<Outcome, Error> {
