@@ -73,6 +73,6 @@ fn refuse_systemd(call: &Invocation<'_>) -> Result<(), Failure> {
 }
 
 fn run(call: &Invocation<'_>) -> Result<u8, Failure> {
-    create::create(&call.store()?, &request(call, Terminal::Socket)?)?;
+    create::create(&call.made_store()?, &request(call, Terminal::Socket)?)?;
     Ok(0)
 }
