@@ -217,7 +217,8 @@ impl Store {
             return Err(Error::NotFound { id: entry.id.clone() });
         }
         let temporary = format!("=old-{}-{}", entry.id, std::process::id());
-        let moved = self.opened().and_then(|root| rustix::fs::renameat(root, entry.id.as_str(), root, &temporary));
+        let moved =
+            self.opened().and_then(|root| rustix::fs::renameat(root, entry.id.as_str(), root, &temporary));
         match moved {
             Ok(()) => Ok(temporary),
             Err(Errno::NOENT) => Err(Error::NotFound { id: entry.id.clone() }),
