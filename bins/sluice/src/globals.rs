@@ -74,7 +74,11 @@ fn options() -> Vec<Arg> {
         value("log-format", "FORMAT", "Write the log as text or json [default: text]"),
         switch("debug", "Log more, with the place in the source"),
         switch("systemd-cgroup", "Let systemd make the control groups (not supported yet)"),
-        value("rootless", "WHEN", "true: do without a cgroup that may not be made; false; auto: true unless root [default: auto]"),
+        value(
+            "rootless",
+            "WHEN",
+            "true: do without a cgroup that may not be made; false; auto: true unless root [default: auto]",
+        ),
         // Compat: older runc: a path to the criu binary.
         value("criu", "FILE", "").hide(true),
         // Compat: crun: podman sends `--cgroup-manager disabled` for containers without a cgroup.

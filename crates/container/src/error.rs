@@ -160,6 +160,29 @@ pub enum Error {
         /// `pause`, `update`, ...
         verb: &'static str,
     },
+    /// The program that maps delegated ids is not there.
+    #[error(
+        "config.json/linux/{field}: other ids than the caller's own need {helper}, which is neither in PATH nor in \
+         /usr/bin (package uidmap or shadow-utils)"
+    )]
+    IdMapHelperMissing {
+        /// `uidMappings` or `gidMappings`.
+        field: &'static str,
+        /// `newuidmap` or `newgidmap`.
+        helper: &'static str,
+    },
+    /// The program that maps delegated ids refused.
+    #[error("config.json/linux/{field}: {helper}: {reason}{advice}")]
+    IdMapHelper {
+        /// `uidMappings` or `gidMappings`.
+        field: &'static str,
+        /// `newuidmap` or `newgidmap`.
+        helper: &'static str,
+        /// What it wrote to standard error.
+        reason: String,
+        /// The line that would be right, or nothing.
+        advice: String,
+    },
     /// The kernel refused a new user namespace.
     #[error(
         "make a user namespace: look at kernel.unprivileged_userns_clone, user.max_user_namespaces and \

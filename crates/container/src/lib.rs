@@ -27,6 +27,7 @@ pub mod kill;
 mod last_mile;
 pub mod list;
 mod listener;
+mod members;
 mod network;
 pub mod notify_socket;
 pub mod pause;

@@ -60,9 +60,10 @@ pub(crate) fn check_namespaces(config: &Config) -> Result<(), Error> {
     }
     Err(Error::Unsupported {
         pointer: "config.json/linux/namespaces".to_owned(),
-        reason: "rootless container requires user namespaces: add { \"type\": \"user\" } with uidMappings and \
+        reason:
+            "rootless container requires user namespaces: add { \"type\": \"user\" } with uidMappings and \
                  gidMappings, as `sluice spec --rootless` writes them"
-            .to_owned(),
+                .to_owned(),
     })
 }
 
