@@ -347,6 +347,8 @@ fn take_terminal(plan: &Plan, root: &Prepared<'_>, report: Report<'_>) -> Result
 /// Descriptors, working directory, filter, user. The order is that of an exec, see `child::exec`.
 fn become_user(plan: &Plan, report: Report<'_>, label: Option<&OwnedFd>) -> Result<(), Stop> {
     let identity = plan.last_mile.identity();
+    // The last look into the host's /proc, which is closed with the others: a parked init waits for a long time.
+    let groups = identity.groups.filter(|groups| !groups.is_empty() || may_set_groups(plan));
     child::session::close_others(report, plan.preserved, &kept(plan, report, label))?;
     child::home::find(report, identity.uid, plan.last_mile.home())?;
     let entered = child::session::enter(report, &plan.last_mile.directory);
@@ -355,7 +357,6 @@ fn become_user(plan: &Plan, report: Report<'_>, label: Option<&OwnedFd>) -> Resu
     if !identity.no_new_privs {
         load_filter(plan, report)?;
     }
-    let groups = identity.groups.filter(|groups| !groups.is_empty() || may_set_groups(plan));
     child::identity::assume(report, &child::identity::Identity { groups, ..identity })?;
     match entered {
         Err(Failure { stage: Stage::WorkingDirectory, errno: Errno::ACCESS, .. }) => {
@@ -385,13 +386,13 @@ fn may_set_groups(plan: &Plan) -> bool {
         || plan.proc.read("self/setgroups".as_ref()).map_or(true, |text| text.trim() != "deny")
 }
 
+/// What init needs until its program, but nothing of the host that a program of the container could reach through it.
 fn kept(plan: &Plan, report: Report<'_>, label: Option<&OwnedFd>) -> Vec<u32> {
-    let ours: [Option<BorrowedFd<'_>>; 6] = [
+    let ours: [Option<BorrowedFd<'_>>; 5] = [
         Some(plan.line.as_fd()),
         Some(plan.start.as_fd()),
         Some(plan.report.as_fd()),
         Some(report.pipe),
-        Some(plan.proc.as_fd()),
         label.map(AsFd::as_fd),
     ];
     let ours = ours.into_iter().flatten().map(|fd| fd.as_raw_fd().unsigned_abs());
