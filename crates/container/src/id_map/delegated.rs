@@ -157,7 +157,7 @@ mod tests {
         let delegated = delegations(text, "alice", 1000);
         assert_eq!(delegated, [(100_000, 65536), (300_000, 10)]);
         let own = mapping(0, 1000, 1);
-        let rest = |host, size| missing(&[own.clone(), mapping(1, host, size)], &delegated, 1000);
+        let rest = |host, size| missing(&[own, mapping(1, host, size)], &delegated, 1000);
         assert_eq!(rest(100_000, 65536), None);
         assert_eq!(rest(300_005, 5), None);
         assert_eq!(rest(100_000, 65537), Some((100_000, 65537)));
