@@ -16,7 +16,6 @@ use child::program::Filter;
 use launch::{Birth, Launched, Outcome, Process};
 use proc::{Procfs, Root};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
-use rustix::fs::{CWD, Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
 use std::ffi::CString;
 use std::path::PathBuf;
@@ -138,8 +137,12 @@ fn start(target: &Target<'_>, request: &ExecRequest) -> Result<Running, Error> {
     refuse_hopeless(&before, cgroup.paths(), request)?;
     let last_mile = prepare(target, process)?;
     let pty = last_mile.process.terminal.then(|| open_terminal(target, &last_mile)).transpose()?;
-    let launched = Attempt { target, request, last_mile: &last_mile, cgroup: &cgroup, before: &before };
-    let process = launched.run(pty.as_ref().map(|pty| pty.peer.as_fd()))?;
+    let terminal = pty.as_ref().map(|pty| pty.peer.as_fd());
+    let attempt = Attempt { target, request, last_mile: &last_mile, cgroup: &cgroup, before: &before };
+    let process = match attempt.run(terminal) {
+        Err(busy @ Error::NotStarted(Cause::CgroupBusy { .. })) => attempt.run_in_leaf(terminal, busy),
+        answer => answer,
+    }?;
     let console = announce(request, &process, pty).inspect_err(|_| end(&cgroup, &process))?;
     Ok(Running { pid: process.pid, pidfd: process.pidfd, console })
 }
@@ -388,6 +391,19 @@ fn announce(
     }
 }
 
+/// A container that runs a manager of its own has controllers in the children of its cgroup; its init then lives in one
+/// of the leaves. A leaf elsewhere is not the container's: init has been moved by somebody else.
+fn leaf_of_init(target: &Target<'_>) -> Option<PathBuf> {
+    let entries = target.proc.cgroups(target.init.pid).ok()?;
+    let entry = entries.into_iter().find(|entry| entry.hierarchy_id == 0)?;
+    let layout = cgroup::Layout::of(target.proc).ok()?;
+    let own = target.record.cgroup.unified.as_ref()?;
+    let leaf = layout.unified()?.mount_point.join(entry.path.strip_prefix("/").ok()?);
+    let mut below = leaf.strip_prefix(own).ok()?.components().peekable();
+    below.peek()?;
+    below.all(|part| matches!(part, std::path::Component::Normal(_))).then_some(leaf)
+}
+
 /// One try, with everything that is needed to explain its failure.
 struct Attempt<'a> {
     target: &'a Target<'a>,
@@ -414,6 +430,15 @@ impl Attempt<'_> {
         }
         let outcome = launched.outcome(Some(self.target.proc), LIMIT).map_err(Error::Launch)?;
         self.judge(outcome)
+    }
+
+    /// The same beside init, when the container's own cgroup takes no process.
+    fn run_in_leaf(&self, terminal: Option<BorrowedFd<'_>>, busy: Error) -> Result<Process, Error> {
+        let Some(leaf) = leaf_of_init(self.target) else { return Err(busy) };
+        let cgroup = Cgroup::new(cgroup::Paths { unified: Some(leaf), ..self.cgroup.paths().clone() });
+        let before = Evidence::quick(&cgroup);
+        refuse_hopeless(&before, cgroup.paths(), self.request)?;
+        Attempt { cgroup: &cgroup, before: &before, ..*self }.run(terminal)
     }
 
     fn filter(&self) -> Result<Vec<Instruction>, Error> {
@@ -490,7 +515,7 @@ impl Attempt<'_> {
             program: vectors.program()?,
         };
         let pids = has_namespace(&record.namespaces, NamespaceType::Pid);
-        let mut birth = Birth {
+        let birth = Birth {
             cgroup: join.directory.as_ref().map(AsFd::as_fd),
             pid_namespace_of: pids.then(|| self.target.init.pidfd.as_fd()),
             through: through.then(|| launch::Through {
@@ -499,37 +524,12 @@ impl Attempt<'_> {
                 oom_score: oom_score.as_bytes(),
             }),
         };
-        let launched = launch::spawn(&birth, &plan, child::exec::run);
-        let leaf = match &launched {
-            Err(launch::Error::Clone(Errno::BUSY)) => self.leaf_of_init(),
-            _ => None,
-        };
-        let launched = match &leaf {
-            None => launched,
-            Some(leaf) => {
-                birth.cgroup = Some(leaf.as_fd());
-                launch::spawn(&birth, &plan, child::exec::run)
+        launch::spawn(&birth, &plan, child::exec::run).map_err(|error| {
+            match evidence::of_birth(&self.context(), &error) {
+                Some(cause) => Error::NotStarted(cause),
+                None => Error::Launch(error),
             }
-        };
-        launched.map_err(|error| match evidence::of_birth(&self.context(), &error) {
-            Some(cause) => Error::NotStarted(cause),
-            None => Error::Launch(error),
         })
-    }
-
-    /// A container that runs a manager of its own has controllers in the children of its cgroup; its init then lives
-    /// in one of the leaves. A leaf elsewhere is not the container's: init has been moved by somebody else.
-    fn leaf_of_init(&self) -> Option<OwnedFd> {
-        let entries = self.target.proc.cgroups(self.target.init.pid).ok()?;
-        let entry = entries.into_iter().find(|entry| entry.hierarchy_id == 0)?;
-        let layout = cgroup::Layout::of(self.target.proc).ok()?;
-        let own = self.target.record.cgroup.unified.as_ref()?;
-        let leaf = layout.unified()?.mount_point.join(entry.path.strip_prefix("/").ok()?);
-        let below = leaf.strip_prefix(own).ok().filter(|below| !below.as_os_str().is_empty())?;
-        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let own = rustix::fs::openat(CWD, own, flags, Mode::empty()).ok()?;
-        let beneath = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
-        rustix::fs::openat2(own, below, flags, Mode::empty(), beneath).ok()
     }
 
     /// An exec in a user namespace that denies `setgroups` must not set an empty list.
