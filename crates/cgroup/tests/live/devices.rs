@@ -38,11 +38,9 @@ fn programs(cgroup: &Cgroup) -> Vec<u32> {
 }
 
 fn is_loaded(id: u32) -> bool {
-    match sys::bpf::program_by_id(id) {
-        Ok(_) => true,
-        Err(Errno::NOENT) => false,
-        Err(errno) => panic!("open program {id}: {errno}"),
-    }
+    let program = sys::bpf::program_by_id(id);
+    assert!(matches!(program, Ok(_) | Err(Errno::NOENT)), "open program {id}: {program:?}");
+    program.is_ok()
 }
 
 fn run(fixture: &mut Fixture, script: &str) -> bool {
