@@ -338,6 +338,22 @@ impl Entry {
         }
     }
 
+    /// What tells this record from the next one that is written in its place.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] when the container is gone, [`Error::ReadState`].
+    pub fn stamp(&self) -> Result<Stamp, Error> {
+        match rustix::fs::statat(&self.directory, STATE, AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(stat) => Ok(Stamp {
+                inode: stat.st_ino,
+                size: stat.st_size,
+                changed: (stat.st_ctime, stat.st_ctime_nsec.into()),
+            }),
+            Err(Errno::NOENT) => Err(self.without_record()),
+            Err(source) => Err(Error::ReadState { path: self.path.join(STATE), source }),
+        }
+    }
+
     /// Reads a whole file of the directory.
     ///
     /// # Errors
@@ -465,6 +481,16 @@ impl Entry {
             }
         }
     }
+}
+
+/// One version of a record: every write makes a new file, so inode or time of change differ.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stamp {
+    inode: u64,
+    /// Bytes.
+    size: i64,
+    /// Seconds and nanoseconds since 1970.
+    changed: (i64, u64),
 }
 
 impl AsFd for Entry {
