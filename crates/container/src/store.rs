@@ -347,7 +347,7 @@ impl Entry {
             Ok(stat) => Ok(Stamp {
                 inode: stat.st_ino,
                 size: stat.st_size,
-                changed: (stat.st_ctime, stat.st_ctime_nsec.into()),
+                changed: (stat.st_ctime, stat.st_ctime_nsec),
             }),
             Err(Errno::NOENT) => Err(self.without_record()),
             Err(source) => Err(Error::ReadState { path: self.path.join(STATE), source }),
