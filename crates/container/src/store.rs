@@ -514,7 +514,8 @@ pub fn parse(path: &Path, text: &[u8]) -> Result<Record, Error> {
         return Err(damaged("byte 0".into(), "the file is empty".into()));
     }
     // A mistake is rare, so the place of one is only looked for when there is one.
-    if let Some(record) = serde_json::from_slice::<Record>(text).ok().filter(|record| record.format <= FORMAT) {
+    if let Some(record) = serde_json::from_slice::<Record>(text).ok().filter(|record| record.format <= FORMAT)
+    {
         return Ok(record);
     }
     let mut reader = serde_json::Deserializer::from_slice(text);

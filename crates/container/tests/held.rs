@@ -78,6 +78,7 @@ impl Lab {
         std::fs::create_dir(folder.join("rootfs/proc")).unwrap();
         std::fs::copy("/bin/busybox", root.join("busybox")).unwrap();
         let id = ContainerId::parse(&format!("sluice-test-held-{}", std::process::id())).unwrap();
+        let namespaces = ["pid", "mount", "ipc", "uts"].map(|kind| json!({ "type": kind }));
         let config = json!({
             "ociVersion": "1.0.2",
             "root": { "path": "rootfs" },
@@ -88,7 +89,7 @@ impl Lab {
             "mounts": [{ "destination": "/proc", "type": "proc", "source": "proc" }],
             "linux": {
                 "cgroupsPath": format!("/{id}"),
-                "namespaces": ["pid", "mount", "ipc", "uts"].map(|kind| json!({ "type": kind })),
+                "namespaces": namespaces,
                 "seccomp": { "defaultAction": "SCMP_ACT_ALLOW" }
             }
         });
@@ -113,6 +114,7 @@ impl Lab {
             inherited: 0,
             notify_socket: None,
             terminal: Terminal::Socket,
+            rootless: container::Rootless::No,
         }
     }
 
@@ -137,9 +139,9 @@ impl Lab {
     }
 
     fn kill_init(&self, record: &container::record::Record) {
+        const KILL: i32 = 9;
         let proc = proc::Procfs::host().unwrap();
         let init = container::status::find(&proc, record.init.unwrap()).unwrap().unwrap();
-        const KILL: i32 = 9;
         container::kill::kill(&self.store, &self.id, KILL, container::kill::Scope::Init).unwrap();
         assert!(wait_dead(init.pidfd.as_fd(), LIMIT).unwrap());
     }
