@@ -60,6 +60,7 @@ pub(crate) fn request(call: &Invocation<'_>, terminal: Terminal) -> Result<Creat
         notify_socket: call.environment.notify_socket.clone(),
         terminal,
         driver: call.globals.driver.clone(),
+        rootless: call.globals.rootless,
     })
 }
 
