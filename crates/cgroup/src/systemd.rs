@@ -21,15 +21,16 @@
 
 mod address;
 mod bus;
+mod calls;
 mod error;
-mod manager;
+
 mod message;
 mod name;
 mod property;
 
 pub use address::Address;
+pub use calls::Manager;
 pub use error::Error;
-pub use manager::Manager;
 pub use name::{Owner, Unit};
 pub use property::{Property, limits, membership};
 
