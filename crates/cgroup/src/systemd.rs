@@ -23,7 +23,6 @@ mod address;
 mod bus;
 mod calls;
 mod error;
-
 mod message;
 mod name;
 mod property;

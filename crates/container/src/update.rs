@@ -36,11 +36,11 @@ fn apply(proc: &Procfs, entry: &Entry, wanted: &Resources) -> Result<(), Error> 
     let applied = cgroup
         .apply(&touched)
         .map_err(|source| Error::Update { outcome: "the former limits are in force", source })?;
-    if let Some(unit) = &record.unit {
-        if let Err(error) = tell_systemd(unit, &cgroup, &touched) {
-            undo(applied);
-            return Err(error);
-        }
+    if let Some(unit) = &record.unit
+        && let Err(error) = tell_systemd(unit, &cgroup, &touched)
+    {
+        undo(applied);
+        return Err(error);
     }
     record.resources = Some(resources);
     record.generation += 1;
