@@ -115,6 +115,7 @@ impl Lab {
             notify_socket: None,
             terminal: Terminal::Socket,
             rootless: container::Rootless::No,
+            driver: container::placement::Driver::Cgroupfs,
         }
     }
 
