@@ -97,16 +97,14 @@ pub enum Error {
         became: String,
     },
     /// The group has the controller, but not this file.
-    #[error("linux/resources/{field}: there is no {} to write {value:?} to{}", path.display(), advice(hint))]
+    #[error("linux/resources/{field}: there is no {} {purpose}", path.display())]
     NoFile {
         /// Place in the resources, such as `unified/memory.most`.
         field: String,
         /// The file.
         path: PathBuf,
-        /// The value that was to be written.
-        value: String,
-        /// The files that are there.
-        hint: Option<String>,
+        /// What it is needed for, and the files that are there.
+        purpose: String,
     },
     /// A limit was asked for whose controller the group does not have.
     #[error("linux/resources/{field}: the {controller} controller is not available{}", advice(hint))]
@@ -152,6 +150,9 @@ pub enum Error {
         /// The nearest group above that is frozen by itself.
         ancestor: PathBuf,
     },
+    /// A conversation with systemd.
+    #[error(transparent)]
+    Systemd(#[from] crate::systemd::Error),
     /// There is no way to freeze this group.
     #[error("{stage} cgroup: no freezer (neither a v1 freezer hierarchy nor cgroup.freeze)")]
     NoFreezer {

@@ -98,12 +98,9 @@ fn shown(group: &Path, file: &str) -> Option<String> {
 /// The error for a write whose file the group does not have.
 pub(crate) fn missing(paths: &Paths, directory: Option<&Path>, write: Write) -> Error {
     if let Some(directory) = directory.filter(|group| has(group, "cgroup.controllers", &write.controller)) {
-        return Error::NoFile {
-            path: directory.join(&write.file),
-            hint: expected::files(directory, &write.controller),
-            field: write.field,
-            value: write.value,
-        };
+        let there = expected::files(directory, &write.controller).unwrap_or_default();
+        let purpose = format!("to write {:?} to{there}", write.value);
+        return Error::NoFile { path: directory.join(&write.file), field: write.field, purpose };
     }
     let hint = no_controller(paths, directory, &write);
     Error::NoController { field: write.field, controller: write.controller, hint }

@@ -56,5 +56,5 @@ pub(super) fn files(group: &Path, controller: &str) -> Option<String> {
         .filter(|name| name.starts_with(&prefix) && is_writable(&group.join(name)) == Some(true))
         .collect();
     names.sort();
-    (!names.is_empty()).then(|| format!("the {controller} controller has {}", names.join(", ")))
+    (!names.is_empty()).then(|| format!(" (the {controller} controller has {})", names.join(", ")))
 }
