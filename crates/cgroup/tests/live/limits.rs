@@ -164,7 +164,7 @@ fn idleness_and_shares_do_not_collide() {
     ] {
         fixture.cgroup.apply(&resources(json)).unwrap();
     }
-    let (file, expected) = fixture.either(("cpu.shares", "100"), ("cpu.weight", "4"));
+    let (file, expected) = fixture.either(("cpu.shares", "100"), ("cpu.weight", "17"));
     assert_eq!(text(&fixture, "cpu", file), expected);
 }
 
