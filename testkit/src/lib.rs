@@ -25,6 +25,7 @@ pub mod hang;
 pub mod hierarchy;
 pub mod lab;
 pub mod notify;
+pub mod old_kernel;
 pub mod partner;
 pub mod podman;
 pub mod process;
