@@ -148,10 +148,7 @@ fn start(target: &Target<'_>, request: &ExecRequest) -> Result<Running, Error> {
     let pty = last_mile.process.terminal.then(|| open_terminal(target, &last_mile)).transpose()?;
     let terminal = pty.as_ref().map(|pty| pty.peer.as_fd());
     let attempt = Attempt { target, request, last_mile: &last_mile, cgroup: &cgroup, before: &before };
-    let process = match attempt.run(terminal) {
-        Err(busy @ Error::NotStarted(Cause::CgroupBusy { .. })) => attempt.run_in_leaf(terminal, busy),
-        answer => answer,
-    }?;
+    let process = attempt.run(terminal).or_else(|refused| attempt.in_leaf_of_init(refused, terminal))?;
     let console = announce(request, &process, pty).inspect_err(|_| end(&cgroup, &process))?;
     Ok(Running { pid: process.pid, pidfd: process.pidfd, console })
 }
@@ -424,19 +421,6 @@ fn announce(
     }
 }
 
-/// A container that runs a manager of its own has controllers in the children of its cgroup; its init then lives in one
-/// of the leaves. A leaf elsewhere is not the container's: init has been moved by somebody else.
-fn leaf_of_init(target: &Target<'_>) -> Option<PathBuf> {
-    let entries = target.proc.cgroups(target.init.pid).ok()?;
-    let entry = entries.into_iter().find(|entry| entry.hierarchy_id == 0)?;
-    let layout = cgroup::Layout::of(target.proc).ok()?;
-    let own = target.record.cgroup.unified.as_ref()?;
-    let leaf = layout.unified()?.mount_point.join(entry.path.strip_prefix("/").ok()?);
-    let mut below = leaf.strip_prefix(own).ok()?.components().peekable();
-    below.peek()?;
-    below.all(|part| matches!(part, std::path::Component::Normal(_))).then_some(leaf)
-}
-
 /// One try, with everything that is needed to explain its failure.
 struct Attempt<'a> {
     target: &'a Target<'a>,
@@ -465,17 +449,6 @@ impl Attempt<'_> {
         }
         let outcome = launched.outcome(Some(self.target.proc), LIMIT).map_err(Error::Launch)?;
         self.judge(outcome)
-    }
-
-    /// The same beside init, when the container's own cgroup takes no process.
-    fn run_in_leaf(&self, terminal: Option<BorrowedFd<'_>>, busy: Error) -> Result<Process, Error> {
-        let Some(leaf) = leaf_of_init(self.target) else { return Err(busy) };
-        let cgroup = Cgroup::new(cgroup::Paths { unified: Some(leaf), ..self.cgroup.paths().clone() });
-        let before = Evidence::quick(&cgroup);
-        refuse_hopeless(&before, cgroup.paths(), self.request)?;
-        // What was kept open leads into the container's own cgroup.
-        let target = Target { kept: None, ..*self.target };
-        Attempt { target: &target, cgroup: &cgroup, before: &before, ..*self }.run(terminal)
     }
 
     fn open(&self) -> Result<Kept, Error> {
@@ -546,12 +519,34 @@ impl Attempt<'_> {
                 oom_score: oom_score.as_bytes(),
             }),
         };
-        launch::spawn(&birth, &plan, child::exec::run).map_err(|error| {
-            match evidence::of_birth(&self.context(), &error) {
-                Some(cause) => Error::NotStarted(cause),
-                None => Error::Launch(error),
-            }
+        let launched = launch::spawn(&birth, &plan, child::exec::run);
+        launched.map_err(|error| match evidence::of_birth(&self.context(), &error) {
+            Some(cause) => Error::NotStarted(cause),
+            None => Error::Launch(error),
         })
+    }
+
+    /// A container that runs a manager of its own has controllers in the children of its cgroup, which then takes no
+    /// process; its init lives in one of the leaves. The limits and counters of that leaf are what matters from here on.
+    fn in_leaf_of_init(&self, refused: Error, terminal: Option<BorrowedFd<'_>>) -> Result<Process, Error> {
+        let Error::NotStarted(Cause::CgroupBusy { .. }) = refused else { return Err(refused) };
+        // A group that the caller named is that one or none.
+        let leaf = self.request.cgroup.is_empty().then(|| self.leaf_of_init()).flatten();
+        let Some(leaf) = leaf else { return Err(refused) };
+        let before = Evidence::quick(&leaf);
+        refuse_hopeless(&before, leaf.paths(), self.request)?;
+        Attempt { cgroup: &leaf, before: &before, ..*self }.run(terminal)
+    }
+
+    /// A leaf elsewhere is not the container's: init has been moved by somebody else.
+    fn leaf_of_init(&self) -> Option<Cgroup> {
+        let entries = self.target.proc.cgroups(self.target.init.pid).ok()?;
+        let layout = cgroup::Layout::of(self.target.proc).ok()?;
+        let leaf = cgroup::Paths::of_process(&layout, &entries).unified?;
+        let own = &self.target.record.cgroup;
+        let below = leaf.strip_prefix(own.unified.as_ref()?).ok()?;
+        let nested = !below.as_os_str().is_empty();
+        nested.then(|| Cgroup::new(cgroup::Paths { unified: Some(leaf), ..own.clone() }))
     }
 
     /// An exec in a user namespace that denies `setgroups` must not set an empty list.
