@@ -8,6 +8,9 @@ use std::path::{Component, Path, PathBuf};
 
 use clap::{Arg, ArgAction, ArgMatches, Command};
 
+use container::Rootless;
+use container::rootless::in_user_namespace;
+
 use crate::environment::Environment;
 use crate::failure::Failure;
 use crate::flag::{switch, value};
@@ -28,6 +31,8 @@ pub(crate) struct Globals {
     pub(crate) debug: bool,
     /// `--systemd-cgroup`.
     pub(crate) systemd_cgroup: bool,
+    /// `--rootless`.
+    pub(crate) rootless: Rootless,
     /// `--version`.
     pub(crate) version: bool,
 }
@@ -69,7 +74,11 @@ fn options() -> Vec<Arg> {
         value("log-format", "FORMAT", "Write the log as text or json [default: text]"),
         switch("debug", "Log more, with the place in the source"),
         switch("systemd-cgroup", "Let systemd make the control groups (not supported yet)"),
-        value("rootless", "WHEN", "true, false or auto; accepted, without effect yet [default: auto]"),
+        value(
+            "rootless",
+            "WHEN",
+            "true: do without a cgroup that may not be made; false; auto: true unless root [default: auto]",
+        ),
         // Compat: older runc: a path to the criu binary.
         value("criu", "FILE", "").hide(true),
         // Compat: crun: podman sends `--cgroup-manager disabled` for containers without a cgroup.
@@ -86,13 +95,14 @@ impl Globals {
     /// [`Failure::Value`], [`Failure::RootIsRoot`], [`Failure::WorkingDirectory`].
     pub(crate) fn new(matches: &ArgMatches, environment: &Environment) -> Result<Self, Failure> {
         let caller = caller(environment);
-        check_rootless(&given(matches, "rootless").unwrap_or("auto".into()))?;
+        let rootless = rootless(&given(matches, "rootless").unwrap_or("auto".into()))?;
         Ok(Self {
             root: state_root(given_path(matches, "root"), environment, caller)?,
             log: given_path(matches, "log"),
             log_format: log_format(given(matches, "log-format").unwrap_or("text".into()))?,
             debug: matches.get_flag("debug"),
             systemd_cgroup: matches.get_flag("systemd-cgroup") || systemd(matches)?,
+            rootless,
             version: matches.get_flag("version"),
         })
     }
@@ -165,13 +175,14 @@ fn log_format(text: OsString) -> Result<Format, Failure> {
     }
 }
 
-/// Only checked: a control group that the caller may not make is an error whatever the option says.
-fn check_rootless(text: &OsString) -> Result<(), Failure> {
-    let known = ["auto", "true", "1", "t", "T", "TRUE", "True", "false", "0", "f", "F", "FALSE", "False"];
-    if known.iter().any(|word| text == word) {
-        return Ok(());
+/// Source: Go's `strconv.ParseBool` for everything but `auto`.
+fn rootless(text: &OsString) -> Result<Rootless, Failure> {
+    match text.to_str().unwrap_or_default() {
+        "auto" => Ok(Rootless::of_caller()),
+        "true" | "1" | "t" | "T" | "TRUE" | "True" => Ok(Rootless::Yes),
+        "false" | "0" | "f" | "F" | "FALSE" | "False" => Ok(Rootless::No),
+        _ => Err(invalid("rootless", text, "true, false or auto")),
     }
-    Err(invalid("rootless", text, "true, false or auto"))
 }
 
 /// Whether crun's spelling asks for systemd.
@@ -196,14 +207,6 @@ fn caller(environment: &Environment) -> Caller {
         return Caller::User;
     }
     Caller::Root
-}
-
-/// Source: user_namespaces(7): the initial namespace maps every id to itself.
-fn in_user_namespace() -> bool {
-    let map = std::fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
-    let mut numbers = map.split_whitespace();
-    let first = [numbers.next(), numbers.next(), numbers.next()];
-    map.lines().count() > 0 && first != [Some("0"), Some("0"), Some("4294967295")]
 }
 
 /// Compat: runc, main.go: the sticky bit keeps tmpfiles clean-up away from `XDG_RUNTIME_DIR`.

@@ -9,6 +9,7 @@ use crate::hooks::Ledger;
 use crate::last_mile::{self, LastMile, Refusal, UserNamespace};
 use crate::record::{FORMAT, Filter, Phase, Record, RunningHook};
 use crate::rootfs::ChangeRoot;
+use crate::rootless::{self, Rootless};
 use crate::store::{self, Entry, Store};
 use crate::{ContainerId, Error, Status, console, evidence, hooks, init, status};
 use cgroup::{Cgroup, Layout};
@@ -78,6 +79,8 @@ pub struct CreateRequest {
     pub notify_socket: Option<PathBuf>,
     /// Who takes the terminal.
     pub terminal: Terminal,
+    /// What becomes of a cgroup that may not be made.
+    pub rootless: Rootless,
 }
 
 /// A container that waits for `start`.
@@ -103,6 +106,7 @@ pub fn create(store: &Store, request: &CreateRequest) -> Result<Created, Error> 
     let bundle = absolute(&request.bundle)?;
     let mut config = Config::load(&bundle)?;
     config.validate(&bundle)?;
+    rootless::check_namespaces(&config)?;
     let process = config.process.clone().unwrap_or_default();
     check_terminal(process.terminal, request)?;
     check_preserved(
@@ -338,8 +342,7 @@ impl Birth<'_> {
         if let Some((instructions, _)) = &filter {
             entry.replace(store::FILTER, &filter_bytes(instructions))?;
         }
-        self.cgroup.create().map_err(Error::Cgroup)?;
-        self.apply_limits(&config)?;
+        self.make_cgroup(request, &config)?;
         self.refuse_hopeless()?;
         let (line, theirs) = Line::pair()?;
         let plan = self.plan(request, config, filter, (theirs, start, report))?;
@@ -363,9 +366,25 @@ impl Birth<'_> {
         Ok(())
     }
 
+    fn make_cgroup(&mut self, request: &CreateRequest, config: &Config) -> Result<(), Error> {
+        match self.cgroup.create() {
+            Ok(()) => self.apply_limits(config),
+            Err(refusal) if request.rootless == Rootless::Yes => {
+                rootless::do_without_cgroup(refusal, config)?;
+                // The record is written anew with init's identity.
+                self.record.cgroup = cgroup::Paths::default();
+                self.made = cgroup::Paths::default();
+                self.cgroup = Cgroup::new(cgroup::Paths::default());
+                Ok(())
+            }
+            Err(refusal) => Err(Error::Cgroup(refusal)),
+        }
+    }
+
     fn apply_limits(&self, config: &Config) -> Result<(), Error> {
         let mut resources = config.linux.resources.clone().unwrap_or_default();
         crate::devices::add_defaults(&mut resources);
+        let resources = rootless::attainable(resources);
         self.cgroup.apply(&resources).map(drop).map_err(Error::Cgroup)
     }
 
@@ -400,6 +419,8 @@ impl Birth<'_> {
                 Pivot::MoveRoot => ChangeRoot::Move,
             },
             preserved: preserved(request.listen_fds, request.preserve_fds)?,
+            rootless: request.rootless,
+            dumpable_until_mapped: rootless::must_be_dumpable(&config),
             id_mapped: crate::id_map::mounts(&self.proc, &config, &self.record.bundle)?,
             joined: open_namespaces(
                 &config,
@@ -420,14 +441,19 @@ impl Birth<'_> {
         let namespaces = new_namespaces(&plan.config);
         // Inherited by init and the go-between: a container whose pid or user namespace they join must never find them
         // open to ptrace or /proc/PID/root (CVE-2016-9962).
-        sys::prctl::set_undumpable().map_err(|source| Error::Step { step: "become undumpable", source })?;
+        if !plan.dumpable_until_mapped {
+            sys::prctl::set_undumpable()
+                .map_err(|source| Error::Step { step: "become undumpable", source })?;
+        }
+        let config = plan.config.clone();
         let visit = Visit::enter(&self.proc, &targets).map_err(Error::Launch)?;
         let init = match user {
             None => fork_init(plan, namespaces, line),
             Some((user, _)) => fork_through(plan, (namespaces, user.as_fd()), line, &self.proc),
         };
         visit.end().map_err(Error::Launch)?;
-        let (init, line) = init?;
+        let (init, line) =
+            init.map_err(|error| rootless::explain_refused_clone(&config, self.cgroup.paths(), error))?;
         self.init = Some(init);
         Ok(line)
     }

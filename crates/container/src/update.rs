@@ -13,7 +13,7 @@ use proc::Procfs;
 ///
 /// # Errors
 /// [`Error::NotFound`], [`Error::NotRunning`] (also while it is being created: `create` alone writes its state then),
-/// [`Error::Update`], [`Error::WriteState`], [`Error::Busy`].
+/// [`Error::NoCgroup`], [`Error::Update`], [`Error::WriteState`], [`Error::Busy`].
 pub fn update(store: &Store, id: &ContainerId, wanted: &Resources) -> Result<(), Error> {
     let proc = Procfs::host().map_err(Error::Proc)?;
     let entry = store.entry(id)?;
@@ -25,6 +25,9 @@ fn apply(proc: &Procfs, entry: &Entry, wanted: &Resources) -> Result<(), Error> 
     let mut record = entry.read()?;
     if status::observe(proc, &record)?.status == Status::Stopped {
         return Err(Error::NotRunning);
+    }
+    if record.cgroup.is_empty() {
+        return Err(Error::NoCgroup { id: record.id, verb: "update" });
     }
     entry.sweep(&lock);
     let cgroup = Cgroup::new(record.cgroup.clone());

@@ -60,6 +60,7 @@ pub(crate) fn request(call: &Invocation<'_>, terminal: Terminal) -> Result<Creat
         inherited: call.environment.inherited,
         notify_socket: call.environment.notify_socket.clone(),
         terminal,
+        rootless: call.globals.rootless,
     })
 }
 
