@@ -33,8 +33,8 @@ const PANIC: &str = "Kernel panic";
 const CONSOLE_LINES: usize = 60;
 
 /// Settings for both kernels. An oops ends the guest, so that it cannot pass for a slow test.
-const KERNEL_ARGUMENTS: &str = "root=/dev/vda console=ttyS0 quiet net.ifnames=0 mitigations=off oops=panic panic=-1 \
-                                psi=1 swapaccount=1 systemd.show_status=0";
+const KERNEL_ARGUMENTS: &str = "root=/dev/vda rw console=ttyS0 quiet net.ifnames=0 mitigations=off oops=panic panic=-1 \
+                                psi=1 swapaccount=1 systemd.show_status=0 modprobe.blacklist=kvm_amd,ata_piix";
 
 /// Runs the planned tests on a kernel; true when all is well.
 ///
@@ -50,10 +50,11 @@ pub(super) fn test(
     let mut command = qemu(guest, kernel, payload, "sluice.tests systemd.getty_auto=no")?;
     command.args(["-display", "none", "-monitor", "none", "-serial"]);
     command.arg(format!("file:{}", console.display()));
-    // The port is qemu's standard output, so its end is the end of the results.
+    // The port is qemu's standard output, so its end is the end of the results. Its standard input stays open: at the
+    // end of that qemu would call the port unplugged, and the guest would wait with every word.
     command.args(["-chardev", "stdio,id=results,signal=off", "-device", "virtio-serial-pci", "-device"]);
     command.arg(format!("virtserialport,chardev=results,name={PORT}"));
-    let mut machine = Machine::start(command.stdin(Stdio::null()).stdout(Stdio::piped()))?;
+    let mut machine = Machine::start(command.stdin(Stdio::piped()).stdout(Stdio::piped()))?;
     let mut results = Results::new(kernel, payload);
     let struck = machine.listen(&mut results, options.limit)?;
     if let Some(fault) = struck.or_else(|| machine.fault(&console)) {
