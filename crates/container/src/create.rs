@@ -7,6 +7,7 @@ use crate::config::{Config, IdMapping, NamespaceType};
 use crate::conversation::{Answer, Heard, Line, Said};
 use crate::hooks::Ledger;
 use crate::last_mile::{self, LastMile, Refusal, UserNamespace};
+use crate::placement::{self, Driver, Placement, Systemd};
 use crate::record::{FORMAT, Filter, Phase, Record, RunningHook};
 use crate::rootfs::ChangeRoot;
 use crate::rootless::{self, Rootless};
@@ -79,6 +80,8 @@ pub struct CreateRequest {
     pub notify_socket: Option<PathBuf>,
     /// Who takes the terminal.
     pub terminal: Terminal,
+    /// Who makes the control groups.
+    pub driver: Driver,
     /// What becomes of a cgroup that may not be made.
     pub rootless: Rootless,
 }
@@ -120,7 +123,7 @@ pub fn create(store: &Store, request: &CreateRequest) -> Result<Created, Error> 
     }
     let layout = Layout::of(&proc).map_err(Error::Cgroup)?;
     let cgroups_path = Some(config.linux.cgroups_path.as_str()).filter(|path| !path.is_empty());
-    let paths = cgroup::resolve(&layout, cgroups_path, request.id.as_str()).map_err(Error::Cgroup)?;
+    let Placement { paths, systemd } = placement::find(&request.driver, &layout, cgroups_path, &request.id)?;
     let cgroup = Cgroup::new(paths);
     refuse_used(&cgroup).map_err(|error| match store.entry(&request.id) {
         // Another create of the same id was faster, and the processes are its own.
@@ -128,7 +131,8 @@ pub fn create(store: &Store, request: &CreateRequest) -> Result<Created, Error> 
         Err(_) => error,
     })?;
     let filter = compile_filter(&config)?;
-    let record = new_record(&proc, request, &bundle, &config, (&cgroup, &filter))?;
+    let mut record = new_record(&proc, request, &bundle, &config, (&cgroup, &filter))?;
+    record.unit = systemd.as_ref().map(|systemd| systemd.unit.clone());
     add_socket_activation(&mut config, request);
     let mappings = crate::id_map::is_ours(&config)
         .then(|| (config.linux.uid_mappings.clone(), config.linux.gid_mappings.clone()));
@@ -138,6 +142,7 @@ pub fn create(store: &Store, request: &CreateRequest) -> Result<Created, Error> 
         store,
         record,
         cgroup,
+        systemd,
         entry: None,
         made,
         hooks_begun: false,
@@ -288,6 +293,7 @@ fn new_record(
         init: None,
         hook: None,
         cgroup: cgroup.paths().clone(),
+        unit: None,
         resources: config.linux.resources.clone(),
         namespaces: config.linux.namespaces.clone(),
         personality: crate::personality::of(config),
@@ -313,6 +319,8 @@ struct Birth<'a> {
     store: &'a Store,
     record: Record,
     cgroup: Cgroup,
+    /// The unit and its systemd, if that makes the groups.
+    systemd: Option<Systemd>,
     entry: Option<Entry>,
     /// The groups that were not there before.
     made: cgroup::Paths,
@@ -342,24 +350,46 @@ impl Birth<'_> {
         if let Some((instructions, _)) = &filter {
             entry.replace(store::FILTER, &filter_bytes(instructions))?;
         }
-        self.make_cgroup(request, &config)?;
-        self.refuse_hopeless()?;
+        self.make_groups(request, &config)?;
         let (line, theirs) = Line::pair()?;
         let plan = self.plan(request, config, filter, (theirs, start, report))?;
         let line = self.make_init(plan, line)?;
+        self.place_init()?;
         self.note_init()?;
         line.answer(Answer::Begin);
+        // Here it costs no time: init is busy with its mounts.
+        self.write_rescue()?;
         let console = self.converse(request, &line)?;
         self.finish(request, &line)?;
         let init = self.init.take().ok_or(Error::NotRunning)?;
         Ok(Created { pid: init.pid, pidfd: init.pidfd, console })
     }
 
+    /// Makes the groups that init is born in. systemd's need a process: see [`Birth::place_init`].
+    fn make_groups(&mut self, request: &CreateRequest, config: &Config) -> Result<(), Error> {
+        if self.systemd.is_some() {
+            return Ok(());
+        }
+        self.make_cgroup(request, config)?;
+        self.refuse_hopeless()
+    }
+
+    /// Lets systemd make the groups, around an init that waits for the word to begin and has done nothing yet.
+    fn place_init(&mut self) -> Result<(), Error> {
+        let (Some(systemd), Some(init)) = (&mut self.systemd, &self.init) else { return Ok(()) };
+        systemd.place(&self.proc, &self.record, init.pid)?;
+        self.refuse_hopeless()?;
+        self.apply_limits()
+    }
+
     /// A frozen cgroup, or one that stands still for want of memory, would hold init for ever; one without a free
     /// slot would refuse it on v2 and is here refused on v1 as well.
     fn refuse_hopeless(&mut self) -> Result<(), Error> {
         let before = cgroup::Evidence::quick(&self.cgroup);
-        if let Some(cause) = before.obstacle() {
+        // An init that is in already takes no further slot.
+        let is_in_the_way =
+            |cause: &cgroup::Cause| self.init.is_none() || !matches!(cause, cgroup::Cause::PidsLimit { .. });
+        if let Some(cause) = before.obstacle().filter(is_in_the_way) {
             return Err(Error::NotStarted(evidence::obstacle(self.cgroup.paths(), cause)));
         }
         self.before = Some(before);
@@ -368,7 +398,7 @@ impl Birth<'_> {
 
     fn make_cgroup(&mut self, request: &CreateRequest, config: &Config) -> Result<(), Error> {
         match self.cgroup.create() {
-            Ok(()) => self.apply_limits(config),
+            Ok(()) => self.apply_limits(),
             Err(refusal) if request.rootless == Rootless::Yes => {
                 rootless::do_without_cgroup(refusal, config)?;
                 // The record is written anew with init's identity.
@@ -381,8 +411,8 @@ impl Birth<'_> {
         }
     }
 
-    fn apply_limits(&self, config: &Config) -> Result<(), Error> {
-        let mut resources = config.linux.resources.clone().unwrap_or_default();
+    fn apply_limits(&self) -> Result<(), Error> {
+        let mut resources = self.record.resources.clone().unwrap_or_default();
         crate::devices::add_defaults(&mut resources);
         let resources = rootless::attainable(resources);
         self.cgroup.apply(&resources).map(drop).map_err(Error::Cgroup)
@@ -409,7 +439,7 @@ impl Birth<'_> {
             line,
             start,
             report,
-            join: self.cgroup.join().map_err(Error::Cgroup)?,
+            join: self.join()?,
             unified: self.cgroup.paths().unified.clone(),
             last_mile,
             keyring,
@@ -429,6 +459,14 @@ impl Birth<'_> {
             record: self.record.clone(),
             config,
         })
+    }
+
+    /// What init needs to be born in its groups, where they are there before it.
+    fn join(&self) -> Result<cgroup::Join, Error> {
+        if self.systemd.is_some() {
+            return Ok(cgroup::Join { tasks: Vec::new(), directory: None });
+        }
+        self.cgroup.join().map_err(Error::Cgroup)
     }
 
     /// `clone3`, from within the namespaces that are joined by path.
@@ -479,6 +517,12 @@ impl Birth<'_> {
     fn write_record(&mut self) -> Result<(), Error> {
         self.record.generation += 1;
         self.entry.as_ref().map_or(Ok(()), |entry| entry.write(&self.record))
+    }
+
+    /// The record as it will be when init is parked.
+    fn write_rescue(&self) -> Result<(), Error> {
+        let record = Record { phase: Phase::Created, ..self.record.clone() };
+        self.entry.as_ref().map_or(Ok(()), |entry| entry.write_rescue(&record))
     }
 
     /// Listens to init until it is parked.
@@ -579,7 +623,6 @@ impl Birth<'_> {
         self.record.phase = Phase::Created;
         self.record.generation += 1;
         let Some(entry) = &self.entry else { return Err(Error::NotRunning) };
-        entry.write_rescue(&self.record)?;
         entry.write(&self.record)?;
         if let Some(socket) = &request.pidfd_socket {
             console::send(socket, "init", init.pidfd.as_fd()).map_err(Error::Console)?;
@@ -618,6 +661,7 @@ impl Birth<'_> {
             );
             return;
         }
+        placement::forget(&self.record);
         if let Some(entry) = self.entry.take() {
             if self.hooks_begun {
                 crate::delete::run_poststop(&self.proc, &entry, &self.record);

@@ -7,7 +7,8 @@
 //! | device rules | a BPF program, or v1 files | left out: both need the host's root |
 //! | `oomScoreAdj` below the own | set | left as it is |
 
-use crate::config::{Config, NamespaceType};
+use crate::config::{Config, Namespace, NamespaceType};
+use crate::evidence::has_namespace;
 use crate::{Error, id_map};
 use cgroup::{Kind, Presence, Resources};
 use rustix::io::Errno;
@@ -48,6 +49,17 @@ pub fn in_user_namespace() -> bool {
 /// Nobody but the caller's own processes can see init then, as a new user namespace goes with new others.
 pub(crate) fn must_be_dumpable(config: &Config) -> bool {
     id_map::is_ours(config) && !rustix::process::geteuid().is_root()
+}
+
+/// Whether the right to join the other namespaces comes with the container's user namespace only.
+///
+/// # Errors
+/// [`Error::Step`].
+pub(crate) fn must_join_first(namespaces: &[Namespace]) -> Result<bool, Error> {
+    const SYS_ADMIN: u64 = 1 << 21;
+    let own =
+        sys::capability::get().map_err(|source| Error::Step { step: "read the own capabilities", source })?;
+    Ok(has_namespace(namespaces, NamespaceType::User) && own.effective & SYS_ADMIN == 0)
 }
 
 /// A caller with no capabilities needs a user namespace to have any.
