@@ -9,32 +9,22 @@ use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::{CWD, StatVfsMountFlags};
 use rustix::io::Errno;
 use rustix::mount::OpenTreeFlags;
-use std::ffi::{CStr, CString};
-use sys::exec::{Entry, Vector};
+use std::ffi::CStr;
+use sys::start::Given;
 
 /// Makes sure that this process runs from a read-only mount; executes itself once more when it does not.
 ///
-/// Comes back when the process is protected. `arguments` and `environment` are handed to the new self.
+/// Comes back when the process is protected. `given` is handed to the new self. Allocates nothing, so that it can come
+/// first in a process.
 ///
 /// # Errors
 /// [`Error::Seal`] with the step that was refused.
-pub fn ensure(arguments: &[CString], environment: &[CString]) -> Result<(), Error> {
+pub fn ensure(given: &Given) -> Result<(), Error> {
     if is_sealed()? {
         return Ok(());
     }
     let program = read_only_self().or_else(|_| copy_of_self())?;
-    let arguments: Vec<_> = entries(arguments);
-    let environment: Vec<_> = entries(environment);
-    let invalid = Error::Seal { step: "build the argument vector", source: Errno::INVAL };
-    let (Some(arguments), Some(environment)) = (Vector::new(&arguments), Vector::new(&environment)) else {
-        return Err(invalid);
-    };
-    let source = sys::exec::fexecve(program.as_fd(), arguments, environment);
-    Err(Error::Seal { step: "execveat", source })
-}
-
-fn entries(texts: &[CString]) -> Vec<Entry<'_>> {
-    texts.iter().map(|text| Entry::new(text)).chain([Entry::END]).collect()
+    Err(Error::Seal { step: "execveat", source: given.execute(program.as_fd()) })
 }
 
 /// Whether the executable can be written through `/proc/self/exe`: asks the kernel, not the environment.
