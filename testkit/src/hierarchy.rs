@@ -94,6 +94,33 @@ pub fn is_v1(controller: &str) -> bool {
     all().iter().any(|hierarchy| hierarchy.controllers.iter().any(|name| name == controller))
 }
 
+/// Writes a control file by one `write(2)`, as the kernel wants it.
+///
+/// # Panics
+/// When the write is refused.
+#[track_caller]
+pub fn write(path: &Path, value: &str) {
+    let file = fs::File::options().write(true).open(path).map_err(|error| error.to_string());
+    let written =
+        file.and_then(|file| rustix::io::write(&file, value.as_bytes()).map_err(|error| error.to_string()));
+    written.unwrap_or_else(|error| panic!("write {value:?} to {}: {error}", path.display()));
+}
+
+/// The group of a process in the hierarchy that holds `controller`, as `/proc/PID/cgroup` names it.
+///
+/// # Panics
+/// When the text has no such line.
+#[must_use]
+#[track_caller]
+pub fn group_in(text: &str, controller: &str) -> String {
+    let fields = text.lines().map(|line| line.splitn(3, ':').collect::<Vec<_>>());
+    let v1 = is_v1(controller);
+    let wanted =
+        |names: &str| if v1 { names.split(',').any(|name| name == controller) } else { names.is_empty() };
+    let found = fields.into_iter().find(|fields| fields.len() == 3 && wanted(fields[1]));
+    found.unwrap_or_else(|| panic!("no line for {controller} in:\n{text}"))[2].to_owned()
+}
+
 /// The directories of `group` that exist, over all hierarchies.
 #[must_use]
 pub fn existing(group: &str) -> Vec<PathBuf> {

@@ -47,6 +47,12 @@ pub fn skip(reason: &str) {
     eprintln!("SKIPPED {name}: {reason}");
 }
 
+/// Says aloud that the running test has nothing to run on this host, and why: what it is about does not exist here.
+pub fn not_run(reason: &str) {
+    let name = std::thread::current().name().unwrap_or("test").to_owned();
+    eprintln!("NOT RUN {name}: {reason}");
+}
+
 /// Returns from the test unless it runs as root.
 #[macro_export]
 macro_rules! require_root {

@@ -1,6 +1,7 @@
 //! Report 004, first half: an exec into a container at its memory limit.
 
 use serde_json::json;
+use testkit::memory::Memory;
 use testkit::{Config, Container, Lab, conformance, hang, hierarchy, process};
 
 use crate::hog;
@@ -54,7 +55,7 @@ fn filled(lab: &Lab) -> Container<'_> {
     hang::eventually("init to sleep", || {
         hierarchy::pids(&c.group()) == [c.pid()] && process::status_line(c.pid(), "Name") == "sleep"
     });
-    leave_free(&c, 0);
+    Memory::of(&c.group()).leave_free(0);
     c
 }
 
@@ -67,20 +68,6 @@ fn hogged(lab: &Lab, free: u64) -> Container<'_> {
     c.create().ok();
     c.start().ok();
     hang::eventually("the memory to be taken", || c.rootfs("/ready").exists());
-    leave_free(&c, free);
+    Memory::of(&c.group()).leave_free(free << 10);
     c
-}
-
-/// Lowers the limit to what is in use and `free` KiB.
-fn leave_free(c: &Container, free: u64) {
-    if hierarchy::is_v1("memory") {
-        // Cached file pages would be given back first; without them the free part is what it says.
-        write(&c.control("memory", "memory.force_empty"), "0");
-        let usage: u64 = c.read_control("memory", "memory.usage_in_bytes").parse().unwrap();
-        write(&c.control("memory", "memory.limit_in_bytes"), &(usage + free * 1024).to_string());
-    }
-}
-
-fn write(path: &std::path::Path, value: &str) {
-    rustix::io::write(std::fs::File::options().write(true).open(path).unwrap(), value.as_bytes()).unwrap();
 }

@@ -1,19 +1,16 @@
 //! `pause` and `resume`: the freezer, and what is refused when.
 
-use testkit::{Config, conformance, hierarchy};
+use testkit::freezer::Freezer;
+use testkit::{Config, conformance};
 
 conformance! {
     fn pause_freezes_and_resume_thaws(lab) {
         let c = lab.sleeper();
         c.pause().ok().prints("");
-        if hierarchy::is_v1("freezer") {
-            assert_eq!(c.read_control("freezer", "freezer.state"), "FROZEN");
-        }
+        assert!(Freezer::of(&c.group()).is_frozen());
         assert_eq!(c.status(), "paused");
         c.resume().ok().prints("");
-        if hierarchy::is_v1("freezer") {
-            assert_eq!(c.read_control("freezer", "freezer.state"), "THAWED");
-        }
+        assert!(Freezer::of(&c.group()).is_thawed());
         c.exec(&["true"]).ok();
     }
 

@@ -4,6 +4,7 @@ use std::fs;
 
 use rustix::process::Signal;
 use serde_json::json;
+use testkit::freezer::Freezer;
 use testkit::{Config, conformance, hang, hierarchy, process, pty};
 
 conformance! {
@@ -122,17 +123,15 @@ conformance! {
     }
 
     fn a_frozen_group_is_not_entered(lab) {
-        if !hierarchy::is_v1("freezer") {
-            return;
-        }
         let c = lab.bundle(&Config::new().args(&["true"]));
-        let directory = hierarchy::directory("freezer", &c.group());
-        fs::create_dir_all(&directory).unwrap();
-        let state = fs::File::options().write(true).open(directory.join("freezer.state")).unwrap();
-        rustix::io::write(&state, b"FROZEN").unwrap();
+        let freezer = Freezer::of(&c.group());
+        fs::create_dir_all(freezer.directory()).unwrap();
+        freezer.freeze();
         c.run().code(1).says("frozen");
-        rustix::io::write(state, b"THAWED").unwrap();
-        let _gone_already = fs::remove_dir(directory);
+        if freezer.directory().exists() {
+            freezer.thaw();
+            fs::remove_dir(freezer.directory()).unwrap();
+        }
     }
 
     fn the_program_outlives_the_callers_pipe_end(lab) {

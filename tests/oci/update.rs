@@ -1,28 +1,56 @@
 //! `update`: limits by flags and by a `LinuxResources` document, proved by the control files.
 
 use serde_json::json;
-use testkit::{Config, conformance, hierarchy};
+use testkit::{Config, Container, conformance, hierarchy};
 
-/// Flag, value, v1 controller, control file, content afterwards.
-const FLAGS: [(&str, &str, &str, &str, &str); 8] = [
-    ("--memory", "67108864", "memory", "memory.limit_in_bytes", "67108864"),
-    ("--memory-reservation", "33554432", "memory", "memory.soft_limit_in_bytes", "33554432"),
-    ("--cpu-period", "50000", "cpu", "cpu.cfs_period_us", "50000"),
-    ("--cpu-quota", "25000", "cpu", "cpu.cfs_quota_us", "25000"),
-    ("--cpu-share", "512", "cpu", "cpu.shares", "512"),
-    ("--cpuset-cpus", "0", "cpuset", "cpuset.cpus", "0"),
-    ("--cpuset-mems", "0", "cpuset", "cpuset.mems", "0"),
-    ("--pids-limit", "33", "pids", "pids.max", "33"),
+/// A control file and its content.
+type Content = (&'static str, &'static str);
+
+/// Flag, value, controller, and what is there afterwards on v1 and on v2.
+const FLAGS: [(&str, &str, &str, Content, Content); 8] = [
+    ("--memory", "67108864", "memory", ("memory.limit_in_bytes", "67108864"), ("memory.max", "67108864")),
+    (
+        "--memory-reservation",
+        "33554432",
+        "memory",
+        ("memory.soft_limit_in_bytes", "33554432"),
+        ("memory.low", "33554432"),
+    ),
+    ("--cpu-period", "50000", "cpu", ("cpu.cfs_period_us", "50000"), ("cpu.max", "max 50000")),
+    ("--cpu-quota", "25000", "cpu", ("cpu.cfs_quota_us", "25000"), ("cpu.max", "25000 50000")),
+    // Source: docs/kernel.md; 2..262144 shares are the weights 1..10000.
+    ("--cpu-share", "512", "cpu", ("cpu.shares", "512"), ("cpu.weight", "20")),
+    ("--cpuset-cpus", "0", "cpuset", ("cpuset.cpus", "0"), ("cpuset.cpus", "0")),
+    ("--cpuset-mems", "0", "cpuset", ("cpuset.mems", "0"), ("cpuset.mems", "0")),
+    ("--pids-limit", "33", "pids", ("pids.max", "33"), ("pids.max", "33")),
 ];
+
+/// Asserts the content of a control file, which has another name and unit on v2.
+#[track_caller]
+fn holds(c: &Container<'_>, controller: &str, v1: Content, v2: Content) {
+    let (file, expected) = if hierarchy::is_v1(controller) { v1 } else { v2 };
+    assert_eq!(c.read_control(controller, file), expected, "{file}");
+}
+
+/// Asserts the memory limit, and what may be swapped out besides on v2; on v1 the second limit is their sum.
+#[track_caller]
+fn holds_memory(c: &Container<'_>, limit: Limits) {
+    holds(c, "memory", ("memory.limit_in_bytes", limit.memory), ("memory.max", limit.memory));
+    holds(c, "memory", ("memory.memsw.limit_in_bytes", limit.both), ("memory.swap.max", limit.swap));
+}
+
+struct Limits {
+    memory: &'static str,
+    both: &'static str,
+    swap: &'static str,
+}
 
 conformance! {
     fn each_flag_reaches_its_control_file(lab) {
         let c = lab.sleeper();
-        for (flag, value, controller, file, expected) in FLAGS {
-            if hierarchy::is_v1(controller) {
-                c.verb("update", &[flag, value], &[]).ok().prints("");
-                assert_eq!(c.read_control(controller, file), expected, "{flag}");
-            }
+        for (flag, value, controller, v1, v2) in FLAGS {
+            c.verb("update", &[flag, value], &[]).ok().prints("");
+            holds(&c, controller, v1, v2);
         }
     }
 
@@ -31,10 +59,7 @@ conformance! {
         c.verb("update", &["--memory", "67108864", "--memory-swap", "134217728", "--pids-limit=44"], &[])
             .ok();
         assert_eq!(c.read_control("pids", "pids.max"), "44");
-        if hierarchy::is_v1("memory") {
-            assert_eq!(c.read_control("memory", "memory.limit_in_bytes"), "67108864");
-            assert_eq!(c.read_control("memory", "memory.memsw.limit_in_bytes"), "134217728");
-        }
+        holds_memory(&c, Limits { memory: "67108864", both: "134217728", swap: "67108864" });
     }
 
     fn resources_come_as_json_on_stdin(lab) {
@@ -43,10 +68,8 @@ conformance! {
             json!({"pids": {"limit": 55}, "cpu": {"shares": 256}, "memory": {"limit": 67_108_864}});
         c.verb("update", &["--resources=-"], &[]).stdin_bytes(document.to_string().as_bytes()).ok();
         assert_eq!(c.read_control("pids", "pids.max"), "55");
-        if hierarchy::is_v1("cpu") {
-            assert_eq!(c.read_control("cpu", "cpu.shares"), "256");
-            assert_eq!(c.read_control("memory", "memory.limit_in_bytes"), "67108864");
-        }
+        holds(&c, "cpu", ("cpu.shares", "256"), ("cpu.weight", "10"));
+        holds(&c, "memory", ("memory.limit_in_bytes", "67108864"), ("memory.max", "67108864"));
     }
 
     fn resources_come_from_a_file(lab) {
@@ -67,9 +90,7 @@ conformance! {
         let c = lab.started(&config.set("/linux/resources/cpu", json!({"shares": 300})));
         c.verb("update", &["--cpu-quota", "50000", "--cpu-period", "100000"], &[]).ok();
         assert_eq!(c.read_control("pids", "pids.max"), "20");
-        if hierarchy::is_v1("cpu") {
-            assert_eq!(c.read_control("cpu", "cpu.shares"), "300");
-        }
+        holds(&c, "cpu", ("cpu.shares", "300"), ("cpu.weight", "12"));
     }
 
     fn a_limit_is_lifted_by_minus_one(lab) {
@@ -78,9 +99,8 @@ conformance! {
         assert_eq!(c.read_control("pids", "pids.max"), "max");
         c.verb("update", &["--memory", "67108864"], &[]).ok();
         c.verb("update", &["--memory", "-1"], &[]).ok();
-        if hierarchy::is_v1("memory") {
-            assert!(c.read_control("memory", "memory.limit_in_bytes").len() > 15);
-        }
+        let unlimited = "9223372036854771712";
+        holds(&c, "memory", ("memory.limit_in_bytes", unlimited), ("memory.max", "max"));
     }
 
     fn memory_goes_up_and_down_across_the_swap_limit(lab) {
@@ -88,19 +108,14 @@ conformance! {
         let c = lab.started(&Config::new().set("/linux/resources/memory", memory));
         for size in ["134217728", "33554432"] {
             c.verb("update", &["--memory", size, "--memory-swap", size], &[]).ok();
-            if hierarchy::is_v1("memory") {
-                assert_eq!(c.read_control("memory", "memory.limit_in_bytes"), size);
-                assert_eq!(c.read_control("memory", "memory.memsw.limit_in_bytes"), size);
-            }
+            holds_memory(&c, Limits { memory: size, both: size, swap: "0" });
         }
     }
 
     fn sizes_may_have_units(lab) {
         let c = lab.sleeper();
         c.verb("update", &["--memory", "64m"], &[]).ok();
-        if hierarchy::is_v1("memory") {
-            assert_eq!(c.read_control("memory", "memory.limit_in_bytes"), "67108864");
-        }
+        holds(&c, "memory", ("memory.limit_in_bytes", "67108864"), ("memory.max", "67108864"));
     }
 
     fn a_created_container_is_updated(lab) {

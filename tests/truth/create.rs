@@ -4,6 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
 use serde_json::json;
+use testkit::freezer::Freezer;
 use testkit::{Config, hierarchy};
 
 use crate::refusal::{create_refused, text, verb, write};
@@ -66,25 +67,17 @@ truth! {
     }
 
     fn a_frozen_level_above_is_named(lab) {
-        if !hierarchy::is_v1("freezer") {
-            testkit::partner::skip("the freezer is not in cgroup v1 here");
-            return;
-        }
         let neighbour = lab.sleeper();
-        let above = hierarchy::directory("freezer", lab.group());
-        write(&above.join("freezer.state"), "FROZEN");
+        let above = Freezer::of(lab.group());
+        above.freeze();
         let c = lab.bundle(&Config::new());
-        let text = format!("exec: the container stands still: {} above its cgroup is frozen; thaw that first", above.display());
+        let text = format!("exec: the container stands still: {} above its cgroup is frozen; thaw that first", above.directory().display());
         create_refused(lab, &c, &text);
-        write(&above.join("freezer.state"), "THAWED");
+        above.thaw();
         drop(neighbour);
     }
 
     fn a_limit_too_small_for_init_is_named(lab) {
-        if !hierarchy::is_v1("memory") {
-            testkit::partner::skip("the memory controller is not in cgroup v1 here");
-            return;
-        }
         let c = lab.bundle(&Config::new().set("/linux/resources/memory", json!({"limit": 4096, "swap": 4096})));
         let bundle = c.bundle().to_str().unwrap();
         let output = verb(lab, "create", &["--bundle", bundle]).args([c.id()]).run().code(1);
@@ -96,17 +89,13 @@ truth! {
     }
 
     fn start_in_a_frozen_cgroup_is_refused_at_once_and_works_after_the_thaw(lab) {
-        if !hierarchy::is_v1("freezer") {
-            testkit::partner::skip("the freezer is not in cgroup v1 here");
-            return;
-        }
         let c = lab.created(&Config::new());
-        let above = hierarchy::directory("freezer", lab.group());
-        write(&above.join("freezer.state"), "FROZEN");
+        let above = Freezer::of(lab.group());
+        above.freeze();
         let output = verb(lab, "start", &[]).args([c.id()]).run().code(1);
-        let expected = format!("exec: the container stands still: {} above its cgroup is frozen; thaw that first", above.display());
+        let expected = format!("exec: the container stands still: {} above its cgroup is frozen; thaw that first", above.directory().display());
         assert_eq!(text(&output), expected);
-        write(&above.join("freezer.state"), "THAWED");
+        above.thaw();
         testkit::hang::eventually("the container to be thawed", || c.status() == "created");
         c.start().ok();
         assert_eq!(c.status(), "running");

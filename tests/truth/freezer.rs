@@ -1,38 +1,18 @@
 //! Frozen containers: refused before, bounded when the freeze comes in between, and never thawed by an exec.
 
-use std::fs;
 use std::time::Duration;
 
+use testkit::freezer::Freezer;
 use testkit::{Container, Lab, hang, hierarchy, process};
 
-use crate::refusal::{self, exec, refused, text, verb, write};
+use crate::refusal::{self, exec, refused, text, verb};
 use crate::truth;
 
 const PAUSED: &str = "cannot exec in a paused container (use --ignore-paused to override)";
 
-fn freezer(group: &str) -> std::path::PathBuf {
-    hierarchy::directory("freezer", group).join("freezer.state")
-}
-
-fn is_v1() -> bool {
-    let v1 = hierarchy::is_v1("freezer");
-    if !v1 {
-        testkit::partner::skip("the freezer is not in cgroup v1 here");
-    }
-    v1
-}
-
 fn frozen_text(c: &Container<'_>) -> String {
-    let directory = hierarchy::directory("freezer", &c.group());
-    format!("exec: the container is paused ({} is frozen); resume it first", directory.display())
-}
-
-fn set(c: &Container<'_>, state: &str) {
-    let file = freezer(&c.group());
-    write(&file, state);
-    hang::eventually(&format!("the freezer to be {state}"), || {
-        fs::read_to_string(&file).unwrap().trim() == state
-    });
+    let directory = Freezer::of(&c.group()).directory().display().to_string();
+    format!("exec: the container is paused ({directory} is frozen); resume it first")
 }
 
 /// An exec whose child is held for a second before every system call `name`.
@@ -52,28 +32,21 @@ truth! {
     }
 
     fn a_container_frozen_behind_our_back_is_refused(lab) {
-        if !is_v1() {
-            return;
-        }
         let c = lab.sleeper();
-        set(&c, "FROZEN");
+        Freezer::of(&c.group()).freeze();
         refused(lab, &c, &[], &["true"], PAUSED);
-        set(&c, "THAWED");
+        Freezer::of(&c.group()).thaw();
         c.exec(&["true"]).ok();
     }
 
     fn a_frozen_level_above_is_named(lab) {
-        if !is_v1() {
-            return;
-        }
         let c = lab.sleeper();
-        let above = freezer(lab.group());
-        write(&above, "FROZEN");
+        let above = Freezer::of(lab.group());
+        above.freeze();
         hang::eventually("the container to be paused", || c.status() == "paused");
-        let directory = hierarchy::directory("freezer", lab.group());
-        let text = format!("exec: the container stands still: {} above its cgroup is frozen; thaw that first", directory.display());
+        let text = format!("exec: the container stands still: {} above its cgroup is frozen; thaw that first", above.directory().display());
         refused(lab, &c, &[], &["true"], &text);
-        write(&above, "THAWED");
+        above.thaw();
         c.exec(&["true"]).ok();
     }
 
@@ -89,18 +62,15 @@ truth! {
     }
 
     fn a_freeze_at_any_moment_ends_in_the_program_or_in_words(lab) {
-        if !is_v1() {
-            return;
-        }
         let c = lab.sleeper();
         let mut caught = 0;
         for round in 0..40_u64 {
             let running = exec(lab, &c, &[], &["sh", "-c", "exit 7"]).spawn();
             // Not a wait for anything: the moment of the freeze is what is varied.
             std::thread::sleep(Duration::from_micros(500 * round));
-            set(&c, "FROZEN");
+            Freezer::of(&c.group()).freeze();
             caught += u32::from(!running.has_ended());
-            set(&c, "THAWED");
+            Freezer::of(&c.group()).thaw();
             let output = running.wait();
             match output.status.code() {
                 Some(7) => {}
@@ -146,9 +116,6 @@ truth! {
 
 /// Freezes the container while the child of an exec is held before one of its system calls.
 fn caught_before(lab: &Lab, step: &str) {
-    if !is_v1() {
-        return;
-    }
     let c = lab.sleeper();
     let init = c.pid();
     let running = held_before(lab, &c, step);
@@ -156,7 +123,8 @@ fn caught_before(lab: &Lab, step: &str) {
         hierarchy::pids(&c.group()).len() > 1 || running.has_ended()
     });
     assert!(!running.has_ended(), "{step}: {}", running.stderr());
-    set_freezing(&c);
+    // strace holds the child: it takes the freeze when it is let go.
+    Freezer::of(&c.group()).ask();
     let output = running.wait();
     let text = match output.status.code() {
         Some(255) => text(&output),
@@ -165,11 +133,6 @@ fn caught_before(lab: &Lab, step: &str) {
     assert_eq!(text, frozen_text(&c), "{step}: {output}");
     assert_eq!(c.status(), "paused", "{step}");
     assert_eq!(hierarchy::pids(&c.group()), [init], "{step}: only init is left");
-    set(&c, "THAWED");
+    Freezer::of(&c.group()).thaw();
     c.exec(&["true"]).ok();
-}
-
-/// Asks for the freeze; a process that strace holds takes it when it is let go.
-fn set_freezing(c: &Container<'_>) {
-    write(&freezer(&c.group()), "FROZEN");
 }

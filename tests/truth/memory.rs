@@ -4,7 +4,8 @@
 
 use std::path::{Path, PathBuf};
 
-use testkit::{Config, Container, Lab, Output, compile, hang, hierarchy, partner, process};
+use testkit::memory::Memory;
+use testkit::{Config, Container, Lab, Output, compile, hang, hierarchy, process};
 
 use crate::refusal::{self, exec, refused, text, write};
 use crate::truth;
@@ -36,46 +37,24 @@ fn holder(lab: &Lab) -> Container<'_> {
     std::fs::copy(program, c.rootfs("/holder")).unwrap();
     c.create().ok();
     c.start().ok();
-    let held = || read(&c, "memory.usage_in_bytes") > 24_576 * KIB;
+    let held = || memory(&c).usage() > 24_576 * KIB;
     hang::eventually("the holder to hold", held);
     c
 }
 
-fn read(c: &Container<'_>, file: &str) -> u64 {
-    c.read_control("memory", file).parse().unwrap()
+fn memory(c: &Container<'_>) -> Memory {
+    Memory::of(&c.group())
 }
 
-/// Sets the limit of a group so that `free` bytes are left.
-fn leave_free(group: &Path, free: u64) {
-    let number =
-        |file: &str| -> u64 { std::fs::read_to_string(group.join(file)).unwrap().trim().parse().unwrap() };
-    for file in ["memory.memsw.limit_in_bytes", "memory.limit_in_bytes"] {
-        if group.join(file).exists() {
-            write(&group.join(file), "-1");
-        }
+/// True where an out-of-memory killer can be switched off; else says why there is nothing to run.
+fn can_switch_the_killer_off() -> bool {
+    let can = hierarchy::is_v1("memory");
+    if !can {
+        testkit::partner::not_run(
+            "memory.oom_control, by which the killer is switched off, is cgroup v1's alone",
+        );
     }
-    // Gives back what each processor has charged ahead, so that the usage is what is used.
-    if group.join("memory.force_empty").exists() {
-        write(&group.join("memory.force_empty"), "0");
-    }
-    let limit = number("memory.usage_in_bytes") + free;
-    for file in ["memory.limit_in_bytes", "memory.memsw.limit_in_bytes"] {
-        if group.join(file).exists() {
-            write(&group.join(file), &limit.to_string());
-        }
-    }
-}
-
-fn group(c: &Container<'_>) -> PathBuf {
-    hierarchy::directory("memory", &c.group())
-}
-
-fn is_v1() -> bool {
-    let v1 = hierarchy::is_v1("memory");
-    if !v1 {
-        partner::skip("the memory controller is not in cgroup v1 here");
-    }
-    v1
+    can
 }
 
 /// Runs an exec that must be refused for want of room; gives the group whose limit it names.
@@ -85,8 +64,7 @@ fn no_room(lab: &Lab, c: &Container<'_>) -> PathBuf {
     let text = text(&output);
     let start = "exec: too little memory left in the container's limit: a start takes 832 KiB, else the container could be killed for it: memory.";
     let rest = text.strip_prefix(start).unwrap_or_else(|| panic!("{text}"));
-    let (path, rest) =
-        rest.split_once("limit_in_bytes of ").and_then(|(_, rest)| rest.split_once(" is ")).unwrap();
+    let (path, rest) = rest.split_once(" of ").and_then(|(_, rest)| rest.split_once(" is ")).unwrap();
     assert!(rest.contains(" bytes, usage ") && rest.ends_with(" bytes can be reclaimed"), "{text}");
     assert_eq!((c.status(), hierarchy::pids(&c.group())), ("running".to_owned(), vec![c.pid()]));
     path.into()
@@ -96,24 +74,13 @@ fn no_room(lab: &Lab, c: &Container<'_>) -> PathBuf {
 /// the first of the given system calls.
 #[track_caller]
 fn squeezed(lab: &Lab, c: &Container<'_>, steps: &str) -> Output {
-    leave_free(&group(c), 1024 * KIB);
+    memory(c).leave_free(1024 * KIB);
     let hold = refusal::hold_before(lab, steps, 4_000_000);
     let running = exec(lab, c, &[], &["true"]).through_shell(&hold).spawn();
     let joined = || hierarchy::pids(&c.group()).len() > 1 || running.has_ended();
     hang::eventually("the child to be in the container", joined);
-    leave_nothing(&group(c));
+    memory(c).leave_nothing();
     running.wait()
-}
-
-/// Lowers the limit as far as the kernel lets it: to the last page in use.
-fn leave_nothing(group: &Path) {
-    leave_free(group, 0);
-    let file = group.join("memory.limit_in_bytes");
-    let mut limit: u64 = std::fs::read_to_string(&file).unwrap().trim().parse().unwrap();
-    // EBUSY: nothing more can be reclaimed.
-    while std::fs::write(&file, limit.to_string()).is_ok() {
-        limit -= 8 * KIB;
-    }
 }
 
 /// What became of an exec and of its container, in words.
@@ -130,13 +97,10 @@ fn verdict(c: &Container<'_>, output: &Output) -> String {
 
 truth! {
     fn a_mebibyte_of_room_is_enough_for_the_container_to_survive(lab) {
-        if !is_v1() {
-            return;
-        }
         let c = holder(lab);
         let mut ran = 0;
         for round in 1..=20 {
-            leave_free(&group(&c), 1024 * KIB);
+            memory(&c).leave_free(1024 * KIB);
             let output = exec(lab, &c, &[], &["true"]).run();
             let verdict = verdict(&c, &output);
             assert!(verdict.starts_with("init lives; "), "round {round}: {verdict}");
@@ -148,12 +112,9 @@ truth! {
     }
 
     fn an_exec_into_less_and_less_room_says_who_died(lab) {
-        if !is_v1() {
-            return;
-        }
         let c = holder(lab);
         for free in (0..=1024).step_by(64) {
-            leave_free(&group(&c), free * KIB);
+            memory(&c).leave_free(free * KIB);
             let output = exec(lab, &c, &[], &["true"]).run();
             let verdict = verdict(&c, &output);
             eprintln!("{free:5} KiB free: {verdict}");
@@ -162,73 +123,54 @@ truth! {
     }
 
     fn an_exec_that_could_cost_the_container_its_life_is_refused(lab) {
-        if !is_v1() {
-            return;
-        }
         let c = holder(lab);
         for _ in 0..10 {
-            leave_free(&group(&c), 0);
-            assert_eq!(no_room(lab, &c), group(&c));
+            memory(&c).leave_free(0);
+            assert_eq!(no_room(lab, &c), memory(&c).directory());
         }
-        let above = hierarchy::directory("memory", lab.group());
-        leave_free(&group(&c), 8 * 1024 * KIB);
-        leave_free(&above, 0);
-        assert_eq!(no_room(lab, &c), above);
-        leave_free(&above, 8 * 1024 * KIB);
+        let above = Memory::of(lab.group());
+        memory(&c).leave_free(8 * 1024 * KIB);
+        above.leave_free(0);
+        assert_eq!(no_room(lab, &c), above.directory());
+        above.leave_free(8 * 1024 * KIB);
         c.exec(&["true"]).ok();
     }
 
     fn room_that_can_be_reclaimed_is_room(lab) {
-        if !is_v1() {
-            return;
-        }
         let c = holder(lab);
         c.exec(&["sh", "-c", "dd if=/dev/zero of=/cache bs=1M count=8 2>/dev/null; sync"]).ok();
-        let limit = read(&c, "memory.usage_in_bytes");
-        for file in ["memory.limit_in_bytes", "memory.memsw.limit_in_bytes"] {
-            if c.control("memory", file).exists() {
-                write(&c.control("memory", file), &limit.to_string());
-            }
-        }
+        memory(&c).limit(memory(&c).usage());
         for _ in 0..5 {
             c.exec(&["true"]).ok();
         }
     }
 
     fn a_child_killed_for_memory_says_so_and_the_container_lives(lab) {
-        if !is_v1() {
-            return;
-        }
         // The memory is held by a file that no kill gives back, so the child is the best victim there is.
         let c = lab.started(&Config::new().mount("/fill", "tmpfs", "tmpfs", &["size=32m"]));
         c.exec(&["dd", "if=/dev/zero", "of=/fill/x", "bs=1M", "count=24"]).ok();
         let text = text(&squeezed(lab, &c, "setsid").code(255));
-        let directory = group(&c);
         assert!(text.starts_with("exec: killed by the kernel in the step to "), "{text}");
         assert!(text.contains(": out of memory: memory."), "{text}");
-        let place = format!("limit_in_bytes of {} is ", directory.display());
+        let place = format!(" of {} is ", memory(&c).directory().display());
         assert!(text.contains(&place) && text.ends_with(" after 1 killed (oom_kill +1)"), "{text}");
         assert_eq!(c.status(), "running");
         assert_eq!(hierarchy::pids(&c.group()), [c.pid()]);
     }
 
     fn a_neighbour_out_of_memory_is_not_blamed(lab) {
-        if !is_v1() {
-            return;
-        }
         let noisy = holder(lab);
         let c = lab.sleeper();
-        leave_free(&group(&noisy), 1024 * KIB);
-        let kills = || noisy.read_control("memory", "memory.oom_control");
-        let before = kills();
+        memory(&noisy).leave_free(1024 * KIB);
+        let before = memory(&noisy).kills();
         let _killed = noisy.exec(&["dd", "if=/dev/zero", "of=/dev/null", "bs=16M", "count=1"]);
-        assert_ne!(kills(), before, "the neighbour was killed for memory");
+        assert_ne!(memory(&noisy).kills(), before, "the neighbour was killed for memory");
         c.exec(&["true"]).ok();
         refused(lab, &c, &[], &["/no/such"], "exec: \"/no/such\": no such file or directory");
     }
 
     fn out_of_memory_with_the_killer_off_is_refused_at_once(lab) {
-        if !is_v1() {
+        if !can_switch_the_killer_off() {
             return;
         }
         let c = holder(lab);
@@ -237,25 +179,25 @@ truth! {
         let mut grower = exec(lab, &c, &[], &["sh", "-c", script]).stdin_pipe().spawn();
         grower.wait_stdout("ready");
         write(&c.control("memory", "memory.oom_control"), "1");
-        leave_free(&group(&c), 512 * KIB);
+        memory(&c).leave_free(512 * KIB);
         std::io::Write::write_all(&mut grower.stdin(), b"go\n").unwrap();
         hang::eventually("the container to stand still", || {
             c.read_control("memory", "memory.oom_control").contains("under_oom 1")
         });
-        let directory = group(&c);
+        let directory = memory(&c).directory().to_owned();
         let expected = format!(
             "exec: the container stands still out of memory: under_oom=1 oom_kill_disable=1 in \
              {}/memory.oom_control; raise memory.limit_in_bytes or write 0 to memory.oom_control",
             directory.display()
         );
         refused(lab, &c, &[], &["true"], &expected);
-        leave_free(&directory, 16 * 1024 * KIB);
+        memory(&c).leave_free(16 * 1024 * KIB);
         grower.wait_stdout("held");
         c.exec(&["true"]).ok();
     }
 
     fn an_exec_into_no_room_with_the_killer_off_ends_in_bounded_time(lab) {
-        if !is_v1() {
+        if !can_switch_the_killer_off() {
             return;
         }
         let c = holder(lab);
@@ -264,18 +206,15 @@ truth! {
         // What a processor holds back may just do.
         if output.status.code() != Some(0) {
             let text = text(&output.code(255));
-            let directory = group(&c).display().to_string();
+            let directory = memory(&c).directory().display().to_string();
             assert!(text.contains(&directory) && text.contains("memory"), "{text}");
         }
         assert_eq!(hierarchy::pids(&c.group()), [c.pid()]);
-        leave_free(&group(&c), 8 * 1024 * KIB);
+        memory(&c).leave_free(8 * 1024 * KIB);
         c.exec(&["true"]).ok();
     }
 
     fn a_kill_of_init_during_the_exec_is_told(lab) {
-        if !is_v1() {
-            return;
-        }
         let c = holder(lab);
         let init = process::pidfd(c.pid()).unwrap();
         // The child is held once more before execve, or it may be there before init is dead.

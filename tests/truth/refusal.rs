@@ -1,9 +1,7 @@
 //! What a refused command says, and that it changed nothing.
 
-use std::fs;
-use std::path::Path;
-
 use serde_json::Value;
+pub(crate) use testkit::hierarchy::write;
 use testkit::{Cmd, Container, Lab, Output, hierarchy};
 
 /// An exec whose log goes to standard error as JSON, one object per line.
@@ -50,16 +48,6 @@ pub(crate) fn create_refused(lab: &Lab, c: &Container<'_>, expected: &str) {
     let state = verb(lab, "state", &[]).args([c.id()]).run().code(1);
     assert_eq!(text(&state), format!("container does not exist: {}", c.id()));
     assert_eq!(hierarchy::existing(&c.group()), Vec::<std::path::PathBuf>::new());
-}
-
-/// Writes a control file of a group.
-#[track_caller]
-pub(crate) fn write(path: &Path, value: &str) {
-    let file = fs::File::options().write(true).open(path);
-    let written = file
-        .map_err(|error| error.to_string())
-        .and_then(|file| rustix::io::write(&file, value.as_bytes()).map_err(|error| error.to_string()));
-    written.unwrap_or_else(|error| panic!("write {value:?} to {}: {error}", path.display()));
 }
 
 /// A process for a process file: root in `/` with nothing but a `PATH`.

@@ -1,6 +1,7 @@
 //! What a process would inherit from the runtime's caller or from the host, and must not.
 
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 
 use serde_json::json;
 use testkit::{Config, Container};
@@ -31,6 +32,16 @@ truth! {
             .through_shell("exec </dev/null")
             .ok()
             .prints("1:3");
+    }
+
+    fn a_parked_init_holds_nothing_of_the_hosts_proc(lab) {
+        let host = fs::metadata("/proc").unwrap().dev();
+        for config in [Config::new(), Config::new().user_namespace(100_000)] {
+            let c = lab.created(&config);
+            let held = fs::read_dir(format!("/proc/{}/fd", c.pid())).unwrap().map(|entry| entry.unwrap().path());
+            let of_proc: Vec<_> = held.filter(|path| fs::metadata(path).is_ok_and(|held| held.dev() == host)).collect();
+            assert!(of_proc.is_empty(), "{of_proc:?} -> {:?}", of_proc.first().map(fs::read_link));
+        }
     }
 
     fn many_preserved_descriptors_do_not_cost_the_report(lab) {

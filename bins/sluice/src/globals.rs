@@ -7,6 +7,10 @@ use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Component, Path, PathBuf};
 
 use clap::{Arg, ArgAction, ArgMatches, Command};
+use container::placement::{Address, Driver, Owner};
+
+use container::Rootless;
+use container::rootless::in_user_namespace;
 
 use crate::environment::Environment;
 use crate::failure::Failure;
@@ -26,8 +30,10 @@ pub(crate) struct Globals {
     pub(crate) log_format: Format,
     /// `--debug`.
     pub(crate) debug: bool,
-    /// `--systemd-cgroup`.
-    pub(crate) systemd_cgroup: bool,
+    /// `--systemd-cgroup`: who makes the control groups.
+    pub(crate) driver: Driver,
+    /// `--rootless`.
+    pub(crate) rootless: Rootless,
     /// `--version`.
     pub(crate) version: bool,
 }
@@ -68,8 +74,15 @@ fn options() -> Vec<Arg> {
         value("log", "FILE", "Append the log to FILE [default: standard error]"),
         value("log-format", "FORMAT", "Write the log as text or json [default: text]"),
         switch("debug", "Log more, with the place in the source"),
-        switch("systemd-cgroup", "Let systemd make the control groups (not supported yet)"),
-        value("rootless", "WHEN", "true, false or auto; accepted, without effect yet [default: auto]"),
+        switch(
+            "systemd-cgroup",
+            "Let systemd make the control groups; cgroupsPath is SLICE:PREFIX:NAME then",
+        ),
+        value(
+            "rootless",
+            "WHEN",
+            "true: do without a cgroup that may not be made; false; auto: true unless root [default: auto]",
+        ),
         // Compat: older runc: a path to the criu binary.
         value("criu", "FILE", "").hide(true),
         // Compat: crun: podman sends `--cgroup-manager disabled` for containers without a cgroup.
@@ -86,13 +99,14 @@ impl Globals {
     /// [`Failure::Value`], [`Failure::RootIsRoot`], [`Failure::WorkingDirectory`].
     pub(crate) fn new(matches: &ArgMatches, environment: &Environment) -> Result<Self, Failure> {
         let caller = caller(environment);
-        check_rootless(&given(matches, "rootless").unwrap_or("auto".into()))?;
+        let rootless = rootless(&given(matches, "rootless").unwrap_or("auto".into()))?;
         Ok(Self {
             root: state_root(given_path(matches, "root"), environment, caller)?,
             log: given_path(matches, "log"),
             log_format: log_format(given(matches, "log-format").unwrap_or("text".into()))?,
             debug: matches.get_flag("debug"),
-            systemd_cgroup: matches.get_flag("systemd-cgroup") || systemd(matches)?,
+            driver: driver(matches, environment, caller)?,
+            rootless,
             version: matches.get_flag("version"),
         })
     }
@@ -165,13 +179,41 @@ fn log_format(text: OsString) -> Result<Format, Failure> {
     }
 }
 
-/// Only checked: a control group that the caller may not make is an error whatever the option says.
-fn check_rootless(text: &OsString) -> Result<(), Failure> {
-    let known = ["auto", "true", "1", "t", "T", "TRUE", "True", "false", "0", "f", "F", "FALSE", "False"];
-    if known.iter().any(|word| text == word) {
-        return Ok(());
+/// Source: Go's `strconv.ParseBool` for everything but `auto`.
+fn rootless(text: &OsString) -> Result<Rootless, Failure> {
+    match text.to_str().unwrap_or_default() {
+        "auto" => Ok(Rootless::of_caller()),
+        "true" | "1" | "t" | "T" | "TRUE" | "True" => Ok(Rootless::Yes),
+        "false" | "0" | "f" | "F" | "FALSE" | "False" => Ok(Rootless::No),
+        _ => Err(invalid("rootless", text, "true, false or auto")),
     }
-    Err(invalid("rootless", text, "true, false or auto"))
+}
+
+/// Who makes the control groups, and where that systemd is reached.
+fn driver(matches: &ArgMatches, environment: &Environment, caller: Caller) -> Result<Driver, Failure> {
+    if !(matches.get_flag("systemd-cgroup") || systemd(matches)?) {
+        return Ok(Driver::Cgroupfs);
+    }
+    Ok(match caller {
+        Caller::Root => Driver::Systemd { owner: Owner::System, bus: system_bus(environment) },
+        Caller::User => Driver::Systemd { owner: Owner::User, bus: user_bus(environment) },
+    })
+}
+
+fn system_bus(environment: &Environment) -> Address {
+    let given = environment.system_bus.as_ref().map(|address| Address::new(address.to_string_lossy()));
+    given.unwrap_or_else(Address::system)
+}
+
+/// Source: sd_bus_open_user(3): without an address the socket is `bus` in the runtime directory.
+fn user_bus(environment: &Environment) -> Address {
+    if let Some(address) = &environment.session_bus {
+        return Address::new(address.to_string_lossy());
+    }
+    let directory = environment.xdg_runtime_dir.clone();
+    let directory =
+        directory.unwrap_or_else(|| format!("/run/user/{}", rustix::process::geteuid().as_raw()).into());
+    Address::new(format!("unix:path={}", directory.join("bus").display()))
 }
 
 /// Whether crun's spelling asks for systemd.
@@ -196,14 +238,6 @@ fn caller(environment: &Environment) -> Caller {
         return Caller::User;
     }
     Caller::Root
-}
-
-/// Source: user_namespaces(7): the initial namespace maps every id to itself.
-fn in_user_namespace() -> bool {
-    let map = std::fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
-    let mut numbers = map.split_whitespace();
-    let first = [numbers.next(), numbers.next(), numbers.next()];
-    map.lines().count() > 0 && first != [Some("0"), Some("0"), Some("4294967295")]
 }
 
 /// Compat: runc, main.go: the sticky bit keeps tmpfiles clean-up away from `XDG_RUNTIME_DIR`.
@@ -241,7 +275,8 @@ mod tests {
         assert_eq!(globals.root, StateRoot::At(PathBuf::from("/s/x")));
         assert_eq!(globals.log, Some(PathBuf::from("/l")));
         assert_eq!(globals.log_format, Format::Json);
-        assert!(globals.debug && globals.systemd_cgroup && !globals.version);
+        let systemd = Driver::Systemd { owner: Owner::System, bus: Address::system() };
+        assert!(globals.debug && globals.driver == systemd && !globals.version);
     }
 
     #[test]

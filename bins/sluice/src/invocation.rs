@@ -33,12 +33,23 @@ impl Invocation<'_> {
         Ok(ContainerId::parse(&text)?)
     }
 
-    /// The state root.
+    /// The state root as it is; one that is missing holds no container.
     ///
     /// # Errors
-    /// It cannot be made or opened, or holds something else; a user without one is told how to have one.
+    /// It cannot be opened, or is something else; a user without one is told how to have one.
     pub(crate) fn store(&self) -> Result<Store, Failure> {
-        let store = Store::open(self.globals.state_root()?);
+        self.told(Store::open(self.globals.state_root()?))
+    }
+
+    /// The state root, made when it is missing.
+    ///
+    /// # Errors
+    /// It cannot be made or opened, or is something else; a user without one is told how to have one.
+    pub(crate) fn made_store(&self) -> Result<Store, Failure> {
+        self.told(Store::make(self.globals.state_root()?))
+    }
+
+    fn told(&self, store: Result<Store, container::Error>) -> Result<Store, Failure> {
         store.map_err(|error| match self.globals.root {
             StateRoot::OfSystem(_) => Failure::NoUserRoot(error),
             StateRoot::At(_) | StateRoot::OfUser(_) => Failure::Container(error),

@@ -98,7 +98,7 @@ impl Evidence {
 
 fn gone(cgroup: &Cgroup) -> Option<PathBuf> {
     let main = cgroup.paths().main();
-    (!main.join("cgroup.procs").exists()).then(|| main.to_owned())
+    (!cgroup.paths().is_empty() && !main.join("cgroup.procs").exists()).then(|| main.to_owned())
 }
 
 fn frozen(cgroup: &Cgroup) -> Option<PathBuf> {

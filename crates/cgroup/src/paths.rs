@@ -86,6 +86,12 @@ impl Paths {
         Ok(nested)
     }
 
+    /// Whether there is no group at all: a container without one of its own stays in its creator's.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.all().next().is_none()
+    }
+
     /// The directory that is named in errors about the group as a whole.
     #[must_use]
     pub fn main(&self) -> &Path {

@@ -27,6 +27,8 @@ pub struct Plan<'a> {
     pub init: BorrowedFd<'a>,
     /// Namespaces to join, bits of [`sys::clone::new`] without the pid namespace, which is the parent's business.
     pub namespaces: u64,
+    /// Those of them that the child was born in already, when its parent could not have joined them.
+    pub born_in: u64,
     /// Limits; raised before anything is joined.
     pub limits: &'a [Limit],
     /// Scheduling, likewise.
@@ -47,8 +49,8 @@ pub struct Plan<'a> {
     pub home: Option<&'a Late>,
     /// User, groups, capabilities.
     pub identity: Identity<'a>,
-    /// `oom_score_adj` of the program as decimal text.
-    pub oom_score: &'a [u8],
+    /// `oom_score_adj` of the program as decimal text; `None` where it was set before the birth.
+    pub oom_score: Option<&'a [u8]>,
     /// Below `self/` of the proc directory: the label's file and what is written.
     pub label: Option<(&'a CStr, &'a [u8])>,
     /// The filter.
@@ -59,7 +61,7 @@ pub struct Plan<'a> {
 
 /// Files below `/proc/self` that are opened while the host's privileges are still there.
 struct Attributes {
-    oom_score: OwnedFd,
+    oom_score: Option<OwnedFd>,
     label: Option<OwnedFd>,
 }
 
@@ -124,9 +126,15 @@ fn reset_signals() -> Result<(), Errno> {
 
 fn open_attributes(report: Report<'_>, plan: &Plan<'_>) -> Result<Attributes, Failure> {
     let open = |path: &CStr| sys::open::for_writing(plan.proc, path);
-    let oom_score = report.step(Stage::OomVictim, || open(c"self/oom_score_adj"))?;
-    report.step(Stage::OomScore, || rustix::io::write(&oom_score, plan.oom_score).map(drop))?;
-    report.step(Stage::OomVictim, || become_victim(&oom_score))?;
+    let oom_score = match plan.oom_score {
+        Some(text) => {
+            let file = report.step(Stage::OomVictim, || open(c"self/oom_score_adj"))?;
+            report.step(Stage::OomScore, || rustix::io::write(&file, text).map(drop))?;
+            report.step(Stage::OomVictim, || become_victim(&file))?;
+            Some(file)
+        }
+        None => None,
+    };
     let label = plan.label.map(|(path, _)| report.step(Stage::OpenLabel, || open(path))).transpose()?;
     Ok(Attributes { oom_score, label })
 }
@@ -174,7 +182,10 @@ fn join_namespaces(report: Report<'_>, plan: &Plan<'_>) -> Result<(), Failure> {
     if plan.namespaces == 0 {
         return Ok(());
     }
-    report.step(Stage::Namespaces, || sys::namespace::join(plan.init, plan.namespaces))?;
+    let missing = plan.namespaces & !plan.born_in;
+    if missing != 0 {
+        report.step(Stage::Namespaces, || sys::namespace::join(plan.init, missing))?;
+    }
     if plan.namespaces & sys::clone::new::USER == 0 {
         return Ok(());
     }
@@ -203,8 +214,9 @@ fn retry_as_user(report: Report<'_>, directory: &CStr, first: Result<(), Failure
 
 fn finish<'a>(plan: &Plan<'a>, attributes: &'a Attributes) -> Finish<'a> {
     let label = attributes.label.as_ref().zip(plan.label);
+    let oom_score = attributes.oom_score.as_ref().zip(plan.oom_score);
     Finish {
-        oom_score: Some(Attribute { file: attributes.oom_score.as_fd(), text: plan.oom_score }),
+        oom_score: oom_score.map(|(file, text)| Attribute { file: file.as_fd(), text }),
         label: label.map(|(file, (_, text))| Attribute { file: file.as_fd(), text }),
         filter: plan.filter.filter(|_| plan.identity.no_new_privs),
         program: plan.program,
@@ -243,7 +255,9 @@ fn keep(report: Report<'_>, plan: &Plan<'_>, attributes: &Attributes) -> Keep {
     if let Some(socket) = plan.filter.and_then(|filter| filter.listener) {
         insert(socket);
     }
-    insert(attributes.oom_score.as_fd());
+    if let Some(oom_score) = &attributes.oom_score {
+        insert(oom_score.as_fd());
+    }
     if let Some(label) = &attributes.label {
         insert(label.as_fd());
     }

@@ -7,8 +7,10 @@ use crate::config::{Config, IdMapping, NamespaceType};
 use crate::conversation::{Answer, Heard, Line, Said};
 use crate::hooks::Ledger;
 use crate::last_mile::{self, LastMile, Refusal, UserNamespace};
+use crate::placement::{self, Driver, Placement, Systemd};
 use crate::record::{FORMAT, Filter, Phase, Record, RunningHook};
 use crate::rootfs::ChangeRoot;
+use crate::rootless::{self, Rootless};
 use crate::store::{self, Entry, Store};
 use crate::{ContainerId, Error, Status, console, evidence, hooks, init, status};
 use cgroup::{Cgroup, Layout};
@@ -78,6 +80,10 @@ pub struct CreateRequest {
     pub notify_socket: Option<PathBuf>,
     /// Who takes the terminal.
     pub terminal: Terminal,
+    /// Who makes the control groups.
+    pub driver: Driver,
+    /// What becomes of a cgroup that may not be made.
+    pub rootless: Rootless,
 }
 
 /// A container that waits for `start`.
@@ -103,6 +109,7 @@ pub fn create(store: &Store, request: &CreateRequest) -> Result<Created, Error> 
     let bundle = absolute(&request.bundle)?;
     let mut config = Config::load(&bundle)?;
     config.validate(&bundle)?;
+    rootless::check_namespaces(&config)?;
     let process = config.process.clone().unwrap_or_default();
     check_terminal(process.terminal, request)?;
     check_preserved(
@@ -116,7 +123,7 @@ pub fn create(store: &Store, request: &CreateRequest) -> Result<Created, Error> 
     }
     let layout = Layout::of(&proc).map_err(Error::Cgroup)?;
     let cgroups_path = Some(config.linux.cgroups_path.as_str()).filter(|path| !path.is_empty());
-    let paths = cgroup::resolve(&layout, cgroups_path, request.id.as_str()).map_err(Error::Cgroup)?;
+    let Placement { paths, systemd } = placement::find(&request.driver, &layout, cgroups_path, &request.id)?;
     let cgroup = Cgroup::new(paths);
     refuse_used(&cgroup).map_err(|error| match store.entry(&request.id) {
         // Another create of the same id was faster, and the processes are its own.
@@ -124,7 +131,8 @@ pub fn create(store: &Store, request: &CreateRequest) -> Result<Created, Error> 
         Err(_) => error,
     })?;
     let filter = compile_filter(&config)?;
-    let record = new_record(&proc, request, &bundle, &config, (&cgroup, &filter))?;
+    let mut record = new_record(&proc, request, &bundle, &config, (&cgroup, &filter))?;
+    record.unit = systemd.as_ref().map(|systemd| systemd.unit.clone());
     add_socket_activation(&mut config, request);
     let mappings = crate::id_map::is_ours(&config)
         .then(|| (config.linux.uid_mappings.clone(), config.linux.gid_mappings.clone()));
@@ -134,6 +142,7 @@ pub fn create(store: &Store, request: &CreateRequest) -> Result<Created, Error> 
         store,
         record,
         cgroup,
+        systemd,
         entry: None,
         made,
         hooks_begun: false,
@@ -284,6 +293,7 @@ fn new_record(
         init: None,
         hook: None,
         cgroup: cgroup.paths().clone(),
+        unit: None,
         resources: config.linux.resources.clone(),
         namespaces: config.linux.namespaces.clone(),
         personality: crate::personality::of(config),
@@ -309,6 +319,8 @@ struct Birth<'a> {
     store: &'a Store,
     record: Record,
     cgroup: Cgroup,
+    /// The unit and its systemd, if that makes the groups.
+    systemd: Option<Systemd>,
     entry: Option<Entry>,
     /// The groups that were not there before.
     made: cgroup::Paths,
@@ -338,12 +350,11 @@ impl Birth<'_> {
         if let Some((instructions, _)) = &filter {
             entry.replace(store::FILTER, &filter_bytes(instructions))?;
         }
-        self.cgroup.create().map_err(Error::Cgroup)?;
-        self.apply_limits(&config)?;
-        self.refuse_hopeless()?;
+        self.make_groups(request, &config)?;
         let (line, theirs) = Line::pair()?;
         let plan = self.plan(request, config, filter, (theirs, start, report))?;
         let line = self.make_init(plan, line)?;
+        self.place_init()?;
         self.note_init()?;
         line.answer(Answer::Begin);
         let console = self.converse(request, &line)?;
@@ -352,20 +363,56 @@ impl Birth<'_> {
         Ok(Created { pid: init.pid, pidfd: init.pidfd, console })
     }
 
+    /// Makes the groups that init is born in. systemd's need a process: see [`Birth::place_init`].
+    fn make_groups(&mut self, request: &CreateRequest, config: &Config) -> Result<(), Error> {
+        if self.systemd.is_some() {
+            return Ok(());
+        }
+        self.make_cgroup(request, config)?;
+        self.refuse_hopeless()
+    }
+
+    /// Lets systemd make the groups, around an init that waits for the word to begin and has done nothing yet.
+    fn place_init(&mut self) -> Result<(), Error> {
+        let (Some(systemd), Some(init)) = (&mut self.systemd, &self.init) else { return Ok(()) };
+        systemd.place(&self.proc, &self.record, init.pid)?;
+        self.refuse_hopeless()?;
+        self.apply_limits()
+    }
+
     /// A frozen cgroup, or one that stands still for want of memory, would hold init for ever; one without a free
     /// slot would refuse it on v2 and is here refused on v1 as well.
     fn refuse_hopeless(&mut self) -> Result<(), Error> {
         let before = cgroup::Evidence::quick(&self.cgroup);
-        if let Some(cause) = before.obstacle() {
+        // An init that is in already takes no further slot.
+        let is_in_the_way =
+            |cause: &cgroup::Cause| self.init.is_none() || !matches!(cause, cgroup::Cause::PidsLimit { .. });
+        if let Some(cause) = before.obstacle().filter(is_in_the_way) {
             return Err(Error::NotStarted(evidence::obstacle(self.cgroup.paths(), cause)));
         }
         self.before = Some(before);
         Ok(())
     }
 
-    fn apply_limits(&self, config: &Config) -> Result<(), Error> {
-        let mut resources = config.linux.resources.clone().unwrap_or_default();
+    fn make_cgroup(&mut self, request: &CreateRequest, config: &Config) -> Result<(), Error> {
+        match self.cgroup.create() {
+            Ok(()) => self.apply_limits(),
+            Err(refusal) if request.rootless == Rootless::Yes => {
+                rootless::do_without_cgroup(refusal, config)?;
+                // The record is written anew with init's identity.
+                self.record.cgroup = cgroup::Paths::default();
+                self.made = cgroup::Paths::default();
+                self.cgroup = Cgroup::new(cgroup::Paths::default());
+                Ok(())
+            }
+            Err(refusal) => Err(Error::Cgroup(refusal)),
+        }
+    }
+
+    fn apply_limits(&self) -> Result<(), Error> {
+        let mut resources = self.record.resources.clone().unwrap_or_default();
         crate::devices::add_defaults(&mut resources);
+        let resources = rootless::attainable(resources);
         self.cgroup.apply(&resources).map(drop).map_err(Error::Cgroup)
     }
 
@@ -390,7 +437,7 @@ impl Birth<'_> {
             line,
             start,
             report,
-            join: self.cgroup.join().map_err(Error::Cgroup)?,
+            join: self.join()?,
             unified: self.cgroup.paths().unified.clone(),
             last_mile,
             keyring,
@@ -400,6 +447,8 @@ impl Birth<'_> {
                 Pivot::MoveRoot => ChangeRoot::Move,
             },
             preserved: preserved(request.listen_fds, request.preserve_fds)?,
+            rootless: request.rootless,
+            dumpable_until_mapped: rootless::must_be_dumpable(&config),
             id_mapped: crate::id_map::mounts(&self.proc, &config, &self.record.bundle)?,
             joined: open_namespaces(
                 &config,
@@ -408,6 +457,14 @@ impl Birth<'_> {
             record: self.record.clone(),
             config,
         })
+    }
+
+    /// What init needs to be born in its groups, where they are there before it.
+    fn join(&self) -> Result<cgroup::Join, Error> {
+        if self.systemd.is_some() {
+            return Ok(cgroup::Join { tasks: Vec::new(), directory: None });
+        }
+        self.cgroup.join().map_err(Error::Cgroup)
     }
 
     /// `clone3`, from within the namespaces that are joined by path.
@@ -420,14 +477,19 @@ impl Birth<'_> {
         let namespaces = new_namespaces(&plan.config);
         // Inherited by init and the go-between: a container whose pid or user namespace they join must never find them
         // open to ptrace or /proc/PID/root (CVE-2016-9962).
-        sys::prctl::set_undumpable().map_err(|source| Error::Step { step: "become undumpable", source })?;
+        if !plan.dumpable_until_mapped {
+            sys::prctl::set_undumpable()
+                .map_err(|source| Error::Step { step: "become undumpable", source })?;
+        }
+        let config = plan.config.clone();
         let visit = Visit::enter(&self.proc, &targets).map_err(Error::Launch)?;
         let init = match user {
             None => fork_init(plan, namespaces, line),
             Some((user, _)) => fork_through(plan, (namespaces, user.as_fd()), line, &self.proc),
         };
         visit.end().map_err(Error::Launch)?;
-        let (init, line) = init?;
+        let (init, line) =
+            init.map_err(|error| rootless::explain_refused_clone(&config, self.cgroup.paths(), error))?;
         self.init = Some(init);
         Ok(line)
     }
@@ -592,6 +654,7 @@ impl Birth<'_> {
             );
             return;
         }
+        placement::forget(&self.record);
         if let Some(entry) = self.entry.take() {
             if self.hooks_begun {
                 crate::delete::run_poststop(&self.proc, &entry, &self.record);

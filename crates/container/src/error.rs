@@ -113,6 +113,14 @@ pub enum Error {
     /// A cgroup operation failed.
     #[error("cgroup")]
     Cgroup(#[source] cgroup::Error),
+    /// systemd made the unit, but its group is somewhere else than it should be.
+    #[error("systemd has started unit {unit}, but init is not in its cgroup {}", path.display())]
+    UnitElsewhere {
+        /// The unit.
+        unit: String,
+        /// Where its group should be.
+        path: PathBuf,
+    },
     /// The cgroup of a new container is in use.
     #[error("container's cgroup is not empty: {} process(es) found in {}", count, path.display())]
     CgroupInUse {
@@ -120,6 +128,77 @@ pub enum Error {
         count: usize,
         /// Which cgroup.
         path: PathBuf,
+    },
+    /// A cgroup is needed and the caller may not make it.
+    #[error(
+        "config.json/{wanted} needs a cgroup, and this user may not make {}; run sluice in a part of the tree that is \
+         delegated to the user: systemd-run --user --scope -p Delegate=yes sluice ... (loginctl enable-linger makes a \
+         user manager that stays)",
+        path.display()
+    )]
+    CgroupDenied {
+        /// Place in the configuration.
+        wanted: String,
+        /// The group.
+        path: PathBuf,
+        /// The cause.
+        source: Errno,
+    },
+    /// The caller may not move a process into a cgroup.
+    #[error(
+        "put the container into cgroup {}: cgroup.procs of it, and of the nearest group that is above it and above the \
+         caller, must be writable; start sluice from inside of the delegated part of the tree (systemd-run --user \
+         --scope -p Delegate=yes sluice ...)",
+        path.display()
+    )]
+    CgroupClosed {
+        /// The group.
+        path: PathBuf,
+        /// The cause.
+        source: Errno,
+    },
+    /// A verb that needs a cgroup, for a container without.
+    #[error(
+        "cannot {verb} container {id}: it has no cgroup of its own, as its creator was not allowed to make one; create \
+         it in a part of the tree that is delegated to the user (systemd-run --user --scope -p Delegate=yes sluice ...)"
+    )]
+    NoCgroup {
+        /// The container.
+        id: String,
+        /// `pause`, `update`, ...
+        verb: &'static str,
+    },
+    /// The program that maps delegated ids is not there.
+    #[error(
+        "config.json/linux/{field}: other ids than the caller's own need {helper}, which is neither in PATH nor in \
+         /usr/bin (package uidmap or shadow-utils)"
+    )]
+    IdMapHelperMissing {
+        /// `uidMappings` or `gidMappings`.
+        field: &'static str,
+        /// `newuidmap` or `newgidmap`.
+        helper: &'static str,
+    },
+    /// The program that maps delegated ids refused.
+    #[error("config.json/linux/{field}: {helper}: {reason}{advice}")]
+    IdMapHelper {
+        /// `uidMappings` or `gidMappings`.
+        field: &'static str,
+        /// `newuidmap` or `newgidmap`.
+        helper: &'static str,
+        /// What it wrote to standard error.
+        reason: String,
+        /// The line that would be right, or nothing.
+        advice: String,
+    },
+    /// The kernel refused a new user namespace.
+    #[error(
+        "make a user namespace: look at kernel.unprivileged_userns_clone, user.max_user_namespaces and \
+         kernel.apparmor_restrict_unprivileged_userns of this host"
+    )]
+    UserNamespaceDenied {
+        /// The cause.
+        source: Errno,
     },
     /// A child could not be made or waited for.
     #[error("start a process")]

@@ -32,7 +32,7 @@ pub struct Event {
 /// What the container uses now.
 ///
 /// # Errors
-/// [`Error::NotFound`], [`Error::NoStats`].
+/// [`Error::NotFound`], [`Error::NoStats`], [`Error::NoCgroup`].
 pub fn stats(store: &Store, id: &ContainerId) -> Result<Event, Error> {
     let watched = Watched::open(store, id)?;
     Ok(watched.stats())
@@ -42,7 +42,7 @@ pub fn stats(store: &Store, id: &ContainerId) -> Result<Event, Error> {
 /// the container has ended or `tell` breaks.
 ///
 /// # Errors
-/// [`Error::NotFound`], [`Error::NoStats`], [`Error::Step`].
+/// [`Error::NotFound`], [`Error::NoStats`], [`Error::NoCgroup`], [`Error::Step`].
 pub fn watch(
     store: &Store,
     id: &ContainerId,
@@ -87,6 +87,7 @@ impl<'a> Watched<'a> {
         let record = store.entry(id)?.read()?;
         let observed = status::observe(&proc, &record)?;
         match observed.init {
+            Some(_) if record.cgroup.is_empty() => Err(Error::NoCgroup { id: record.id, verb: "measure" }),
             Some(init) if observed.status != Status::Stopped => {
                 Ok(Self { id, init, cgroup: Cgroup::new(record.cgroup) })
             }

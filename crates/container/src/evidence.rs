@@ -166,7 +166,8 @@ pub(crate) fn of_death(context: &Context<'_>, stage: Stage, ended: Ended) -> Cau
 pub(crate) fn of_birth(context: &Context<'_>, error: &launch::Error) -> Option<Cause> {
     let path = || context.cgroup.main().to_owned();
     Some(match error {
-        launch::Error::PidNamespace(Errno::SRCH | Errno::INVAL) => not_running(context),
+        launch::Error::PidNamespace(Errno::SRCH | Errno::INVAL)
+        | launch::Error::UserNamespace(Errno::SRCH) => not_running(context),
         launch::Error::Clone(Errno::AGAIN) => of_no_pids(context),
         launch::Error::Clone(Errno::NOENT | Errno::NODEV) => Cause::CgroupGone { path: path() },
         launch::Error::Clone(Errno::BUSY) => Cause::CgroupBusy { path: path() },

@@ -10,7 +10,7 @@ use crate::evidence::{self, Context, has_namespace};
 use crate::last_mile::{LastMile, UserNamespace, processors};
 use crate::record::Record;
 use crate::store::{self, Entry, Store};
-use crate::{ContainerId, Error, Status, bounded, capability, console, listener, status};
+use crate::{ContainerId, Error, Rootless, Status, bounded, capability, console, listener, rootless, status};
 use cgroup::{Cgroup, Evidence};
 use child::program::Filter;
 use launch::{Birth, Launched, Outcome, Process};
@@ -465,6 +465,7 @@ impl Attempt<'_> {
         let keyring =
             record.keyring.as_deref().map(|name| crate::program::c_string(name, "id")).transpose()?;
         let oom_score = self.oom_score()?;
+        let through = rootless::must_join_first(&record.namespaces)?;
         let affinity = self.last_affinity()?;
         let label = self.last_mile.label.as_ref();
         let plan = child::exec::Plan {
@@ -472,6 +473,7 @@ impl Attempt<'_> {
             tasks: &tasks,
             init: self.target.init.pidfd.as_fd(),
             namespaces: joined(&record.namespaces),
+            born_in: if through { sys::clone::new::USER } else { 0 },
             limits: self.last_mile.limits(),
             scheduling: self.last_mile.scheduling(),
             affinity: affinity.as_deref(),
@@ -482,7 +484,7 @@ impl Attempt<'_> {
             room: room(self.before),
             home: self.last_mile.home(),
             identity: self.identity(),
-            oom_score: oom_score.as_bytes(),
+            oom_score: (!through).then_some(oom_score.as_bytes()),
             label: label.map(|(path, text): &(CString, Vec<u8>)| (path.as_c_str(), text.as_slice())),
             filter,
             program: vectors.program()?,
@@ -491,6 +493,11 @@ impl Attempt<'_> {
         let mut birth = Birth {
             cgroup: join.directory.as_ref().map(AsFd::as_fd),
             pid_namespace_of: pids.then(|| self.target.init.pidfd.as_fd()),
+            through: through.then(|| launch::Through {
+                process: self.target.init.pidfd.as_fd(),
+                proc: self.target.proc.as_fd(),
+                oom_score: oom_score.as_bytes(),
+            }),
         };
         let launched = launch::spawn(&birth, &plan, child::exec::run);
         let leaf = match &launched {
@@ -538,15 +545,18 @@ impl Attempt<'_> {
     }
 
     /// The process's own value, else the container's, else that of the caller.
+    ///
+    /// Compat: runc, `libcontainer/init_linux.go`: a rootless caller's own value is not lowered.
     fn oom_score(&self) -> Result<String, Error> {
         let configured = self.last_mile.process.oom_score_adj.or(self.target.record.process.oom_score_adj);
-        match configured {
-            Some(score) => Ok(score.to_string()),
-            None => {
-                let inherited = self.target.proc.read("self/oom_score_adj".as_ref()).map_err(Error::Proc)?;
-                Ok(inherited.trim().to_owned())
-            }
+        let rootless = Rootless::of_caller() == Rootless::Yes;
+        if let (Some(score), false) = (configured, rootless) {
+            return Ok(score.to_string());
         }
+        let own = self.target.proc.read("self/oom_score_adj".as_ref()).map_err(Error::Proc)?;
+        let own = own.trim();
+        let score = configured.max(own.parse().ok());
+        Ok(score.map_or_else(|| own.to_owned(), |score| score.to_string()))
     }
 
     fn last_affinity(&self) -> Result<Option<Vec<u64>>, Error> {

@@ -1,5 +1,7 @@
 //! User and group id mappings: of a new user namespace, and of id-mapped mounts.
 
+mod delegated;
+
 use crate::config::{Config, IdMapping, NamespaceType};
 use crate::create::IdMapped;
 use crate::{Error, rootfs};
@@ -11,20 +13,72 @@ use std::path::Path;
 use sys::clone::{Clone3, Parent, Side, new};
 use sys::mount_setattr::{Attributes, Depth, mount_setattr};
 
+/// Which ids a list maps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    /// User ids.
+    User,
+    /// Group ids.
+    Group,
+}
+
+impl Kind {
+    /// The file below `/proc/PID`.
+    fn file(self) -> &'static str {
+        if self == Kind::User { "uid_map" } else { "gid_map" }
+    }
+
+    /// The place in `config.json`.
+    fn field(self) -> &'static str {
+        if self == Kind::User { "uidMappings" } else { "gidMappings" }
+    }
+
+    /// The program that maps delegated ids.
+    fn helper(self) -> &'static str {
+        if self == Kind::User { "newuidmap" } else { "newgidmap" }
+    }
+
+    /// The file of the ids that are delegated to users.
+    fn delegations(self) -> &'static str {
+        if self == Kind::User { "/etc/subuid" } else { "/etc/subgid" }
+    }
+
+    /// The id of this process, which it may map without help.
+    fn own_id(self) -> u32 {
+        match self {
+            Kind::User => rustix::process::geteuid().as_raw(),
+            Kind::Group => rustix::process::getegid().as_raw(),
+        }
+    }
+}
+
 /// Writes the mappings of a process in a new user namespace. Nothing happens without mappings.
 ///
+/// Kernel: a writer without capabilities may map its own id only, and since 3.19 must give `setgroups` up first.
+///
 /// # Errors
-/// [`Error::File`] with the file below `/proc`.
+/// [`Error::File`] with the file below `/proc`; what a helper said.
 pub(crate) fn write(proc: &Procfs, pid: i32, uids: &[IdMapping], gids: &[IdMapping]) -> Result<(), Error> {
     if uids.is_empty() && gids.is_empty() {
         return Ok(());
     }
-    // Kernel: 3.19 asks an unprivileged writer to give setgroups up first.
-    if !rustix::process::geteuid().is_root() {
-        write_file(proc, pid, "setgroups", "deny")?;
+    for (kind, mappings) in [(Kind::Group, gids), (Kind::User, uids)] {
+        let is_root = rustix::process::geteuid().is_root();
+        if !is_root && !is_own(mappings, kind.own_id()) {
+            delegated::write(kind, pid, mappings)?;
+            continue;
+        }
+        if !is_root && kind == Kind::Group {
+            write_file(proc, pid, "setgroups", "deny")?;
+        }
+        write_file(proc, pid, kind.file(), &text(mappings))?;
     }
-    write_file(proc, pid, "gid_map", &text(gids))?;
-    write_file(proc, pid, "uid_map", &text(uids))
+    Ok(())
+}
+
+/// Whether nothing but this one id is mapped.
+fn is_own(mappings: &[IdMapping], own: u32) -> bool {
+    matches!(mappings, [one] if one.host_id == own && one.size == 1)
 }
 
 fn text(mappings: &[IdMapping]) -> String {

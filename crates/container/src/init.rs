@@ -27,7 +27,7 @@ use crate::hooks::{self, InContainer};
 use crate::last_mile::LastMile;
 use crate::record::Record;
 use crate::rootfs::{ChangeRoot, Prepared, Request};
-use crate::{Error, Status, console, error, network, program};
+use crate::{Error, Rootless, Status, console, error, network, program};
 use child::program::{Attribute, Filter, Finish};
 use child::stage::{Failure, Report, Stage};
 use proc::Procfs;
@@ -62,6 +62,9 @@ pub(crate) struct Plan {
     pub(crate) filter: Option<(Vec<Instruction>, u32)>,
     pub(crate) change_root: ChangeRoot,
     pub(crate) preserved: u32,
+    pub(crate) rootless: Rootless,
+    /// Whether the caller, who is not root, has to map the ids of this process first.
+    pub(crate) dumpable_until_mapped: bool,
     pub(crate) id_mapped: BTreeMap<usize, OwnedFd>,
     /// Files of namespaces that only init itself can join: mount, cgroup, time.
     pub(crate) joined: Vec<(OwnedFd, u64)>,
@@ -143,7 +146,9 @@ fn prepare(plan: &mut Plan) -> Result<Option<OwnedFd>, Stop> {
     join_cgroups(plan, report)?;
     set_oom_score(plan)?;
     child::identity::set_scheduling(report, &plan.last_mile.scheduling())?;
-    report.step(Stage::Undumpable, sys::prctl::set_undumpable)?;
+    if !plan.dumpable_until_mapped {
+        report.step(Stage::Undumpable, sys::prctl::set_undumpable)?;
+    }
     expect(plan, Answer::Begin)?;
     // Labels are attributes of the host's /proc, which a mapped root may not open.
     let label = open_label(plan)?;
@@ -205,7 +210,14 @@ fn set_oom_score(plan: &Plan) -> Result<(), Error> {
         path: Path::new("/proc").join(path),
         source,
     };
-    write_attribute(&plan.proc, path, score.to_string().as_bytes()).map_err(wrap)
+    match write_attribute(&plan.proc, path, score.to_string().as_bytes()) {
+        // Compat: runc, `libcontainer/init_linux.go`: a rootless container keeps its caller's.
+        Err(Errno::ACCESS | Errno::PERM) if plan.rootless == Rootless::Yes => {
+            log::debug!("process/oomScoreAdj {score} is below the own value, which stays");
+            Ok(())
+        }
+        written => written.map_err(wrap),
+    }
 }
 
 fn write_attribute(proc: &Procfs, path: &Path, text: &[u8]) -> Result<(), Errno> {
@@ -335,6 +347,8 @@ fn take_terminal(plan: &Plan, root: &Prepared<'_>, report: Report<'_>) -> Result
 /// Descriptors, working directory, filter, user. The order is that of an exec, see `child::exec`.
 fn become_user(plan: &Plan, report: Report<'_>, label: Option<&OwnedFd>) -> Result<(), Stop> {
     let identity = plan.last_mile.identity();
+    // The last look into the host's /proc, which is closed with the others: a parked init waits for a long time.
+    let groups = identity.groups.filter(|groups| !groups.is_empty() || may_set_groups(plan));
     child::session::close_others(report, plan.preserved, &kept(plan, report, label))?;
     child::home::find(report, identity.uid, plan.last_mile.home())?;
     let entered = child::session::enter(report, &plan.last_mile.directory);
@@ -343,7 +357,6 @@ fn become_user(plan: &Plan, report: Report<'_>, label: Option<&OwnedFd>) -> Resu
     if !identity.no_new_privs {
         load_filter(plan, report)?;
     }
-    let groups = identity.groups.filter(|groups| !groups.is_empty() || may_set_groups(plan));
     child::identity::assume(report, &child::identity::Identity { groups, ..identity })?;
     match entered {
         Err(Failure { stage: Stage::WorkingDirectory, errno: Errno::ACCESS, .. }) => {
@@ -373,13 +386,13 @@ fn may_set_groups(plan: &Plan) -> bool {
         || plan.proc.read("self/setgroups".as_ref()).map_or(true, |text| text.trim() != "deny")
 }
 
+/// What init needs until its program, but nothing of the host that a program of the container could reach through it.
 fn kept(plan: &Plan, report: Report<'_>, label: Option<&OwnedFd>) -> Vec<u32> {
-    let ours: [Option<BorrowedFd<'_>>; 6] = [
+    let ours: [Option<BorrowedFd<'_>>; 5] = [
         Some(plan.line.as_fd()),
         Some(plan.start.as_fd()),
         Some(plan.report.as_fd()),
         Some(report.pipe),
-        Some(plan.proc.as_fd()),
         label.map(AsFd::as_fd),
     ];
     let ours = ours.into_iter().flatten().map(|fd| fd.as_raw_fd().unsigned_abs());

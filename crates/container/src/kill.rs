@@ -2,7 +2,7 @@
 
 use crate::config::NamespaceType;
 use crate::record::Record;
-use crate::{ContainerId, Error, Status, Store, pause, status};
+use crate::{ContainerId, Error, Status, Store, members, pause, status};
 use cgroup::Cgroup;
 use launch::Process;
 use proc::Procfs;
@@ -36,6 +36,9 @@ pub fn kill(store: &Store, id: &ContainerId, signal: i32, scope: Scope) -> Resul
     let cgroup = Cgroup::new(record.cgroup.clone());
     let is_kill = signal == Signal::KILL.as_raw();
     match (&observed.init, scope) {
+        (Some(init), _) if cgroup.paths().is_empty() => {
+            return without_cgroup(&proc, &record, init, (signal, scope));
+        }
         (Some(_), _) if is_kill && (scope == Scope::All || !has_own_pids(&record)) => {
             return cgroup.kill(pause::LIMIT).map_err(Error::Cgroup);
         }
@@ -45,6 +48,31 @@ pub fn kill(store: &Store, id: &ContainerId, signal: i32, scope: Scope) -> Resul
     }
     if is_kill && observed.status == Status::Paused {
         return cgroup.thaw(pause::LIMIT).map_err(Error::Cgroup);
+    }
+    Ok(())
+}
+
+/// What has neither a cgroup nor a pid namespace of its own is not known beyond its init.
+fn without_cgroup(
+    proc: &Procfs,
+    record: &Record,
+    init: &Process,
+    (signal, scope): (i32, Scope),
+) -> Result<(), Error> {
+    let is_kill = signal == Signal::KILL.as_raw();
+    if scope == Scope::Init || is_kill {
+        if is_kill && !has_own_pids(record) {
+            log::warn!(
+                "container {} has neither cgroup nor pid namespace: only its init is killed",
+                record.id
+            );
+        }
+        return send(init, signal);
+    }
+    for pids in members::pids(proc, record, init, "signal all processes of")?.chunks(MOST_PIDFDS) {
+        let held: Vec<Process> = pids.iter().filter_map(|pid| hold(*pid)).collect();
+        let members = members::pids(proc, record, init, "signal all processes of")?;
+        send_each(&held, &members, signal)?;
     }
     Ok(())
 }
@@ -65,12 +93,17 @@ fn to_all(cgroup: &Cgroup, signal: i32) -> Result<(), Error> {
         let held: Vec<Process> = pids.iter().filter_map(|pid| hold(*pid)).collect();
         // Once more, now that the pidfds hold them: a pid may have been used again meanwhile.
         let members = cgroup.all_pids().map_err(Error::Cgroup)?;
-        for process in held.iter().filter(|process| members.binary_search(&process.pid).is_ok()) {
-            match send(process, signal) {
-                // It ended meanwhile; the others are still to get it.
-                Ok(()) | Err(Error::NotRunning) => {}
-                Err(error) => return Err(error),
-            }
+        send_each(&held, &members, signal)?;
+    }
+    Ok(())
+}
+
+fn send_each(held: &[Process], members: &[i32], signal: i32) -> Result<(), Error> {
+    for process in held.iter().filter(|process| members.binary_search(&process.pid).is_ok()) {
+        match send(process, signal) {
+            // It ended meanwhile; the others are still to get it.
+            Ok(()) | Err(Error::NotRunning) => {}
+            Err(error) => return Err(error),
         }
     }
     Ok(())

@@ -27,16 +27,19 @@ pub mod kill;
 mod last_mile;
 pub mod list;
 mod listener;
+mod members;
 mod network;
 pub mod notify_socket;
 pub mod pause;
 mod personality;
 mod pid_file;
+pub mod placement;
 pub mod program;
 pub mod ps;
 pub mod record;
 pub mod resume;
 pub mod rootfs;
+pub mod rootless;
 pub mod run;
 pub mod spec;
 pub mod start;
@@ -50,6 +53,7 @@ pub use error::{Error, chain};
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 pub use id::ContainerId;
+pub use rootless::Rootless;
 pub use status::Status;
 pub use store::Store;
 

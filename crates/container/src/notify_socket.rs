@@ -18,7 +18,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::io::Errno;
@@ -33,6 +33,13 @@ pub const CONTAINER_SOCKET: &str = "/run/notify/notify.sock";
 
 /// The name of the socket's directory below the container's state.
 const DIRECTORY: &str = "notify";
+
+/// Messages of the container that are taken in one go; a container that never stops sending must not keep its runtime
+/// from signals and from the end of init. Fewer than a queue holds (`net.unix.max_dgram_qlen`, 10 where nobody raised it).
+const BATCH: usize = 8;
+
+/// How long `start` waits before it says that it does.
+const SILENCE: Duration = Duration::from_secs(10);
 
 /// How long the service manager may take to read what came before, in seconds.
 const BARRIER_PATIENCE_S: i64 = 30;
@@ -120,13 +127,14 @@ impl NotifySocket {
 
     /// Reads what the container sent; when it is ready, says so to the manager with `main_pid`.
     ///
-    /// Gives whether it was ready; after that there is nothing more to do.
+    /// Gives whether it was ready; after that there is nothing more to do. Takes a few messages at most: the descriptor
+    /// stays readable while there are more.
     ///
     /// # Errors
     /// [`Error::Read`], [`Error::Send`].
     pub fn forward(&self, main_pid: i32) -> Result<bool, Error> {
         let mut message = [0_u8; 4096];
-        loop {
+        for _ in 0..BATCH {
             let length = match self.container.recv(&mut message) {
                 Ok(length) => length,
                 Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => return Ok(false),
@@ -137,6 +145,7 @@ impl NotifySocket {
                 return Ok(true);
             }
         }
+        Ok(false)
     }
 
     fn report(&self, ready: &[u8], main_pid: i32) -> Result<(), Error> {
@@ -177,12 +186,17 @@ impl AsFd for NotifySocket {
 /// # Errors
 /// As [`NotifySocket::forward`].
 pub fn wait_until_ready(socket: &NotifySocket, pidfd: BorrowedFd<'_>, main_pid: i32) -> Result<(), Error> {
+    let mut told = Instant::now();
     loop {
         let mut polled = [PollFd::new(socket, PollFlags::IN), PollFd::from_borrowed_fd(pidfd, PollFlags::IN)];
-        match rustix::event::poll(&mut polled, Some(&Timespec { tv_sec: 10, tv_nsec: 0 })) {
-            Ok(0) => log::info!("start: waiting for READY=1 of the container"),
+        let left = Timespec::try_from(SILENCE.saturating_sub(told.elapsed())).ok();
+        match rustix::event::poll(&mut polled, left.as_ref()) {
             Ok(_) | Err(Errno::INTR) => {}
             Err(errno) => return Err(Error::Read(errno.into())),
+        }
+        if told.elapsed() >= SILENCE {
+            log::info!("start: waiting for READY=1 of the container");
+            told = Instant::now();
         }
         let dead = polled[1].revents().contains(PollFlags::IN);
         if socket.forward(main_pid)? || dead {
@@ -268,6 +282,23 @@ mod tests {
         });
         assert!(socket.forward(42).expect("ready"));
         assert_eq!(reader.join().expect("read"), ["READY=1", "MAINPID=42", "BARRIER=1"]);
+    }
+
+    #[test]
+    fn a_container_that_never_stops_sending_does_not_hold_the_runtime() {
+        let place = tempfile::tempdir().expect("a directory");
+        let host = place.path().join("host.sock");
+        let _manager = UnixDatagram::bind(&host).expect("the manager's socket");
+        let socket = NotifySocket::bind(place.path(), &host).expect("bound");
+        let container = UnixDatagram::unbound().expect("a socket");
+        container.connect(place.path().join("notify/notify.sock")).expect("connected");
+        container.set_nonblocking(true).expect("no wait");
+        let sent = (0..=BATCH).take_while(|_| container.send(b"STATUS=busy").is_ok()).count();
+        assert!(sent > BATCH, "the queue takes {sent} messages only");
+        assert!(!socket.forward(1).expect("not ready"));
+        let mut message = [0_u8; 64];
+        let left = socket.container.recv(&mut message).map(|length| message[..length].to_vec());
+        assert_eq!(left.expect("one is left for the next round"), b"STATUS=busy");
     }
 
     #[test]

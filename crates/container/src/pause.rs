@@ -11,7 +11,7 @@ pub(crate) const LIMIT: Duration = Duration::from_secs(10);
 /// Freezes a container; if that is not done within ten seconds it is thawed again.
 ///
 /// # Errors
-/// [`Error::NotRunning`] unless it is running or created, [`Error::Cgroup`].
+/// [`Error::NotRunning`] unless it is running or created, [`Error::NoCgroup`], [`Error::Cgroup`].
 pub fn pause(store: &Store, id: &ContainerId) -> Result<(), Error> {
     let proc = Procfs::host().map_err(Error::Proc)?;
     let entry = store.entry(id)?;
@@ -21,6 +21,9 @@ pub fn pause(store: &Store, id: &ContainerId) -> Result<(), Error> {
     match status::observe(&proc, &record)?.status {
         Status::Running | Status::Created => {}
         _ => return Err(Error::NotRunning),
+    }
+    if record.cgroup.is_empty() {
+        return Err(Error::NoCgroup { id: record.id, verb: "pause" });
     }
     Cgroup::new(record.cgroup).freeze(LIMIT).map_err(|error| entry.unless_deleted(Error::Cgroup(error)))
 }

@@ -42,7 +42,8 @@ const LARGEST: u64 = 64 << 20;
 #[derive(Debug)]
 pub struct Store {
     root: PathBuf,
-    directory: OwnedFd,
+    /// None when there is no such directory, which is a state root without containers.
+    directory: Option<OwnedFd>,
 }
 
 /// The directory of one container.
@@ -58,18 +59,35 @@ pub struct Entry {
 pub struct Lock(#[expect(dead_code, reason = "closing the descriptor is the release")] OwnedFd);
 
 impl Store {
-    /// Opens the state root and makes it when it is missing (mode 0711).
+    /// Opens the state root. One that is not there holds no container; nothing is made.
     ///
     /// # Errors
     /// [`Error::StateRoot`].
     pub fn open(root: &Path) -> Result<Self, Error> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let directory = match rustix::fs::openat(CWD, root, flags, Mode::empty()) {
+            Ok(directory) => Some(directory),
+            Err(Errno::NOENT) => None,
+            Err(source) => return Err(Error::StateRoot { path: root.to_owned(), source }),
+        };
+        Ok(Store { root: root.to_owned(), directory })
+    }
+
+    /// Opens the state root and makes it when it is missing (mode 0711).
+    ///
+    /// # Errors
+    /// [`Error::StateRoot`].
+    pub fn make(root: &Path) -> Result<Self, Error> {
         let wrap = |source: Errno| Error::StateRoot { path: root.to_owned(), source };
         let mut all = std::fs::DirBuilder::new();
         std::os::unix::fs::DirBuilderExt::mode(all.recursive(true), 0o711);
         all.create(root).map_err(|error| wrap(Errno::from_io_error(&error).unwrap_or(Errno::IO)))?;
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let directory = rustix::fs::openat(CWD, root, flags, Mode::empty()).map_err(wrap)?;
-        Ok(Store { root: root.to_owned(), directory })
+        let store = Store::open(root)?;
+        if store.directory.is_some() { Ok(store) } else { Err(wrap(Errno::NOENT)) }
+    }
+
+    fn opened(&self) -> Result<&OwnedFd, Errno> {
+        self.directory.as_ref().ok_or(Errno::NOENT)
     }
 
     /// The state root's path.
@@ -102,7 +120,8 @@ impl Store {
     fn names(&self) -> Result<Vec<String>, Error> {
         let wrap = |source| Error::StateRoot { path: self.root.clone(), source };
         let mut names = Vec::new();
-        for entry in rustix::fs::Dir::read_from(&self.directory).map_err(wrap)? {
+        let Some(directory) = &self.directory else { return Ok(names) };
+        for entry in rustix::fs::Dir::read_from(directory).map_err(wrap)? {
             let entry = entry.map_err(wrap)?;
             // Some file systems do not tell the type here.
             if matches!(entry.file_type(), rustix::fs::FileType::Directory | rustix::fs::FileType::Unknown)
@@ -128,7 +147,7 @@ impl Store {
 
     fn subdirectory(&self, name: &str) -> Result<OwnedFd, Errno> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-        rustix::fs::openat(&self.directory, name, flags, Mode::empty())
+        rustix::fs::openat(self.opened()?, name, flags, Mode::empty())
     }
 
     /// Makes the directory of a new container with its record inside, in one step.
@@ -154,11 +173,12 @@ impl Store {
         let wrap = |source| Error::WriteState { path: path.clone(), source };
         let directory = self.make_locked(temporary).map_err(wrap)?;
         let entry = Entry { id: id.clone(), path: path.clone(), directory };
+        let root = self.opened().map_err(wrap)?;
         // The copy from the start: a record damaged before `create` ends must not hide the cgroup.
         entry.write_rescue(record)?;
         entry.write(record)?;
         let flags = RenameFlags::NOREPLACE;
-        match rustix::fs::renameat_with(&self.directory, temporary, &self.directory, id.as_str(), flags) {
+        match rustix::fs::renameat_with(root, temporary, root, id.as_str(), flags) {
             Ok(()) => {}
             Err(Errno::EXIST) => return Err(Error::Exists { id: id.clone() }),
             Err(source) => return Err(wrap(source)),
@@ -170,7 +190,7 @@ impl Store {
     fn make_locked(&self, name: &str) -> Result<OwnedFd, Errno> {
         const TRIES: u32 = 20;
         for _ in 0..TRIES {
-            match rustix::fs::mkdirat(&self.directory, name, Mode::from_raw_mode(0o711)) {
+            match rustix::fs::mkdirat(self.opened()?, name, Mode::from_raw_mode(0o711)) {
                 Ok(()) | Err(Errno::EXIST) => {}
                 Err(errno) => return Err(errno),
             }
@@ -197,7 +217,9 @@ impl Store {
             return Err(Error::NotFound { id: entry.id.clone() });
         }
         let temporary = format!("=old-{}-{}", entry.id, std::process::id());
-        match rustix::fs::renameat(&self.directory, entry.id.as_str(), &self.directory, &temporary) {
+        let moved =
+            self.opened().and_then(|root| rustix::fs::renameat(root, entry.id.as_str(), root, &temporary));
+        match moved {
             Ok(()) => Ok(temporary),
             Err(Errno::NOENT) => Err(Error::NotFound { id: entry.id.clone() }),
             Err(source) => Err(Error::WriteState { path: entry.path.clone(), source }),

@@ -12,6 +12,12 @@ pub enum Error {
     /// The pid namespace for children could not be set.
     #[error("enter the pid namespace of the container's init")]
     PidNamespace(#[source] Errno),
+    /// The container's user namespace could not be joined.
+    #[error("join the user namespace of the container's init (its owner and the host's root may)")]
+    UserNamespace(#[source] Errno),
+    /// The preference of the out-of-memory killer could not be set.
+    #[error("write oom_score_adj")]
+    OomScore(#[source] Errno),
     /// A namespace could not be entered.
     #[error("enter namespace {index}")]
     Visit {

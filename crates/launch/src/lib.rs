@@ -7,8 +7,10 @@ mod error;
 pub mod process;
 pub mod sealed;
 pub mod spawn;
+pub mod through;
 pub mod visit;
 
 pub use error::Error;
 pub use process::{Ended, Process};
 pub use spawn::{Birth, Launched, Outcome, spawn};
+pub use through::Through;

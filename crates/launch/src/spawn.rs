@@ -2,6 +2,7 @@
 
 use crate::Error;
 use crate::process::{Ended, Process, Reap, ended, timespec};
+use crate::through::{self, Through};
 use crate::visit::Visit;
 use ::proc::Procfs;
 use child::stage::{Failure, REPORT_SIZE, Report, Stage};
@@ -21,6 +22,8 @@ pub struct Birth<'a> {
     pub cgroup: Option<BorrowedFd<'a>>,
     /// A process whose pid namespace the child gets.
     pub pid_namespace_of: Option<BorrowedFd<'a>>,
+    /// A user namespace that this process must join to have the right to the others.
+    pub through: Option<Through<'a>>,
 }
 
 /// A child on its way to its program. Dropping it kills the child.
@@ -76,11 +79,10 @@ pub fn spawn<P: ?Sized>(
 ) -> Result<Launched, Error> {
     let (pipe, their_pipe) = pipe_with(PipeFlags::CLOEXEC).map_err(Error::ReportChannel)?;
     let word = SharedWord::new().map_err(Error::ReportChannel)?;
-    let how = Clone3 { namespaces: 0, cgroup: birth.cgroup, parent: Parent::Caller };
-    // From its birth the child can be seen in the pid namespace it gets, with a copy of this memory.
-    sys::prctl::set_undumpable().map_err(Error::Undumpable)?;
-    let visit = birth.pid_namespace_of.map(Visit::pid_namespace_of).transpose()?;
-    let side = clone3(&how);
+    let (side, visit) = match &birth.through {
+        Some(through) => (through::clone(through, birth.pid_namespace_of, birth.cgroup), None),
+        None => clone(birth)?,
+    };
     match side {
         Ok(Side::Child) => child(Report { word: &word, pipe: their_pipe.as_fd() }, plan),
         Ok(Side::Parent { pid, pidfd }) => {
@@ -89,11 +91,20 @@ pub fn spawn<P: ?Sized>(
             visit.map_or(Ok(()), Visit::end)?;
             Ok(launched)
         }
-        Err(errno) => {
+        Err(error) => {
             visit.map_or(Ok(()), Visit::end)?;
-            Err(Error::Clone(errno))
+            Err(error)
         }
     }
+}
+
+/// Both sides come back with the visit, which only the parent may end.
+fn clone(birth: &Birth<'_>) -> Result<(Result<Side, Error>, Option<Visit>), Error> {
+    let how = Clone3 { namespaces: 0, cgroup: birth.cgroup, parent: Parent::Caller };
+    // From its birth the child can be seen in the pid namespace it gets, with a copy of this memory.
+    sys::prctl::set_undumpable().map_err(Error::Undumpable)?;
+    let visit = birth.pid_namespace_of.map(Visit::pid_namespace_of).transpose()?;
+    Ok((clone3(&how).map_err(Error::Clone), visit))
 }
 
 impl Launched {

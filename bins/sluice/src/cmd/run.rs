@@ -36,7 +36,7 @@ fn options() -> Vec<Arg> {
 }
 
 fn execute(call: &Invocation<'_>) -> Result<u8, Failure> {
-    let store = call.store()?;
+    let store = call.made_store()?;
     if call.is("detach") {
         run::detached(&store, &super::create::request(call, Terminal::Socket)?)?;
         return Ok(0);

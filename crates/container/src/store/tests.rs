@@ -22,6 +22,7 @@ fn record() -> Record {
         init: Some(ProcessId { pid: 8, start_time: 80 }),
         hook: None,
         cgroup: cgroup::Paths::default(),
+        unit: None,
         resources: None,
         namespaces: Vec::new(),
         personality: None,
@@ -90,9 +91,21 @@ proptest! {
 /// A state root with one container.
 fn root() -> (tempfile::TempDir, Store, Entry) {
     let directory = tempfile::tempdir().unwrap();
-    let store = Store::open(directory.path()).unwrap();
+    let store = Store::make(directory.path()).unwrap();
     let entry = store.insert(&ContainerId::parse("web").unwrap(), &record()).unwrap();
     (directory, store, entry)
+}
+
+#[test]
+fn a_state_root_that_is_not_there_is_empty_and_stays_away() {
+    let directory = tempfile::tempdir().unwrap();
+    let missing = directory.path().join("missing/root");
+    let store = Store::open(&missing).unwrap();
+    assert_eq!(store.ids().unwrap(), []);
+    assert!(matches!(store.entry(&ContainerId::parse("web").unwrap()), Err(Error::NotFound { .. })));
+    assert!(!missing.parent().unwrap().exists());
+    Store::make(&missing).unwrap();
+    assert!(missing.is_dir());
 }
 
 #[test]

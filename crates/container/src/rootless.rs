@@ -1,0 +1,172 @@
+//! Callers without the rights of the host's root: what they are let off, and what they are told.
+//!
+//! | what | root of the host | anybody else |
+//! |---|---|---|
+//! | user namespace | as configured | must be there; a caller with capabilities in a user namespace is root enough |
+//! | cgroup that may not be made | an error | without limits and without `cgroupsPath` the container has none of its own |
+//! | device rules | a BPF program, or v1 files | left out: both need the host's root |
+//! | `oomScoreAdj` below the own | set | left as it is |
+
+use crate::config::{Config, Namespace, NamespaceType};
+use crate::evidence::has_namespace;
+use crate::{Error, id_map};
+use cgroup::{Kind, Presence, Resources};
+use rustix::io::Errno;
+
+/// Whether a container may do without what only the host's root can have.
+///
+/// Compat: runc, `--rootless`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rootless {
+    /// What is refused is an error.
+    No,
+    /// A cgroup that is refused is done without, if nothing depends on it.
+    Yes,
+}
+
+impl Rootless {
+    /// `Yes` for everybody but the root of the initial user namespace.
+    #[must_use]
+    pub fn of_caller() -> Self {
+        if rustix::process::geteuid().is_root() && !in_user_namespace() { Self::No } else { Self::Yes }
+    }
+}
+
+/// Whether this process is in another user namespace than the host's.
+///
+/// Source: user_namespaces(7): the initial namespace maps every id to itself.
+#[must_use]
+pub fn in_user_namespace() -> bool {
+    let map = std::fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
+    let mut numbers = map.split_whitespace();
+    let first = [numbers.next(), numbers.next(), numbers.next()];
+    map.lines().count() > 0 && first != [Some("0"), Some("0"), Some("4294967295")]
+}
+
+/// Whether init's files in `/proc` must belong to the caller until its ids are mapped: those of an undumpable process
+/// belong to root, and a caller who is not root could not write its mappings.
+///
+/// Nobody but the caller's own processes can see init then, as a new user namespace goes with new others.
+pub(crate) fn must_be_dumpable(config: &Config) -> bool {
+    id_map::is_ours(config) && !rustix::process::geteuid().is_root()
+}
+
+/// Whether the right to join the other namespaces comes with the container's user namespace only.
+///
+/// # Errors
+/// [`Error::Step`].
+pub(crate) fn must_join_first(namespaces: &[Namespace]) -> Result<bool, Error> {
+    const SYS_ADMIN: u64 = 1 << 21;
+    let own =
+        sys::capability::get().map_err(|source| Error::Step { step: "read the own capabilities", source })?;
+    Ok(has_namespace(namespaces, NamespaceType::User) && own.effective & SYS_ADMIN == 0)
+}
+
+/// A caller with no capabilities needs a user namespace to have any.
+///
+/// # Errors
+/// [`Error::Unsupported`] with the pointer.
+pub(crate) fn check_namespaces(config: &Config) -> Result<(), Error> {
+    if rustix::process::geteuid().is_root() || config.linux.namespace(NamespaceType::User).is_some() {
+        return Ok(());
+    }
+    Err(Error::Unsupported {
+        pointer: "config.json/linux/namespaces".to_owned(),
+        reason:
+            "rootless container requires user namespaces: add { \"type\": \"user\" } with uidMappings and \
+                 gidMappings, as `sluice spec --rootless` writes them"
+                .to_owned(),
+    })
+}
+
+/// What of the resources the caller can have: device rules are for the host's root.
+pub(crate) fn attainable(resources: Resources) -> Resources {
+    if Rootless::of_caller() == Rootless::No {
+        return resources;
+    }
+    Resources { devices: Vec::new(), ..resources }
+}
+
+/// Whether a container without these groups does all that was asked for; `refusal` says why they cannot be made.
+///
+/// Compat: runc, `cgroups/fs2`: only without limits and without `cgroupsPath`.
+///
+/// # Errors
+/// `refusal`, or what depends on the groups.
+pub(crate) fn do_without_cgroup(refusal: cgroup::Error, config: &Config) -> Result<(), Error> {
+    let (path, source) = match refusal {
+        cgroup::Error::Make { path, source: source @ (Errno::ACCESS | Errno::PERM | Errno::ROFS) } => {
+            (path, source)
+        }
+        other => return Err(Error::Cgroup(other)),
+    };
+    let wanted = if config.linux.cgroups_path.is_empty() {
+        limits(config.linux.resources.clone().unwrap_or_default())?
+    } else {
+        Some(format!("linux/cgroupsPath {:?}", config.linux.cgroups_path))
+    };
+    match wanted {
+        Some(wanted) => Err(Error::CgroupDenied { wanted, path, source }),
+        None => {
+            log::debug!("no cgroup of its own: make {}: {source}", path.display());
+            Ok(())
+        }
+    }
+}
+
+/// The place of the first limit that needs a cgroup.
+fn limits(resources: Resources) -> Result<Option<String>, Error> {
+    let resources = Resources { devices: Vec::new(), ..resources };
+    let writes = cgroup::plan(Kind::V2, &resources).map_err(Error::Cgroup)?;
+    let needed = writes.into_iter().find(|write| write.presence == Presence::Required);
+    Ok(needed.map(|write| format!("linux/resources/{}", write.field)))
+}
+
+/// Why the kernel refused to make an init, when it is for want of a right.
+pub(crate) fn explain_refused_clone(config: &Config, cgroup: &cgroup::Paths, error: Error) -> Error {
+    match error {
+        // Kernel: the writer of cgroup.procs needs the right to it in the nearest group above both, too.
+        Error::Launch(launch::Error::Clone(source @ Errno::ACCESS)) => {
+            Error::CgroupClosed { path: cgroup.main().to_owned(), source }
+        }
+        Error::Launch(launch::Error::Clone(source @ Errno::PERM)) if id_map::is_ours(config) => {
+            Error::UserNamespaceDenied { source }
+        }
+        other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(path: &str, resources: &str) -> Result<(), Error> {
+        let text = format!(
+            r#"{{"ociVersion":"1.0.2","root":{{"path":"r"}},"linux":{{"cgroupsPath":{path:?},"resources":{resources}}}}}"#
+        );
+        let config = Config::parse(text.as_bytes()).unwrap();
+        do_without_cgroup(cgroup::Error::Make { path: "/g".into(), source: Errno::ACCESS }, &config)
+    }
+
+    #[test]
+    fn only_what_needs_no_cgroup_can_do_without() {
+        for resources in ["{}", r#"{"devices":[{"allow":false,"access":"rwm"}]}"#, r#"{"memory":{}}"#] {
+            assert!(refused("", resources).is_ok(), "{resources}");
+        }
+        for (path, resources, place) in [
+            ("", r#"{"memory":{"limit":1048576}}"#, "linux/resources/memory/limit"),
+            ("", r#"{"pids":{"limit":7}}"#, "linux/resources/pids/limit"),
+            ("/x", "{}", "linux/cgroupsPath \"/x\""),
+        ] {
+            let text = refused(path, resources).unwrap_err().to_string();
+            assert!(text.starts_with(&format!("config.json/{place} needs a cgroup")), "{text}");
+        }
+    }
+
+    #[test]
+    fn another_failure_is_told_as_it_is() {
+        let config = Config::parse(br#"{"ociVersion":"1.0.2","root":{"path":"r"}}"#).unwrap();
+        let error = cgroup::Error::Make { path: "/g".into(), source: Errno::NOSPC };
+        assert!(matches!(do_without_cgroup(error, &config), Err(Error::Cgroup(_))));
+    }
+}

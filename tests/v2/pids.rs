@@ -1,0 +1,45 @@
+//! `pids.max` of the container and of the groups above it.
+
+use serde_json::json;
+
+use crate::group::{above, create_refused, exec_refused, limited, write};
+use crate::{both, ours};
+
+both! {
+    fn a_fork_over_the_limit_is_refused_to_the_program(lab) {
+        let c = lab.started(&limited(&json!({"pids": {"limit": 3}})));
+        c.exec(&["sh", "-c", "sleep 0 & sleep 0 & sleep 0 & wait"]).code(2).says("can't fork");
+    }
+}
+
+ours! {
+    fn an_exec_at_the_limit_names_count_limit_and_file(lab) {
+        let c = lab.sleeper();
+        let file = crate::group::directory(&c).join("pids.max");
+        write(&file, "1");
+        let expected = format!("exec: the container is at its process limit: pids.current=1 pids.max=1 ({})", file.display());
+        exec_refused(lab, &c, &expected);
+        write(&file, "2");
+        c.exec(&["true"]).ok();
+    }
+
+    fn a_limit_two_levels_above_is_named(lab) {
+        let c = lab.sleeper();
+        let file = above(lab).join("pids.max");
+        write(&file, "1");
+        let expected = format!("exec: the container is at its process limit: pids.current=1 pids.max=1 ({})", file.display());
+        exec_refused(lab, &c, &expected);
+        write(&file, "max");
+        c.exec(&["true"]).ok();
+    }
+
+    fn a_create_below_a_full_group_names_it(lab) {
+        let _first = lab.sleeper();
+        let file = above(lab).join("pids.max");
+        write(&file, "1");
+        let (_, text) = create_refused(lab, &testkit::Config::new());
+        let expected = format!("the container is at its process limit: pids.current=1 pids.max=1 ({})", file.display());
+        assert!(text.contains(&expected), "{text}");
+        write(&file, "max");
+    }
+}
