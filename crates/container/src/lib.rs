@@ -59,12 +59,20 @@ pub use status::Status;
 pub use store::Store;
 
 /// Makes sure that this process runs from a file that no container can write (CVE-2019-5736); executes itself once more
-/// with what it was given when it does not.
+/// with these arguments and this environment when it does not.
 ///
 /// # Errors
 /// [`Error::Launch`] with the step that was refused.
-pub fn protect(given: &sys::start::Given) -> Result<(), Error> {
-    launch::sealed::ensure(given).map_err(Error::Launch)
+pub fn protect(arguments: &[std::ffi::CString], environment: &[std::ffi::CString]) -> Result<(), Error> {
+    launch::sealed::ensure(arguments, environment).map_err(Error::Launch)
+}
+
+/// As [`protect`], for a program that begins at `sys::program!`: it can be the first thing that is done.
+///
+/// # Errors
+/// [`Error::Launch`] with the step that was refused.
+pub fn protect_first(given: &sys::start::Given) -> Result<(), Error> {
+    launch::sealed::ensure_first(given).map_err(Error::Launch)
 }
 
 /// Undoes an inherited ignoring of `SIGCHLD`, under which the kernel takes every child away before it can be waited
