@@ -16,7 +16,6 @@ use child::program::Filter;
 use launch::{Birth, Launched, Outcome, Process};
 use proc::{Procfs, Root};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
-use rustix::fs::{CWD, Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
 use std::ffi::CString;
 use std::path::PathBuf;
@@ -147,8 +146,9 @@ fn start(target: &Target<'_>, request: &ExecRequest) -> Result<Running, Error> {
     refuse_hopeless(&before, cgroup.paths(), request)?;
     let last_mile = prepare(target, process)?;
     let pty = last_mile.process.terminal.then(|| open_terminal(target, &last_mile)).transpose()?;
-    let launched = Attempt { target, request, last_mile: &last_mile, cgroup: &cgroup, before: &before };
-    let process = launched.run(pty.as_ref().map(|pty| pty.peer.as_fd()))?;
+    let terminal = pty.as_ref().map(|pty| pty.peer.as_fd());
+    let attempt = Attempt { target, request, last_mile: &last_mile, cgroup: &cgroup, before: &before };
+    let process = attempt.run(terminal).or_else(|refused| attempt.in_leaf_of_init(refused, terminal))?;
     let console = announce(request, &process, pty).inspect_err(|_| end(&cgroup, &process))?;
     Ok(Running { pid: process.pid, pidfd: process.pidfd, console })
 }
@@ -510,7 +510,7 @@ impl Attempt<'_> {
             program: vectors.program()?,
         };
         let pids = has_namespace(&record.namespaces, NamespaceType::Pid);
-        let mut birth = Birth {
+        let birth = Birth {
             cgroup: join.directory.as_ref().map(AsFd::as_fd),
             pid_namespace_of: pids.then(|| self.target.init.pidfd.as_fd()),
             through: through.then(|| launch::Through {
@@ -520,36 +520,33 @@ impl Attempt<'_> {
             }),
         };
         let launched = launch::spawn(&birth, &plan, child::exec::run);
-        let leaf = match &launched {
-            Err(launch::Error::Clone(Errno::BUSY)) => self.leaf_of_init(),
-            _ => None,
-        };
-        let launched = match &leaf {
-            None => launched,
-            Some(leaf) => {
-                birth.cgroup = Some(leaf.as_fd());
-                launch::spawn(&birth, &plan, child::exec::run)
-            }
-        };
         launched.map_err(|error| match evidence::of_birth(&self.context(), &error) {
             Some(cause) => Error::NotStarted(cause),
             None => Error::Launch(error),
         })
     }
 
-    /// A container that runs a manager of its own has controllers in the children of its cgroup; its init then lives
-    /// in one of the leaves. A leaf elsewhere is not the container's: init has been moved by somebody else.
-    fn leaf_of_init(&self) -> Option<OwnedFd> {
+    /// A container that runs a manager of its own has controllers in the children of its cgroup, which then takes no
+    /// process; its init lives in one of the leaves. The limits and counters of that leaf are what matters from here on.
+    fn in_leaf_of_init(&self, refused: Error, terminal: Option<BorrowedFd<'_>>) -> Result<Process, Error> {
+        let Error::NotStarted(Cause::CgroupBusy { .. }) = refused else { return Err(refused) };
+        // A group that the caller named is that one or none.
+        let leaf = self.request.cgroup.is_empty().then(|| self.leaf_of_init()).flatten();
+        let Some(leaf) = leaf else { return Err(refused) };
+        let before = Evidence::quick(&leaf);
+        refuse_hopeless(&before, leaf.paths(), self.request)?;
+        Attempt { cgroup: &leaf, before: &before, ..*self }.run(terminal)
+    }
+
+    /// A leaf elsewhere is not the container's: init has been moved by somebody else.
+    fn leaf_of_init(&self) -> Option<Cgroup> {
         let entries = self.target.proc.cgroups(self.target.init.pid).ok()?;
-        let entry = entries.into_iter().find(|entry| entry.hierarchy_id == 0)?;
         let layout = cgroup::Layout::of(self.target.proc).ok()?;
-        let own = self.target.record.cgroup.unified.as_ref()?;
-        let leaf = layout.unified()?.mount_point.join(entry.path.strip_prefix("/").ok()?);
-        let below = leaf.strip_prefix(own).ok().filter(|below| !below.as_os_str().is_empty())?;
-        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let own = rustix::fs::openat(CWD, own, flags, Mode::empty()).ok()?;
-        let beneath = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
-        rustix::fs::openat2(own, below, flags, Mode::empty(), beneath).ok()
+        let leaf = cgroup::Paths::of_process(&layout, &entries).unified?;
+        let own = &self.target.record.cgroup;
+        let below = leaf.strip_prefix(own.unified.as_ref()?).ok()?;
+        let nested = !below.as_os_str().is_empty();
+        nested.then(|| Cgroup::new(cgroup::Paths { unified: Some(leaf), ..own.clone() }))
     }
 
     /// An exec in a user namespace that denies `setgroups` must not set an empty list.
