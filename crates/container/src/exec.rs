@@ -465,7 +465,12 @@ impl Attempt<'_> {
         let keyring =
             record.keyring.as_deref().map(|name| crate::program::c_string(name, "id")).transpose()?;
         let oom_score = self.oom_score()?;
-        let through = rootless::must_join_first(&record.namespaces)?;
+        let users = has_namespace(&record.namespaces, NamespaceType::User);
+        let through = (!rootless::can_return()).then(|| launch::Through {
+            user_namespace_of: users.then(|| self.target.init.pidfd.as_fd()),
+            proc: self.target.proc.as_fd(),
+            oom_score: oom_score.as_bytes(),
+        });
         let affinity = self.last_affinity()?;
         let label = self.last_mile.label.as_ref();
         let plan = child::exec::Plan {
@@ -473,7 +478,7 @@ impl Attempt<'_> {
             tasks: &tasks,
             init: self.target.init.pidfd.as_fd(),
             namespaces: joined(&record.namespaces),
-            born_in: if through { sys::clone::new::USER } else { 0 },
+            born_in: if through.is_some() { sys::clone::new::USER } else { 0 },
             limits: self.last_mile.limits(),
             scheduling: self.last_mile.scheduling(),
             affinity: affinity.as_deref(),
@@ -484,7 +489,7 @@ impl Attempt<'_> {
             room: room(self.before),
             home: self.last_mile.home(),
             identity: self.identity(),
-            oom_score: (!through).then_some(oom_score.as_bytes()),
+            oom_score: through.is_none().then_some(oom_score.as_bytes()),
             label: label.map(|(path, text): &(CString, Vec<u8>)| (path.as_c_str(), text.as_slice())),
             filter,
             program: vectors.program()?,
@@ -493,11 +498,7 @@ impl Attempt<'_> {
         let mut birth = Birth {
             cgroup: join.directory.as_ref().map(AsFd::as_fd),
             pid_namespace_of: pids.then(|| self.target.init.pidfd.as_fd()),
-            through: through.then(|| launch::Through {
-                process: self.target.init.pidfd.as_fd(),
-                proc: self.target.proc.as_fd(),
-                oom_score: oom_score.as_bytes(),
-            }),
+            through,
         };
         let launched = launch::spawn(&birth, &plan, child::exec::run);
         let leaf = match &launched {
