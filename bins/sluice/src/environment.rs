@@ -10,6 +10,10 @@ pub(crate) struct Environment {
     pub(crate) xdg_runtime_dir: Option<PathBuf>,
     /// `USER`, which tells root inside a user namespace from the real one.
     pub(crate) user: Option<OsString>,
+    /// `DBUS_SYSTEM_BUS_ADDRESS`, where the machine's systemd is reached.
+    pub(crate) system_bus: Option<OsString>,
+    /// `DBUS_SESSION_BUS_ADDRESS`, where the user's own systemd is reached.
+    pub(crate) session_bus: Option<OsString>,
     /// `NOTIFY_SOCKET` of the service manager that started us.
     pub(crate) notify_socket: Option<PathBuf>,
     /// Number of sockets that socket activation left at descriptor 3 and up; 0 unless they are meant for us.
@@ -33,6 +37,8 @@ impl Environment {
         Self {
             xdg_runtime_dir: variable("XDG_RUNTIME_DIR").map(PathBuf::from),
             user: variable("USER"),
+            system_bus: variable("DBUS_SYSTEM_BUS_ADDRESS"),
+            session_bus: variable("DBUS_SESSION_BUS_ADDRESS"),
             notify_socket: variable("NOTIFY_SOCKET").map(PathBuf::from),
             listen_fds: listen_fds(&variable, pid),
             inherited: 0,

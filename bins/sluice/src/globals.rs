@@ -7,6 +7,7 @@ use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Component, Path, PathBuf};
 
 use clap::{Arg, ArgAction, ArgMatches, Command};
+use container::placement::{Address, Driver, Owner};
 
 use container::Rootless;
 use container::rootless::in_user_namespace;
@@ -29,8 +30,8 @@ pub(crate) struct Globals {
     pub(crate) log_format: Format,
     /// `--debug`.
     pub(crate) debug: bool,
-    /// `--systemd-cgroup`.
-    pub(crate) systemd_cgroup: bool,
+    /// `--systemd-cgroup`: who makes the control groups.
+    pub(crate) driver: Driver,
     /// `--rootless`.
     pub(crate) rootless: Rootless,
     /// `--version`.
@@ -73,7 +74,10 @@ fn options() -> Vec<Arg> {
         value("log", "FILE", "Append the log to FILE [default: standard error]"),
         value("log-format", "FORMAT", "Write the log as text or json [default: text]"),
         switch("debug", "Log more, with the place in the source"),
-        switch("systemd-cgroup", "Let systemd make the control groups (not supported yet)"),
+        switch(
+            "systemd-cgroup",
+            "Let systemd make the control groups; cgroupsPath is SLICE:PREFIX:NAME then",
+        ),
         value(
             "rootless",
             "WHEN",
@@ -101,7 +105,7 @@ impl Globals {
             log: given_path(matches, "log"),
             log_format: log_format(given(matches, "log-format").unwrap_or("text".into()))?,
             debug: matches.get_flag("debug"),
-            systemd_cgroup: matches.get_flag("systemd-cgroup") || systemd(matches)?,
+            driver: driver(matches, environment, caller)?,
             rootless,
             version: matches.get_flag("version"),
         })
@@ -185,6 +189,33 @@ fn rootless(text: &OsString) -> Result<Rootless, Failure> {
     }
 }
 
+/// Who makes the control groups, and where that systemd is reached.
+fn driver(matches: &ArgMatches, environment: &Environment, caller: Caller) -> Result<Driver, Failure> {
+    if !(matches.get_flag("systemd-cgroup") || systemd(matches)?) {
+        return Ok(Driver::Cgroupfs);
+    }
+    Ok(match caller {
+        Caller::Root => Driver::Systemd { owner: Owner::System, bus: system_bus(environment) },
+        Caller::User => Driver::Systemd { owner: Owner::User, bus: user_bus(environment) },
+    })
+}
+
+fn system_bus(environment: &Environment) -> Address {
+    let given = environment.system_bus.as_ref().map(|address| Address::new(address.to_string_lossy()));
+    given.unwrap_or_else(Address::system)
+}
+
+/// Source: sd_bus_open_user(3): without an address the socket is `bus` in the runtime directory.
+fn user_bus(environment: &Environment) -> Address {
+    if let Some(address) = &environment.session_bus {
+        return Address::new(address.to_string_lossy());
+    }
+    let directory = environment.xdg_runtime_dir.clone();
+    let directory =
+        directory.unwrap_or_else(|| format!("/run/user/{}", rustix::process::geteuid().as_raw()).into());
+    Address::new(format!("unix:path={}", directory.join("bus").display()))
+}
+
 /// Whether crun's spelling asks for systemd.
 fn systemd(matches: &ArgMatches) -> Result<bool, Failure> {
     match given(matches, "cgroup-manager") {
@@ -244,7 +275,8 @@ mod tests {
         assert_eq!(globals.root, StateRoot::At(PathBuf::from("/s/x")));
         assert_eq!(globals.log, Some(PathBuf::from("/l")));
         assert_eq!(globals.log_format, Format::Json);
-        assert!(globals.debug && globals.systemd_cgroup && !globals.version);
+        let systemd = Driver::Systemd { owner: Owner::System, bus: Address::system() };
+        assert!(globals.debug && globals.driver == systemd && !globals.version);
     }
 
     #[test]

@@ -112,6 +112,9 @@ pub enum Error {
         /// The nearest group above that is frozen by itself.
         ancestor: PathBuf,
     },
+    /// A conversation with systemd.
+    #[error(transparent)]
+    Systemd(#[from] crate::systemd::Error),
     /// There is no way to freeze this group.
     #[error("{stage} cgroup: no freezer (neither a v1 freezer hierarchy nor cgroup.freeze)")]
     NoFreezer {

@@ -3,6 +3,7 @@
 //! **Invariant**: knows nothing of containers. What is to be written is decided by pure functions and carried
 //! out by one; every wait has a limit; a former value is read before it is overwritten.
 
+mod adopt;
 mod apply;
 mod cgroup;
 mod create;
@@ -24,6 +25,7 @@ mod procs;
 mod remove;
 mod resources;
 mod stats;
+pub mod systemd;
 
 pub use apply::Applied;
 pub use cgroup::Cgroup;

@@ -7,6 +7,7 @@ use crate::config::{Config, IdMapping, NamespaceType};
 use crate::conversation::{Answer, Heard, Line, Said};
 use crate::hooks::Ledger;
 use crate::last_mile::{self, LastMile, Refusal, UserNamespace};
+use crate::placement::{self, Driver, Placement, Systemd};
 use crate::record::{FORMAT, Filter, Phase, Record, RunningHook};
 use crate::rootfs::ChangeRoot;
 use crate::rootless::{self, Rootless};
@@ -79,6 +80,8 @@ pub struct CreateRequest {
     pub notify_socket: Option<PathBuf>,
     /// Who takes the terminal.
     pub terminal: Terminal,
+    /// Who makes the control groups.
+    pub driver: Driver,
     /// What becomes of a cgroup that may not be made.
     pub rootless: Rootless,
 }
@@ -120,7 +123,7 @@ pub fn create(store: &Store, request: &CreateRequest) -> Result<Created, Error> 
     }
     let layout = Layout::of(&proc).map_err(Error::Cgroup)?;
     let cgroups_path = Some(config.linux.cgroups_path.as_str()).filter(|path| !path.is_empty());
-    let paths = cgroup::resolve(&layout, cgroups_path, request.id.as_str()).map_err(Error::Cgroup)?;
+    let Placement { paths, systemd } = placement::find(&request.driver, &layout, cgroups_path, &request.id)?;
     let cgroup = Cgroup::new(paths);
     refuse_used(&cgroup).map_err(|error| match store.entry(&request.id) {
         // Another create of the same id was faster, and the processes are its own.
@@ -128,7 +131,8 @@ pub fn create(store: &Store, request: &CreateRequest) -> Result<Created, Error> 
         Err(_) => error,
     })?;
     let filter = compile_filter(&config)?;
-    let record = new_record(&proc, request, &bundle, &config, (&cgroup, &filter))?;
+    let mut record = new_record(&proc, request, &bundle, &config, (&cgroup, &filter))?;
+    record.unit = systemd.as_ref().map(|systemd| systemd.unit.clone());
     add_socket_activation(&mut config, request);
     let mappings = crate::id_map::is_ours(&config)
         .then(|| (config.linux.uid_mappings.clone(), config.linux.gid_mappings.clone()));
@@ -138,6 +142,7 @@ pub fn create(store: &Store, request: &CreateRequest) -> Result<Created, Error> 
         store,
         record,
         cgroup,
+        systemd,
         entry: None,
         made,
         hooks_begun: false,
@@ -288,6 +293,7 @@ fn new_record(
         init: None,
         hook: None,
         cgroup: cgroup.paths().clone(),
+        unit: None,
         resources: config.linux.resources.clone(),
         namespaces: config.linux.namespaces.clone(),
         personality: crate::personality::of(config),
@@ -313,6 +319,8 @@ struct Birth<'a> {
     store: &'a Store,
     record: Record,
     cgroup: Cgroup,
+    /// The unit and its systemd, if that makes the groups.
+    systemd: Option<Systemd>,
     entry: Option<Entry>,
     /// The groups that were not there before.
     made: cgroup::Paths,
@@ -342,11 +350,11 @@ impl Birth<'_> {
         if let Some((instructions, _)) = &filter {
             entry.replace(store::FILTER, &filter_bytes(instructions))?;
         }
-        self.make_cgroup(request, &config)?;
-        self.refuse_hopeless()?;
+        self.make_groups(request, &config)?;
         let (line, theirs) = Line::pair()?;
         let plan = self.plan(request, config, filter, (theirs, start, report))?;
         let line = self.make_init(plan, line)?;
+        self.place_init()?;
         self.note_init()?;
         line.answer(Answer::Begin);
         let console = self.converse(request, &line)?;
@@ -355,11 +363,31 @@ impl Birth<'_> {
         Ok(Created { pid: init.pid, pidfd: init.pidfd, console })
     }
 
+    /// Makes the groups that init is born in. systemd's need a process: see [`Birth::place_init`].
+    fn make_groups(&mut self, request: &CreateRequest, config: &Config) -> Result<(), Error> {
+        if self.systemd.is_some() {
+            return Ok(());
+        }
+        self.make_cgroup(request, config)?;
+        self.refuse_hopeless()
+    }
+
+    /// Lets systemd make the groups, around an init that waits for the word to begin and has done nothing yet.
+    fn place_init(&mut self) -> Result<(), Error> {
+        let (Some(systemd), Some(init)) = (&mut self.systemd, &self.init) else { return Ok(()) };
+        systemd.place(&self.proc, &self.record, init.pid)?;
+        self.refuse_hopeless()?;
+        self.apply_limits()
+    }
+
     /// A frozen cgroup, or one that stands still for want of memory, would hold init for ever; one without a free
     /// slot would refuse it on v2 and is here refused on v1 as well.
     fn refuse_hopeless(&mut self) -> Result<(), Error> {
         let before = cgroup::Evidence::quick(&self.cgroup);
-        if let Some(cause) = before.obstacle() {
+        // An init that is in already takes no further slot.
+        let is_in_the_way =
+            |cause: &cgroup::Cause| self.init.is_none() || !matches!(cause, cgroup::Cause::PidsLimit { .. });
+        if let Some(cause) = before.obstacle().filter(is_in_the_way) {
             return Err(Error::NotStarted(evidence::obstacle(self.cgroup.paths(), cause)));
         }
         self.before = Some(before);
@@ -368,7 +396,7 @@ impl Birth<'_> {
 
     fn make_cgroup(&mut self, request: &CreateRequest, config: &Config) -> Result<(), Error> {
         match self.cgroup.create() {
-            Ok(()) => self.apply_limits(config),
+            Ok(()) => self.apply_limits(),
             Err(refusal) if request.rootless == Rootless::Yes => {
                 rootless::do_without_cgroup(refusal, config)?;
                 // The record is written anew with init's identity.
@@ -381,8 +409,8 @@ impl Birth<'_> {
         }
     }
 
-    fn apply_limits(&self, config: &Config) -> Result<(), Error> {
-        let mut resources = config.linux.resources.clone().unwrap_or_default();
+    fn apply_limits(&self) -> Result<(), Error> {
+        let mut resources = self.record.resources.clone().unwrap_or_default();
         crate::devices::add_defaults(&mut resources);
         let resources = rootless::attainable(resources);
         self.cgroup.apply(&resources).map(drop).map_err(Error::Cgroup)
@@ -409,7 +437,7 @@ impl Birth<'_> {
             line,
             start,
             report,
-            join: self.cgroup.join().map_err(Error::Cgroup)?,
+            join: self.join()?,
             unified: self.cgroup.paths().unified.clone(),
             last_mile,
             keyring,
@@ -429,6 +457,14 @@ impl Birth<'_> {
             record: self.record.clone(),
             config,
         })
+    }
+
+    /// What init needs to be born in its groups, where they are there before it.
+    fn join(&self) -> Result<cgroup::Join, Error> {
+        if self.systemd.is_some() {
+            return Ok(cgroup::Join { tasks: Vec::new(), directory: None });
+        }
+        self.cgroup.join().map_err(Error::Cgroup)
     }
 
     /// `clone3`, from within the namespaces that are joined by path.
@@ -624,6 +660,7 @@ impl Birth<'_> {
             );
             return;
         }
+        placement::forget(&self.record);
         if let Some(entry) = self.entry.take() {
             if self.hooks_begun {
                 crate::delete::run_poststop(&self.proc, &entry, &self.record);

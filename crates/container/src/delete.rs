@@ -3,7 +3,7 @@
 use crate::record::{Phase, ProcessId, Record};
 use crate::status::Observed;
 use crate::store::Entry;
-use crate::{ContainerId, Error, Status, Store, error, hooks, kill, status};
+use crate::{ContainerId, Error, Status, Store, error, hooks, kill, placement, status};
 use cgroup::Cgroup;
 use proc::Procfs;
 use rustix::fd::AsFd;
@@ -100,6 +100,9 @@ fn remove(proc: &Procfs, entry: &Entry, record: &Record, observed: Observed) -> 
         if dead != Ok(true) {
             left.push(format!("init {} was killed but has not ended", init.pid));
         }
+    }
+    if left.is_empty() && is_of_this_boot(proc, record) {
+        placement::forget(record);
     }
     if left.is_empty() { Ok(()) } else { Err(Error::Leftover { id: entry.id().clone(), left }) }
 }

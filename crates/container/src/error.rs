@@ -113,6 +113,14 @@ pub enum Error {
     /// A cgroup operation failed.
     #[error("cgroup")]
     Cgroup(#[source] cgroup::Error),
+    /// systemd made the unit, but its group is somewhere else than it should be.
+    #[error("systemd has started unit {unit}, but init is not in its cgroup {}", path.display())]
+    UnitElsewhere {
+        /// The unit.
+        unit: String,
+        /// Where its group should be.
+        path: PathBuf,
+    },
     /// The cgroup of a new container is in use.
     #[error("container's cgroup is not empty: {} process(es) found in {}", count, path.display())]
     CgroupInUse {

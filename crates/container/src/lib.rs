@@ -33,6 +33,7 @@ pub mod notify_socket;
 pub mod pause;
 mod personality;
 mod pid_file;
+pub mod placement;
 pub mod program;
 pub mod ps;
 pub mod record;

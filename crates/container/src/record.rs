@@ -88,6 +88,9 @@ pub struct Record {
     pub hook: Option<RunningHook>,
     /// Where its control groups are.
     pub cgroup: cgroup::Paths,
+    /// The unit that they are the groups of, if systemd made them.
+    #[serde(default)]
+    pub unit: Option<cgroup::systemd::Unit>,
     /// The limits applied last.
     pub resources: Option<Resources>,
     /// Its namespaces as configured.

@@ -1,7 +1,7 @@
 //! `update`: new limits for a container that runs.
 
 use crate::store::Entry;
-use crate::{ContainerId, Error, Status, Store, status};
+use crate::{ContainerId, Error, Status, Store, placement, status};
 use cgroup::Cgroup;
 pub use cgroup::Resources;
 use proc::Procfs;
@@ -32,16 +32,32 @@ fn apply(proc: &Procfs, entry: &Entry, wanted: &Resources) -> Result<(), Error> 
     entry.sweep(&lock);
     let cgroup = Cgroup::new(record.cgroup.clone());
     let resources = merged(record.resources.as_ref(), wanted)?;
+    let touched = touched(&resources, wanted);
     let applied = cgroup
-        .apply(&touched(&resources, wanted))
+        .apply(&touched)
         .map_err(|source| Error::Update { outcome: "the former limits are in force", source })?;
+    if let Some(unit) = &record.unit
+        && let Err(error) = tell_systemd(unit, &cgroup, &touched)
+    {
+        undo(applied);
+        return Err(error);
+    }
     record.resources = Some(resources);
     record.generation += 1;
-    entry.write(&record).inspect_err(|_| {
-        for error in applied.undo() {
-            log::error!("a new limit is kept, since the former one cannot be written back: {error}");
-        }
-    })
+    entry.write(&record).inspect_err(|_| undo(applied))
+}
+
+fn undo(applied: cgroup::Applied) {
+    for error in applied.undo() {
+        log::error!("a new limit is kept, since the former one cannot be written back: {error}");
+    }
+}
+
+/// systemd writes its files anew when it is told of limits, so what it does not know is written once more.
+fn tell_systemd(unit: &cgroup::systemd::Unit, cgroup: &Cgroup, limits: &Resources) -> Result<(), Error> {
+    placement::tell(unit, cgroup, limits)?;
+    let written = cgroup.apply(limits);
+    written.map(drop).map_err(|source| Error::Update { outcome: "systemd has the new limits", source })
 }
 
 /// Of all limits the groups of fields that `wanted` speaks of: the kernel's files of one group depend on each other (on

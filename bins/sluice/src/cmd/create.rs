@@ -46,7 +46,6 @@ pub(crate) fn options() -> Vec<Arg> {
 /// # Errors
 /// The id or a number is wrong, or an option is not supported yet.
 pub(crate) fn request(call: &Invocation<'_>, terminal: Terminal) -> Result<CreateRequest, Failure> {
-    refuse_systemd(call)?;
     Ok(CreateRequest {
         id: call.id()?,
         bundle: call.path("bundle").unwrap_or_else(|| ".".into()),
@@ -60,17 +59,9 @@ pub(crate) fn request(call: &Invocation<'_>, terminal: Terminal) -> Result<Creat
         inherited: call.environment.inherited,
         notify_socket: call.environment.notify_socket.clone(),
         terminal,
+        driver: call.globals.driver.clone(),
         rootless: call.globals.rootless,
     })
-}
-
-fn refuse_systemd(call: &Invocation<'_>) -> Result<(), Failure> {
-    if call.globals.systemd_cgroup {
-        let why = "control groups made by systemd are not supported yet; let the caller use cgroupfs (podman: \
-                   --cgroup-manager cgroupfs, dockerd: --exec-opt native.cgroupdriver=cgroupfs)";
-        return Err(Failure::Unsupported { option: "--systemd-cgroup", why });
-    }
-    Ok(())
 }
 
 fn run(call: &Invocation<'_>) -> Result<u8, Failure> {

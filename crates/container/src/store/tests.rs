@@ -22,6 +22,7 @@ fn record() -> Record {
         init: Some(ProcessId { pid: 8, start_time: 80 }),
         hook: None,
         cgroup: cgroup::Paths::default(),
+        unit: None,
         resources: None,
         namespaces: Vec::new(),
         personality: None,

@@ -1,0 +1,296 @@
+//! The calls to systemd, and the wait for its jobs.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::Serialize;
+use zbus::{OwnedObjectPath, OwnedVariant, Type, Variant};
+
+use super::bus::{Bus, Clock};
+use super::message::{Call, Kind, Message};
+use super::{Address, Error, Property, Unit};
+
+const SYSTEMD: &str = "org.freedesktop.systemd1";
+const SYSTEMD_PATH: &str = "/org/freedesktop/systemd1";
+const MANAGER: &str = "org.freedesktop.systemd1.Manager";
+const BUS: &str = "org.freedesktop.DBus";
+const BUS_PATH: &str = "/org/freedesktop/DBus";
+
+/// After this long without a signal systemd is asked: the signal may have been lost with a bus or a systemd that was
+/// restarted.
+const PATIENCE: Duration = Duration::from_millis(500);
+
+/// Properties of units that come and go with another one; always none here.
+type Auxiliary<'a> = Vec<(&'a str, Vec<(&'a str, Variant<'a>)>)>;
+
+/// A conversation with one systemd.
+#[derive(Debug)]
+pub struct Manager {
+    bus: Bus,
+    address: Address,
+    clock: Clock,
+}
+
+/// A job that systemd has begun.
+struct Job<'a> {
+    verb: &'static str,
+    unit: &'a Unit,
+    path: OwnedObjectPath,
+    clock: Clock,
+}
+
+impl Manager {
+    /// Begins a conversation that must be over after `limit`.
+    ///
+    /// # Errors
+    /// Nobody listens there, the bus does not let us in, or does not answer.
+    pub fn connect(address: &Address, limit: Duration) -> Result<Self, Error> {
+        let clock = Clock::new(limit);
+        let bus = greet(address, clock)?;
+        Ok(Self { bus, address: address.clone(), clock })
+    }
+
+    /// The group below which this systemd makes its groups, as in `/proc/PID/cgroup`.
+    ///
+    /// # Errors
+    /// As for each call: [`Error::Refused`], [`Error::Silent`], [`Error::Lost`].
+    pub fn control_group(&mut self) -> Result<PathBuf, Error> {
+        let step = "ask systemd for its cgroup";
+        let value = self.property(step, SYSTEMD_PATH, (MANAGER, "ControlGroup"))?;
+        // The top is said as "" or "/".
+        Ok(PathBuf::from("/").join(value.trim_start_matches('/')))
+    }
+
+    /// Starts a unit and waits until it is there. A unit of that name that has ended badly is cleared away first.
+    ///
+    /// When the bus or systemd is restarted meanwhile, it is asked again; `is_there` then tells whether the first
+    /// request was carried out after all.
+    ///
+    /// # Errors
+    /// [`Error::Exists`], [`Error::Job`], [`Error::JobStuck`], and those of each call.
+    pub fn start(
+        &mut self,
+        unit: &Unit,
+        properties: &[Property],
+        is_there: &dyn Fn() -> bool,
+    ) -> Result<(), Error> {
+        let mut cleared = false;
+        loop {
+            let Err(error) = self.try_start(unit, properties) else { return Ok(()) };
+            let is_known = !error.is_lost();
+            if error.is_unit_exists() {
+                if is_there() {
+                    return Ok(());
+                }
+                let state = self.state(unit)?;
+                if cleared || !matches!(state.as_str(), "failed" | "inactive") {
+                    return Err(Error::Exists { unit: unit.name.clone(), state });
+                }
+                cleared = true;
+                self.clear(unit)?;
+            } else if is_known || self.clock.left().is_zero() {
+                return Err(error);
+            } else if is_there() {
+                return Ok(());
+            } else {
+                self.reconnect()?;
+            }
+        }
+    }
+
+    fn try_start(&mut self, unit: &Unit, properties: &[Property]) -> Result<(), Error> {
+        let step = format!("ask systemd to start unit {}", unit.name);
+        self.ask::<_>("ask systemd for its signals", "Subscribe", &())?;
+        let auxiliary: Auxiliary<'_> = Vec::new();
+        // Compat: runc: `replace`, where a job for the same unit that has not begun gives way.
+        let arguments = (unit.name.as_str(), "replace", borrowed(properties), auxiliary);
+        let clock = Clock::new(self.clock.left());
+        let answer = self.ask(&step, "StartTransientUnit", &arguments)?;
+        let path = job_path(&step, &answer)?;
+        self.finish(&Job { verb: "start", unit, path, clock })
+    }
+
+    /// Changes properties of a unit until the next boot.
+    ///
+    /// # Errors
+    /// Those of each call.
+    pub fn set_properties(&mut self, unit: &Unit, properties: &[Property]) -> Result<(), Error> {
+        let step = format!("ask systemd to change unit {}", unit.name);
+        let runtime = true;
+        loop {
+            let arguments = (unit.name.as_str(), runtime, borrowed(properties));
+            match self.ask(&step, "SetUnitProperties", &arguments) {
+                // Said twice it means the same, so it is simply said again.
+                Err(error) if error.is_lost() && !self.clock.left().is_zero() => self.reconnect()?,
+                answer => return answer.map(drop),
+            }
+        }
+    }
+
+    /// Stops a unit and clears away what is left of it. One that is gone is no error.
+    ///
+    /// # Errors
+    /// [`Error::Job`], [`Error::JobStuck`], and those of each call.
+    pub fn stop(&mut self, unit: &Unit) -> Result<(), Error> {
+        loop {
+            match self.try_stop(unit) {
+                Err(error) if error.is_no_such_unit() => return Ok(()),
+                Err(error) if error.is_lost() && !self.clock.left().is_zero() => self.reconnect()?,
+                Err(error) => return Err(error),
+                Ok(()) => return self.clear(unit),
+            }
+        }
+    }
+
+    fn try_stop(&mut self, unit: &Unit) -> Result<(), Error> {
+        let step = format!("ask systemd to stop unit {}", unit.name);
+        self.ask("ask systemd for its signals", "Subscribe", &())?;
+        let clock = Clock::new(self.clock.left());
+        let answer = self.ask(&step, "StopUnit", &(unit.name.as_str(), "replace"))?;
+        let path = job_path(&step, &answer)?;
+        self.finish(&Job { verb: "stop", unit, path, clock })
+    }
+
+    /// Takes the mark of a bad end off a unit, so that systemd forgets it.
+    fn clear(&mut self, unit: &Unit) -> Result<(), Error> {
+        let step = format!("ask systemd to forget unit {}", unit.name);
+        match self.ask(&step, "ResetFailedUnit", &(unit.name.as_str(),)) {
+            Err(error) if !error.is_no_such_unit() => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    /// `ActiveState` of a unit; `inactive` when there is none.
+    fn state(&mut self, unit: &Unit) -> Result<String, Error> {
+        let step = format!("ask systemd for the state of unit {}", unit.name);
+        let answer = match self.ask(&step, "GetUnit", &(unit.name.as_str(),)) {
+            Err(error) if error.is_no_such_unit() => return Ok("inactive".to_owned()),
+            answer => answer?,
+        };
+        let path = job_path(&step, &answer)?;
+        match self.property(&step, path.as_str(), ("org.freedesktop.systemd1.Unit", "ActiveState")) {
+            // It was forgotten between the two questions.
+            Err(Error::Refused { name, .. }) if name.ends_with("UnknownObject") => Ok("inactive".to_owned()),
+            state => state,
+        }
+    }
+
+    /// Waits for the end of a job: for its signal, and where that does not come, for its effect.
+    fn finish(&mut self, job: &Job<'_>) -> Result<(), Error> {
+        let step = format!("wait for systemd to {} unit {}", job.verb, job.unit.name);
+        loop {
+            let heard = match self.bus.signal(&step, PATIENCE) {
+                Err(error) if error.is_lost() => self.reconnect().map(|()| None)?,
+                heard => heard?,
+            };
+            if let Some(result) = heard.and_then(|signal| result_of(&signal, job.path.as_str())) {
+                return job.judge(&result);
+            }
+            if job.clock.left().is_zero() {
+                return Err(job.stuck());
+            }
+            if !self.signals_pending() && self.has_effect(job)? {
+                return Ok(());
+            }
+        }
+    }
+
+    fn signals_pending(&self) -> bool {
+        self.bus.has_signals()
+    }
+
+    fn has_effect(&mut self, job: &Job<'_>) -> Result<bool, Error> {
+        let state = match self.state(job.unit) {
+            // systemd itself is being restarted.
+            Err(error) if error.is_lost() => {
+                self.clock.pause();
+                return Ok(false);
+            }
+            Err(Error::Silent { .. }) => return Err(job.stuck()),
+            state => state?,
+        };
+        Ok(match job.verb {
+            "start" => state == "active",
+            _ => matches!(state.as_str(), "inactive" | "failed"),
+        })
+    }
+
+    fn property(&mut self, step: &str, path: &str, (interface, name): (&str, &str)) -> Result<String, Error> {
+        let call =
+            Call { destination: SYSTEMD, path, interface: "org.freedesktop.DBus.Properties", member: "Get" };
+        let answer = self.bus.call(step, call, &(interface, name))?;
+        let (value,) = answer.body::<(OwnedVariant,)>().map_err(|reason| malformed(step, reason))?;
+        String::try_from(value).map_err(|error| malformed(step, error.to_string()))
+    }
+
+    fn ask<B: Serialize + Type>(
+        &mut self,
+        step: &str,
+        member: &str,
+        arguments: &B,
+    ) -> Result<Message, Error> {
+        let call = Call { destination: SYSTEMD, path: SYSTEMD_PATH, interface: MANAGER, member };
+        self.bus.call(step, call, arguments)
+    }
+
+    /// A bus that is being restarted is not there for a moment.
+    fn reconnect(&mut self) -> Result<(), Error> {
+        loop {
+            self.clock.pause();
+            match greet(&self.address, self.clock) {
+                Err(Error::Connect { .. } | Error::Lost { .. }) if !self.clock.left().is_zero() => {}
+                bus => {
+                    self.bus = bus?;
+                    return Ok(());
+                }
+            }
+        }
+    }
+}
+
+impl Job<'_> {
+    fn judge(&self, result: &str) -> Result<(), Error> {
+        if result == "done" {
+            return Ok(());
+        }
+        let (verb, unit, job) = (self.verb, self.unit.name.clone(), self.path.to_string());
+        Err(Error::Job { verb, unit, job, result: result.to_owned() })
+    }
+
+    fn stuck(&self) -> Error {
+        let (verb, unit, job) = (self.verb, self.unit.name.clone(), self.path.to_string());
+        Error::JobStuck { verb, unit, job, waited: self.clock.waited() }
+    }
+}
+
+/// Connects, says hello, and asks the bus to pass on the ends of jobs.
+fn greet(address: &Address, clock: Clock) -> Result<Bus, Error> {
+    let mut bus = Bus::connect(address, clock)?;
+    let call = |member| Call { destination: BUS, path: BUS_PATH, interface: BUS, member };
+    bus.call("greet the bus", call("Hello"), &())?;
+    let rule = "type='signal',sender='org.freedesktop.systemd1',path='/org/freedesktop/systemd1',\
+                interface='org.freedesktop.systemd1.Manager',member='JobRemoved'";
+    bus.call("ask the bus for the ends of jobs", call("AddMatch"), &(rule,))?;
+    Ok(bus)
+}
+
+/// The result, if the signal tells of this job.
+fn result_of(signal: &Message, job: &str) -> Option<String> {
+    if !matches!(&signal.kind, Kind::Signal(name) if name == "JobRemoved") {
+        return None;
+    }
+    let (_, path, _, result) = signal.body::<(u32, OwnedObjectPath, String, String)>().ok()?;
+    (path.as_str() == job).then_some(result)
+}
+
+fn job_path(step: &str, answer: &Message) -> Result<OwnedObjectPath, Error> {
+    answer.body::<(OwnedObjectPath,)>().map(|(path,)| path).map_err(|reason| malformed(step, reason))
+}
+
+fn borrowed(properties: &[Property]) -> Vec<(&str, &Variant<'static>)> {
+    properties.iter().map(|property| (property.name.as_str(), &property.value)).collect()
+}
+
+fn malformed(step: &str, reason: impl Into<String>) -> Error {
+    Error::Malformed { step: step.to_owned(), reason: reason.into() }
+}
