@@ -53,12 +53,11 @@ const SECCOMP_FLAGS: &[&str] = &[
 
 /// The claims that are just yes or no.
 ///
-/// Pure cgroup v2, `AppArmor` and `SELinux` are in the code but were run on no host that has them, so they are not
-/// claimed.
+/// Pure cgroup v2 and `SELinux` are in the code but were run on no host that has them, so they are not claimed.
 const CLAIMS: Claims = Claims {
     cgroup: Cgroup { v1: true, v2: false, systemd: false, systemd_user: false, rdma: false },
     seccomp: true,
-    apparmor: false,
+    apparmor: true,
     selinux: false,
     intel_rdt: false,
     idmapped_mounts: false,

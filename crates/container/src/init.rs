@@ -182,6 +182,7 @@ fn prepare(plan: &mut Plan) -> Result<Option<OwnedFd>, Stop> {
     if let Err(Errno::ACCESS) = find_program(plan) {
         return Err(Stop::NotFound(Errno::ACCESS));
     }
+    let label = set_label(plan, report, label)?;
     plan.line.say(&Said::Parked);
     expect(plan, Answer::Park)?;
     park(plan)?;
@@ -404,6 +405,17 @@ fn kept(plan: &Plan, report: Report<'_>, label: Option<&OwnedFd>) -> Vec<u32> {
 fn load_filter(plan: &Plan, report: Report<'_>) -> Result<(), Failure> {
     let Some((instructions, flags)) = &plan.filter else { return Ok(()) };
     child::program::load(report, &Filter { instructions, flags: *flags, listener: Some(plan.line.as_fd()) })
+}
+
+/// Sets the label of the next `execve` while create can still be told that there is none such; gives it back for later
+/// where hooks come first, which would run under it.
+fn set_label(plan: &Plan, report: Report<'_>, label: Option<OwnedFd>) -> Result<Option<OwnedFd>, Failure> {
+    let (Some(file), Some((_, text))) = (&label, &plan.last_mile.label) else { return Ok(None) };
+    if !plan.config.hooks.start_container.is_empty() {
+        return Ok(label);
+    }
+    report.step(Stage::Label, || rustix::io::write(file, text).map(drop))?;
+    Ok(None)
 }
 
 /// The program must be there at `create`, as with runc; it may still vanish before `start`.

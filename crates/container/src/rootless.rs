@@ -7,6 +7,7 @@
 //! | device rules | a BPF program, or v1 files | left out: both need the host's root |
 //! | `oomScoreAdj` below the own | set | left as it is |
 
+use crate::cause::Cause;
 use crate::config::{Config, NamespaceType};
 use crate::{Error, id_map};
 use cgroup::{Kind, Presence, Resources};
@@ -120,9 +121,8 @@ fn limits(resources: Resources) -> Result<Option<String>, Error> {
 /// Why the kernel refused to make an init, when it is for want of a right.
 pub(crate) fn explain_refused_clone(config: &Config, cgroup: &cgroup::Paths, error: Error) -> Error {
     match error {
-        // Kernel: the writer of cgroup.procs needs the right to it in the nearest group above both, too.
-        Error::Launch(launch::Error::Clone(source @ Errno::ACCESS)) => {
-            Error::CgroupClosed { path: cgroup.main().to_owned(), source }
+        Error::Launch(launch::Error::Clone(Errno::ACCESS)) => {
+            Error::NotStarted(Cause::CgroupClosed { path: cgroup.main().to_owned() })
         }
         Error::Launch(launch::Error::Clone(source @ Errno::PERM)) if id_map::is_ours(config) => {
             Error::UserNamespaceDenied { source }
