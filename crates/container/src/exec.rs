@@ -564,7 +564,7 @@ impl Attempt<'_> {
 
     /// The process's own value, else the container's, else that of the caller.
     ///
-    /// Compat: runc, `libcontainer/init_linux.go`: a rootless caller's own value is not lowered.
+    /// A rootless caller's own value is not lowered: the kernel would refuse it.
     fn oom_score(&self) -> Result<String, Error> {
         let configured = self.last_mile.process.oom_score_adj.or(self.target.record.process.oom_score_adj);
         let rootless = Rootless::of_caller() == Rootless::Yes;

@@ -212,7 +212,7 @@ fn set_oom_score(plan: &Plan) -> Result<(), Error> {
         source,
     };
     match write_attribute(&plan.proc, path, score.to_string().as_bytes()) {
-        // Compat: runc, `libcontainer/init_linux.go`: a rootless container keeps its caller's.
+        // A preference, which the caller may not have: no reason to refuse the container.
         Err(Errno::ACCESS | Errno::PERM) if plan.rootless == Rootless::Yes => {
             log::debug!("process/oomScoreAdj {score} is below the own value, which stays");
             Ok(())
