@@ -114,7 +114,7 @@ impl<'lab> User<'lab> {
         config["process"]["terminal"] = json!(false);
         config["root"]["readonly"] = json!(false);
         change(&mut config);
-        fs::write(&file, config.to_string()).unwrap();
+        self.lab.write(&format!("{name}/config.json"), &config.to_string());
         path
     }
 
