@@ -536,7 +536,9 @@ impl Attempt<'_> {
         let Some(leaf) = leaf else { return Err(refused) };
         let before = Evidence::quick(&leaf);
         refuse_hopeless(&before, leaf.paths(), self.request)?;
-        Attempt { cgroup: &leaf, before: &before, ..*self }.run(terminal)
+        // What was kept open leads into the container's own cgroup.
+        let target = Target { kept: None, ..*self.target };
+        Attempt { target: &target, cgroup: &leaf, before: &before, ..*self }.run(terminal)
     }
 
     /// A leaf elsewhere is not the container's: init has been moved by somebody else.
