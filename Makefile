@@ -12,10 +12,10 @@ RELEASE = $(CARGO_TARGET_DIR)/$(TRIPLE)/release
 export SLUICE_BIN = $(RELEASE)/sluice
 
 .DEFAULT_GOAL := help
-.PHONY: toolchain help setup build test lint unit soak fuzz demo bench docs install uninstall clean
+.PHONY: toolchain help setup build test test-vm lint unit soak fuzz demo bench docs install uninstall clean
 
 help: ## this list
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)$$/  make \1|\2/p' Makefile | awk -F'|' '{printf "%-18s %s\n", $$1, $$2}'
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)$$/  make \1|\2/p' Makefile | awk -F'|' '{printf "%-18s %s\n", $$1, $$2}'
 
 setup: ## install the Debian packages that building and testing need (root; starts no service)
 	scripts/setup
@@ -39,7 +39,7 @@ unit: toolchain ## only the tests that need neither root nor packages
 
 # Everything is there after setup, so a test that would skip for want of a partner fails instead.
 test: export SLUICE_REQUIRE_PARTNERS = 1
-test: ## everything: needs, lint, release build, all tests (root)
+test: ## everything: needs, lint, release build, all tests here, a part of them in a guest (root)
 	@test "$$(id -u)" -eq 0 || { echo "make test starts containers and so needs root; without it: make lint unit"; exit 1; }
 	scripts/setup --quiet
 	$(MAKE) lint
@@ -49,6 +49,16 @@ test: ## everything: needs, lint, release build, all tests (root)
 	@if $(CARGO) nextest --version >/dev/null 2>&1; \
 	then set -x; $(CARGO) nextest run --locked --workspace --no-fail-fast; \
 	else set -x; $(CARGO) test --locked --workspace --no-fail-fast --lib --bins --tests; fi
+	$(CARGO) xtask vm test --sluice $(RELEASE)/sluice --part tests/guest-part.txt
+
+# GUEST=5.10 for one kernel, FILTER='oci::exec kill' for tests whose names contain one of the words.
+test-vm: GUEST = 6.1 5.10
+test-vm: FILTER =
+test-vm: ## all integration tests in a guest with systemd and pure cgroup v2, on each kernel (root)
+	@test "$$(id -u)" -eq 0 || { echo "make test-vm makes a Debian with debootstrap and so needs root; without it: make lint unit"; exit 1; }
+	scripts/setup --quiet
+	$(MAKE) build
+	$(CARGO) xtask vm test --sluice $(RELEASE)/sluice $(GUEST:%=--kernel %) $(FILTER)
 
 soak: build ## the big counts, a quarter of an hour on two processors (root)
 	$(CARGO) test --locked --package sluice-tests --tests -- --ignored --nocapture soak
@@ -61,8 +71,9 @@ demo: toolchain ## containers and execs in good times and at their limits, besid
 	@$(MAKE) --no-print-directory build
 	@$(CARGO) xtask demo --sluice $(RELEASE)/sluice
 
-bench: build ## what the verbs cost, beside runc and crun; writes docs/bench (root)
-	@$(CARGO) xtask bench --sluice $(RELEASE)/sluice
+bench: build ## what the verbs cost, beside runc and crun: 5 minutes; writes docs/bench (root)
+	$(CARGO) build --release --locked --package sluice-container --example exec_again
+	@$(CARGO) xtask bench --sluice $(RELEASE)/sluice --library $(RELEASE)/examples/exec_again $(BENCH)
 
 docs: ## rewrite the generated parts of the documents
 	$(CARGO) xtask docs

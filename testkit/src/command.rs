@@ -265,10 +265,10 @@ impl Running {
     /// When the command does not end within the hang guard; its process group is killed and described.
     #[track_caller]
     pub fn wait(mut self) -> Output {
-        if !process::wait_readable(&self.pidfd, GUARD) {
+        if !process::wait_readable(&self.pidfd, *GUARD) {
             let stuck = self.describe_group();
             self.kill_group();
-            panic!("hang guard: {} ran {GUARD:?}\n{}{}\n{stuck}", self.line, self.stdout(), self.stderr());
+            panic!("hang guard: {} ran {:?}\n{}{}\n{stuck}", self.line, *GUARD, self.stdout(), self.stderr());
         }
         let status = self.child.take().unwrap().wait().unwrap();
         process::forget(self.pid);
@@ -285,7 +285,7 @@ impl Running {
             if let Some(group) = rustix::process::Pid::from_raw(self.pid) {
                 let _gone = rustix::process::kill_process_group(group, Signal::KILL);
             }
-            if process::wait_readable(&self.pidfd, GUARD) {
+            if process::wait_readable(&self.pidfd, *GUARD) {
                 let _status = child.wait();
                 process::forget(self.pid);
             }

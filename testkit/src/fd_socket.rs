@@ -51,9 +51,9 @@ impl FdSocket {
     #[must_use]
     #[track_caller]
     pub fn receive(&self) -> Received {
-        assert!(wait_readable(&self.listener, GUARD), "hang guard: nobody connects");
+        assert!(wait_readable(&self.listener, *GUARD), "hang guard: nobody connects");
         let stream = rustix::net::accept(&self.listener).unwrap();
-        assert!(wait_readable(&stream, GUARD), "hang guard: nothing sent");
+        assert!(wait_readable(&stream, *GUARD), "hang guard: nothing sent");
         let mut bytes = [0_u8; 4096];
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(4))];
         let mut control = RecvAncillaryBuffer::new(&mut space);

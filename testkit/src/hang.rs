@@ -2,15 +2,29 @@
 //!
 //! **Invariant**: a guard never decides a verdict by speed; it only turns a wait without end into a failure.
 
+use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
+/// Environment variable with a whole number: how many times longer guards wait on a slow machine, such as an emulated one.
+const PATIENCE: &str = "SLUICE_TEST_PATIENCE";
+
 /// Longest wait for anything in a test; generous, because it only catches hangs.
-pub const GUARD: Duration = Duration::from_secs(60);
+///
+/// One minute, times `SLUICE_TEST_PATIENCE` where that is set.
+pub static GUARD: LazyLock<Duration> = LazyLock::new(|| Duration::from_mins(1) * patience());
+
+/// # Panics
+/// When the variable is no whole number above 0.
+fn patience() -> u32 {
+    let Some(value) = std::env::var_os(PATIENCE) else { return 1 };
+    let number = value.to_str().and_then(|text| text.parse().ok()).filter(|number| *number > 0);
+    number.unwrap_or_else(|| panic!("{PATIENCE} is {}, not a whole number above 0", value.display()))
+}
 
 /// Polls `condition` until it is true.
 ///
 /// # Panics
-/// When the condition is still false after [`GUARD`]; the message names `what` was awaited.
+/// When the condition is still false after [`static@GUARD`]; the message names `what` was awaited.
 #[track_caller]
 pub fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
     eventually_some(what, || condition().then_some(()));
@@ -19,7 +33,7 @@ pub fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
 /// Polls `attempt` until it yields a value.
 ///
 /// # Panics
-/// When there is no value after [`GUARD`]; the message names `what` was awaited.
+/// When there is no value after [`static@GUARD`]; the message names `what` was awaited.
 #[track_caller]
 pub fn eventually_some<T>(what: &str, mut attempt: impl FnMut() -> Option<T>) -> T {
     let start = Instant::now();
@@ -27,7 +41,7 @@ pub fn eventually_some<T>(what: &str, mut attempt: impl FnMut() -> Option<T>) ->
         if let Some(value) = attempt() {
             return value;
         }
-        assert!(start.elapsed() < GUARD, "hang guard: still waiting after {GUARD:?} for: {what}");
+        assert!(start.elapsed() < *GUARD, "hang guard: still waiting after {:?} for: {what}", *GUARD);
         crate::process::reap_orphans();
         std::thread::sleep(Duration::from_millis(5));
     }

@@ -27,6 +27,7 @@ pub mod hierarchy;
 pub mod lab;
 pub mod memory;
 pub mod notify;
+pub mod old_kernel;
 pub mod partner;
 pub mod podman;
 pub mod process;

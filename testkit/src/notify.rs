@@ -20,7 +20,7 @@ impl NotifySocket {
     #[must_use]
     pub fn bind(path: &Path) -> Self {
         let socket = UnixDatagram::bind(path).unwrap();
-        socket.set_read_timeout(Some(GUARD)).unwrap();
+        socket.set_read_timeout(Some(*GUARD)).unwrap();
         Self { socket, path: path.to_owned() }
     }
 

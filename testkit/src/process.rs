@@ -63,7 +63,7 @@ pub fn signal(pid: i32, signal: Signal) {
 /// When it still lives after the hang guard; the message holds `what`.
 #[track_caller]
 pub fn wait_exit(fd: &OwnedFd, what: &str) {
-    assert!(wait_readable(fd, GUARD), "hang guard: {what} still lives");
+    assert!(wait_readable(fd, *GUARD), "hang guard: {what} still lives");
 }
 
 /// Polls a descriptor for input, reaping orphans meanwhile; false when nothing came within `limit`.

@@ -87,7 +87,7 @@ impl Terminal {
 
     #[track_caller]
     fn read_some(&mut self) -> bool {
-        assert!(wait_readable(&self.fd, GUARD), "hang guard: terminal silent after {:?}", self.seen);
+        assert!(wait_readable(&self.fd, *GUARD), "hang guard: terminal silent after {:?}", self.seen);
         let mut bytes = [0_u8; 4096];
         match rustix::io::read(&self.fd, &mut bytes) {
             // EIO: the other side is closed.

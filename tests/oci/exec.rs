@@ -288,8 +288,8 @@ conformance! {
             fs::create_dir(hierarchy.directory(&c.group()).join("inner")).unwrap();
             for file in ["cpuset.cpus", "cpuset.mems"] {
                 let from = hierarchy.directory(&c.group()).join(file);
-                if let Ok(value) = fs::read(&from) {
-                    let to = hierarchy.directory(&c.group()).join("inner").join(file);
+                let to = hierarchy.directory(&c.group()).join("inner").join(file);
+                if let (Ok(value), true) = (fs::read(&from), to.exists()) {
                     rustix::io::write(fs::File::options().write(true).open(to).unwrap(), &value).unwrap();
                 }
             }

@@ -61,7 +61,11 @@ fn dumps(lab: &Lab) -> [String; 3] {
         .set("/linux/maskedPaths", serde_json::json!(["/proc/kcore", "/sys/firmware"]))
         .set(
             "/process/rlimits",
-            serde_json::json!([{"type": "RLIMIT_STACK", "soft": 1_048_576, "hard": 2_097_152}]),
+            // Without a configured number of files the reference passes on what Go has raised its own to.
+            serde_json::json!([
+                {"type": "RLIMIT_STACK", "soft": 1_048_576, "hard": 2_097_152},
+                {"type": "RLIMIT_NOFILE", "soft": 1000, "hard": 2000},
+            ]),
         )
         .namespace("cgroup", None)
         .mount("/sys/fs/cgroup", "cgroup", "cgroup", &["nosuid", "noexec", "nodev", "relatime", "ro"]);

@@ -18,6 +18,7 @@ mod identity;
 mod init;
 mod keyring;
 mod memory;
+mod nested;
 mod pids;
 mod program;
 mod refusal;

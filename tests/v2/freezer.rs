@@ -2,7 +2,7 @@
 
 use testkit::{hang, hierarchy, process};
 
-use crate::group::{above, directory, exec, exec_refused, read, text, value, write};
+use crate::group::{above, directory, exec, exec_refused, logged, read, text, value, write};
 use crate::{both, ours};
 
 const PAUSED: &str = "cannot exec in a paused container (use --ignore-paused to override)";
@@ -46,6 +46,20 @@ ours! {
         let expected = format!("exec: the container stands still: {} above its cgroup is frozen; thaw that first", above(lab).display());
         exec_refused(lab, &c, &expected);
         write(&file, "0");
+        c.exec(&["true"]).ok();
+    }
+
+    fn resume_below_a_frozen_group_names_it(lab) {
+        let c = lab.sleeper();
+        c.pause().ok();
+        let file = above(lab).join("cgroup.freeze");
+        write(&file, "1");
+        let output = logged(lab, "resume", &[]).args([c.id()]).run().code(1);
+        let text = text(&output);
+        assert!(text.contains(&format!("{} above", above(lab).display())), "{text}");
+        // Its own part is done, so that nothing but the thaw above is missing.
+        write(&file, "0");
+        c.wait_status("running");
         c.exec(&["true"]).ok();
     }
 

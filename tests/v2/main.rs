@@ -10,13 +10,25 @@
     reason = "a panic is a failed assertion; files and output are the test's own"
 )]
 
+mod ancestors;
+mod cpu;
+mod devices;
+mod domains;
 mod freezer;
 mod group;
 mod io;
 mod kill;
+mod limits;
 mod memory;
+mod nested;
 mod pids;
+mod placement;
+mod read_only;
+mod removed;
 mod stats;
+mod unified;
+mod update;
+mod view;
 
 /// Declares cases for both: `fn name(lab) { ... }` becomes the tests `name::runc` and `name::sluice`.
 #[macro_export]

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::group::{above, create_refused, exec_refused, limited, write};
+use crate::group::{above, create_refused, exec, exec_refused, limited, text, write};
 use crate::{both, ours};
 
 both! {
@@ -31,6 +31,19 @@ ours! {
         exec_refused(lab, &c, &expected);
         write(&file, "max");
         c.exec(&["true"]).ok();
+    }
+
+    fn a_limit_that_is_reached_while_the_exec_starts_is_named_too(lab) {
+        let c = lab.sleeper();
+        let file = crate::group::directory(&c).join("pids.max");
+        write(&file, "2");
+        let running: Vec<_> = (0..8).map(|_| exec(lab, &c, &["sh", "-c", "exit 7"]).spawn()).collect();
+        for output in running.into_iter().map(testkit::Running::wait) {
+            match output.status.code() {
+                Some(7) => {}
+                _ => assert!(text(&output).starts_with("exec: the container is at its process limit: "), "{output}"),
+            }
+        }
     }
 
     fn a_create_below_a_full_group_names_it(lab) {

@@ -11,7 +11,10 @@ mod compare;
 mod contestant;
 mod crowd;
 mod elf;
+mod fact;
+mod filter;
 mod lab;
+mod library;
 mod machine;
 mod options;
 mod parallel;
@@ -40,6 +43,8 @@ struct Findings {
     rows: Vec<Measured>,
     /// Median microseconds by verb and number of containers.
     crowd: Vec<crowd::Point>,
+    /// Sizes and memory.
+    facts: Vec<fact::Fact>,
 }
 
 /// Runs the benchmark, or compares two earlier ones.
@@ -71,36 +76,49 @@ pub(crate) fn run(workspace: &Workspace, arguments: &[String]) -> Result<ExitCod
 
 /// The scenarios in the order of the report.
 fn measure(lab: &Lab, contestants: &[Contestant], options: &Options) -> Result<Findings, Failure> {
-    let mut rows = Vec::new();
-    {
-        let standing =
-            contestants.iter().map(|one| Standing::new(lab, one)).collect::<Result<Vec<_>, _>>()?;
-        if options.wants("exec") {
-            rows.extend(rhythm::back_to_back(lab, "exec", &mut trial::execs(lab, &standing), options)?);
-            rows.extend(rhythm::probe(lab, "exec", &mut trial::execs(lab, &standing), options)?);
-        }
-        if options.wants("parallel") {
-            rows.extend(parallel::measure(lab, &standing, options)?);
-        }
-        if options.wants("syscalls") {
-            syscalls::count(&standing, &mut rows)?;
-        }
-    }
+    let (mut rows, mut facts) = (Vec::new(), Vec::new());
+    in_standing(lab, contestants, options, (&mut rows, &mut facts))?;
     if options.wants("run") {
-        rows.extend(rhythm::back_to_back(
-            lab,
-            "run",
-            &mut trial::runs(lab, contestants)?,
-            &options.slower(),
-        )?);
-        rows.extend(rhythm::probe(lab, "run", &mut trial::runs(lab, contestants)?, &options.slower())?);
+        let mut trials = trial::runs(lab, contestants)?;
+        rows.extend(rhythm::back_to_back(lab, "run", &mut trials, options)?);
+        rows.extend(rhythm::probe(lab, "run", &mut trials, &options.slower())?);
     }
     if options.wants("verbs") {
-        rows.extend(verbs::measure(lab, contestants, &options.slower())?);
+        rows.extend(verbs::measure(lab, contestants, options)?);
     }
     if options.wants("startup") {
         rows.extend(startup::measure(lab, contestants, options)?);
     }
+    if options.wants("facts") {
+        facts.extend(fact::collect(lab, contestants)?);
+    }
     let crowd = if options.wants("crowd") { crowd::measure(lab, contestants, options)? } else { Vec::new() };
-    Ok(Findings { rows, crowd })
+    Ok(Findings { rows, crowd, facts })
+}
+
+/// What is measured in one container of each contestant that stands all the while.
+fn in_standing(
+    lab: &Lab,
+    contestants: &[Contestant],
+    options: &Options,
+    (rows, facts): (&mut Vec<Measured>, &mut Vec<fact::Fact>),
+) -> Result<(), Failure> {
+    let standing = contestants.iter().map(|one| Standing::new(lab, one)).collect::<Result<Vec<_>, _>>()?;
+    if options.wants("exec") {
+        rows.extend(rhythm::back_to_back(lab, "exec", &mut trial::execs(lab, &standing), options)?);
+        rows.extend(rhythm::probe(lab, "exec", &mut trial::execs(lab, &standing), options)?);
+    }
+    if options.wants("syscalls") {
+        syscalls::count(&standing, rows)?;
+    }
+    if options.wants("library") {
+        rows.extend(library::measure(lab, &standing, options, facts)?);
+    }
+    if options.wants("parallel") {
+        rows.extend(parallel::measure(lab, &standing, options)?);
+    }
+    if options.wants("filter") {
+        rows.extend(filter::measure(lab, &standing, options, facts)?);
+    }
+    Ok(())
 }

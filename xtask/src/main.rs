@@ -16,6 +16,7 @@ mod map;
 mod terminal;
 mod tidy;
 mod tree;
+mod vm;
 mod workspace;
 
 use std::process::ExitCode;
@@ -37,17 +38,27 @@ const TASKS: &[Task] = &[
         demo::run,
     ),
     ("bench", "what the verbs cost, beside runc and crun [--help]", bench::run),
+    ("vm", "tests in a guest with systemd and pure cgroup v2 [--help]", vm::run),
 ];
+
+/// A task that has no sources around it, and is not for people.
+const IN_THE_GUEST: &str = "vm-inside";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if let Some((IN_THE_GUEST, rest)) = arguments.split_first().map(|(task, rest)| (task.as_str(), rest)) {
+        return answer(IN_THE_GUEST, vm::run_inside(rest));
+    }
     let Some(task) = arguments.first().and_then(|name| TASKS.iter().find(|task| task.0 == name)) else {
         return usage();
     };
-    let answer =
-        Workspace::find().and_then(|workspace| task.2(&workspace, arguments.get(1..).unwrap_or(&[])));
-    answer.unwrap_or_else(|failure| {
-        eprintln!("xtask {}: {}", task.0, failure::chain(&failure));
+    let run = |workspace| task.2(&workspace, arguments.get(1..).unwrap_or(&[]));
+    answer(task.0, Workspace::find().and_then(run))
+}
+
+fn answer(task: &str, result: Result<ExitCode, Failure>) -> ExitCode {
+    result.unwrap_or_else(|failure| {
+        eprintln!("xtask {task}: {}", failure::chain(&failure));
         ExitCode::FAILURE
     })
 }

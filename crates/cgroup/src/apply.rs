@@ -75,14 +75,7 @@ impl Cgroup {
             match directory.and_then(|directory| step_in(directory, &write)) {
                 Some(step) => steps.push(step),
                 None if write.presence == Presence::Optional => {}
-                None => {
-                    let hint = hint::missing(self.paths(), directory, &write);
-                    return Err(Error::NoController {
-                        field: write.field,
-                        controller: write.controller,
-                        hint,
-                    });
-                }
+                None => return Err(hint::missing(self.paths(), directory, write)),
             }
         }
         Ok(steps)
@@ -151,7 +144,7 @@ fn perform_run(run: &[Step]) -> Result<()> {
         let mut refusals = Vec::new();
         for step in &left {
             match file::try_write(&step.path, &step.value) {
-                Ok(()) => {}
+                Ok(()) => expect_kept(step)?,
                 Err(Errno::INVAL) if step.order == Order::Linked => refusals.push(*step),
                 Err(errno) => return Err(refused(step, errno)),
             }
@@ -162,6 +155,20 @@ fn perform_run(run: &[Step]) -> Result<()> {
             Some(_) => left = refusals,
         }
     }
+}
+
+/// A partition that cannot be is accepted and marked as invalid.
+///
+/// Source: the kernel's admin-guide/cgroup-v2, `cpuset.cpus.partition`.
+fn expect_kept(step: &Step) -> Result<()> {
+    if !step.path.ends_with("cpuset.cpus.partition") {
+        return Ok(());
+    }
+    let became = file::read(&step.path)?.trim().to_owned();
+    if !became.contains("invalid") {
+        return Ok(());
+    }
+    Err(Error::NotKept { value: step.value.clone(), path: step.path.clone(), became })
 }
 
 fn refused(step: &Step, source: Errno) -> Error {

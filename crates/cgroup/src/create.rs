@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{CWD, Mode};
 use rustix::io::Errno;
 
-use crate::{Cgroup, Error, Kind, Result, file};
+use crate::{Cgroup, Error, Kind, Result, file, hint};
 
 impl Cgroup {
     /// Makes the groups and everything missing above them.
@@ -34,6 +34,7 @@ impl Cgroup {
             if self.kind() == Kind::V2 {
                 enable_controllers(path);
             }
+            expect_domain(path)?;
         }
         Ok(())
     }
@@ -52,7 +53,13 @@ impl Made {
                 Ok(()) => self.0.push(level.to_owned()),
                 // Another container's start made it in between.
                 Err(Errno::EXIST) => {}
-                Err(source) => return Err(Error::Make { path: level.to_owned(), source }),
+                Err(source) => {
+                    return Err(Error::Make {
+                        path: level.to_owned(),
+                        hint: hint::not_made(level, source),
+                        source,
+                    });
+                }
             }
         }
         Ok(())
@@ -86,7 +93,23 @@ fn inherit_cpuset(path: &Path) -> Result<()> {
     Ok(())
 }
 
+/// A group below a threaded one is of no use until somebody makes it threaded, too.
+fn expect_domain(path: &Path) -> Result<()> {
+    let kind = |level: &Path| file::try_read_short(&level.join("cgroup.type")).unwrap_or_default();
+    match path.parent() {
+        Some(ancestor) if kind(path).trim() == "domain invalid" => Err(Error::NotADomain {
+            path: path.to_owned(),
+            ancestor: ancestor.to_owned(),
+            kind: kind(ancestor).trim().to_owned(),
+        }),
+        _ => Ok(()),
+    }
+}
+
 /// Asks every group above `path` to hand down the controllers it has itself.
+///
+/// A group with processes is left alone. Kernel: it would take some of the controllers (cpu, cpuset, pids), and
+/// so become the root of a threaded subtree, in which no new group takes a process.
 fn enable_controllers(path: &Path) {
     let Some(parent) = path.parent() else { return };
     for level in levels_with(parent, "cgroup.subtree_control") {
@@ -94,7 +117,10 @@ fn enable_controllers(path: &Path) {
         let enabled = words(&level.join("cgroup.subtree_control"));
         let missing: Vec<String> = has.difference(&enabled).map(|name| format!("+{name}")).collect();
         let control = level.join("cgroup.subtree_control");
-        if missing.is_empty() || file::write(&control, &missing.join(" ")).is_ok() {
+        if missing.is_empty()
+            || hint::has_own_processes(level)
+            || file::write(&control, &missing.join(" ")).is_ok()
+        {
             continue;
         }
         // All or nothing was nothing: one that is refused must not keep the others out.

@@ -35,12 +35,28 @@ pub enum Error {
         expected: &'static str,
     },
     /// `mkdir(2)` of a group.
-    #[error("make cgroup {}", path.display())]
+    #[error("make cgroup {}{}", path.display(), advice(hint))]
     Make {
         /// Directory of the group.
         path: PathBuf,
+        /// Which limit or mount forbids it, where it can be known.
+        hint: Option<String>,
         /// What the kernel said.
         source: Errno,
+    },
+    /// A group below a threaded one, which no process may enter.
+    #[error(
+        "cgroup {} takes no process: its cgroup.type is domain invalid, because {} above it is {kind}; linux/cgroupsPath must lead below a domain",
+        path.display(),
+        ancestor.display()
+    )]
+    NotADomain {
+        /// Directory of the group.
+        path: PathBuf,
+        /// The nearest group above.
+        ancestor: PathBuf,
+        /// `threaded` or `domain threaded`.
+        kind: String,
     },
     /// A group could not be opened.
     #[error("open cgroup {}", path.display())]
@@ -70,6 +86,26 @@ pub enum Error {
         /// What the kernel said.
         source: Errno,
     },
+    /// A control file took a value and made something else of it.
+    #[error("write {value:?} to {}: the kernel took it, but it became {became:?}", path.display())]
+    NotKept {
+        /// The value as written.
+        value: String,
+        /// The file.
+        path: PathBuf,
+        /// What it holds now.
+        became: String,
+    },
+    /// The group has the controller, but not this file.
+    #[error("linux/resources/{field}: there is no {} {purpose}", path.display())]
+    NoFile {
+        /// Place in the resources, such as `unified/memory.most`.
+        field: String,
+        /// The file.
+        path: PathBuf,
+        /// What it is needed for, and the files that are there.
+        purpose: String,
+    },
     /// A limit was asked for whose controller the group does not have.
     #[error("linux/resources/{field}: the {controller} controller is not available{}", advice(hint))]
     NoController {
@@ -97,10 +133,12 @@ pub enum Error {
         source: Errno,
     },
     /// `rmdir(2)` of a group.
-    #[error("remove cgroup {}", path.display())]
+    #[error("remove cgroup {}{}", path.display(), advice(hint))]
     Remove {
         /// Directory of the group.
         path: PathBuf,
+        /// Which mount forbids it, where it can be known.
+        hint: Option<String>,
         /// What the kernel said.
         source: Errno,
     },

@@ -29,6 +29,8 @@ fn value(name: &str, written: &str, text: &str) -> Option<String> {
         ("rdma.max", Some(device)) => keyed(device, "hca_handle=max hca_object=max"),
         ("net_prio.ifpriomap", Some(interface)) => keyed(interface, "0"),
         ("io.weight" | "io.bfq.weight", Some(device)) => keyed(device, "default"),
+        // `root invalid (reason)`
+        ("cpuset.cpus.partition", _) => text.split_ascii_whitespace().next().map(str::to_owned),
         ("io.weight" | "io.bfq.weight", None) => Some(line("default").unwrap_or(text.trim()).to_owned()),
         (_, Some(device)) if name.starts_with("blkio.") => keyed(device, "0"),
         _ => Some(text.trim().to_owned()).filter(|text| !text.is_empty()),

@@ -1,14 +1,27 @@
 //! What would be right, read from the system after a write was refused or a file was missing.
 
+mod expected;
+mod tree;
+
 use std::path::Path;
 
 use rustix::io::Errno;
 
 use crate::apply::Step;
-use crate::{Kind, Paths, Write, file};
+use crate::{Error, Kind, Paths, Write, file};
+
+pub(crate) use tree::{has_own_processes, not_made, read_only};
 
 /// Why a control file refused a value, where it can be known.
 pub(crate) fn refused(step: &Step, errno: Errno) -> Option<String> {
+    read_only(&step.path, errno)
+        .or_else(|| expected::not_writable(&step.path))
+        .or_else(|| by_group(step, errno))
+        .or_else(|| expected::value(step, errno))
+}
+
+/// What the group and the system say about it.
+fn by_group(step: &Step, errno: Errno) -> Option<String> {
     let name = step.path.file_name()?.to_str()?;
     let group = step.path.parent()?;
     let own = |file: &str| shown(group, file);
@@ -48,7 +61,10 @@ pub(crate) fn refused(step: &Step, errno: Errno) -> Option<String> {
         }
         (_, Errno::NODEV) if is_block(name) => Some("there is no block device of this number".to_owned()),
         ("memory.swappiness" | "memory.oom_control", Errno::INVAL) => None,
-        ("cgroup.subtree_control", Errno::BUSY) => internal_processes(group),
+        ("cgroup.subtree_control", Errno::BUSY) => tree::internal_processes(group),
+        ("rdma.max", Errno::NODEV) if group.exists() => {
+            Some("there is no RDMA device of this name".to_owned())
+        }
         (_, Errno::NOENT | Errno::NODEV) if !group.exists() => Some("the group is gone".to_owned()),
         _ => None,
     }
@@ -79,17 +95,35 @@ fn shown(group: &Path, file: &str) -> Option<String> {
     Some(format!("{file} is {:?}", text.trim()).replace('"', ""))
 }
 
-/// Why the group does not have the file of a write.
-pub(crate) fn missing(paths: &Paths, directory: Option<&Path>, write: &Write) -> Option<String> {
+/// The error for a write whose file the group does not have.
+pub(crate) fn missing(paths: &Paths, directory: Option<&Path>, write: Write) -> Error {
+    if let Some(directory) = directory.filter(|group| has(group, "cgroup.controllers", &write.controller)) {
+        let there = expected::files(directory, &write.controller).unwrap_or_default();
+        let purpose = format!("to write {:?} to{there}", write.value);
+        return Error::NoFile { path: directory.join(&write.file), field: write.field, purpose };
+    }
+    let hint = no_controller(paths, directory, &write);
+    Error::NoController { field: write.field, controller: write.controller, hint }
+}
+
+/// Why the group does not have the controller.
+fn no_controller(paths: &Paths, directory: Option<&Path>, write: &Write) -> Option<String> {
     let Some(directory) = directory else { return Some(no_hierarchy(paths, &write.controller)) };
     if !directory.exists() {
         return Some(format!("{} is gone", directory.display()));
     }
-    let lacks = format!("{} has no {}", directory.display(), write.file);
+    let lacks = || format!("{} has no {}", directory.display(), write.file);
     if paths.kind() == Kind::V1 {
-        return Some(lacks);
+        return Some(lacks());
     }
-    Some(not_enabled(directory, &write.controller).unwrap_or(lacks))
+    Some(not_enabled(directory, &write.controller).or_else(|| unknown(directory)).unwrap_or_else(lacks))
+}
+
+/// No level has the controller: those that the kernel has.
+fn unknown(directory: &Path) -> Option<String> {
+    let top = tree::top(directory)?;
+    let there = file::try_read(&top.join("cgroup.controllers")).ok()?;
+    Some(format!("there are {}", there.split_ascii_whitespace().collect::<Vec<_>>().join(", ")))
 }
 
 fn no_hierarchy(paths: &Paths, controller: &str) -> String {
@@ -112,17 +146,8 @@ fn not_enabled(directory: &Path, controller: &str) -> Option<String> {
         return None;
     }
     let level = directory.ancestors().skip(1).find(|level| has(level, "cgroup.controllers", controller))?;
-    let reason = internal_processes(level).map(|reason| format!(": {reason}")).unwrap_or_default();
+    let reason = tree::internal_processes(level).map(|reason| format!(": {reason}")).unwrap_or_default();
     Some(format!("{}/cgroup.subtree_control does not enable it{reason}", level.display()))
-}
-
-/// Source: the kernel's admin-guide/cgroup-v2, "No Internal Process Constraint". The root is exempt.
-fn internal_processes(group: &Path) -> Option<String> {
-    let is_root = !group.join("cgroup.events").exists();
-    let count = file::try_read(&group.join("cgroup.procs")).ok()?.lines().count();
-    (!is_root && count > 0).then(|| {
-        format!("it has {count} processes of its own, and cgroup v2 limits nested groups only below a group without")
-    })
 }
 
 fn has(group: &Path, file: &str, word: &str) -> bool {
@@ -158,7 +183,7 @@ mod tests {
         let directory = top.path().join("a/b");
         let paths = Paths { unified: Some(directory.clone()), v1: BTreeMap::new() };
         let write = Write::new("memory", "memory.max", 1, "memory/limit");
-        let text = missing(&paths, Some(&directory), &write).unwrap();
+        let text = no_controller(&paths, Some(&directory), &write).unwrap();
         let level = top.path().join("a");
         assert_eq!(
             text,
@@ -169,7 +194,7 @@ mod tests {
             )
         );
         let write = Write::new("pids", "pids.max", 1, "pids/limit");
-        let text = missing(&paths, Some(&directory), &write).unwrap();
+        let text = no_controller(&paths, Some(&directory), &write).unwrap();
         assert_eq!(text, format!("{}/cgroup.subtree_control does not enable it", top.path().display()));
     }
 

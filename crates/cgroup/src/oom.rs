@@ -32,7 +32,7 @@ pub enum OomEvent {
     Waiting,
     /// Nothing that concerns these groups: on v1 a group above or beside was out of memory.
     Nothing,
-    /// The group was removed; nothing will follow.
+    /// The group was removed; nothing will follow. On v2 only who asks is told.
     Gone,
 }
 
@@ -69,7 +69,10 @@ impl Cgroup {
 }
 
 impl AsFd for OomEvents {
-    /// Readable when [`OomEvents::take`] has something to say.
+    /// Readable when [`OomEvents::take`] has something to say; but the end of a v2 group is not told, so watch a process
+    /// of it besides.
+    ///
+    /// Kernel: seen on 6.1, kernfs tells inotify of no removed file.
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.events.as_fd()
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use rustix::io::Errno;
 
 use crate::deadline::Deadline;
-use crate::{Cgroup, Error, Result, file, procs};
+use crate::{Cgroup, Error, Result, file, hint, procs};
 
 impl Cgroup {
     /// Removes the groups and all groups nested in them. Groups that are gone already are no error.
@@ -38,7 +38,9 @@ fn remove_tree(path: &Path, deadline: &mut Deadline) -> Result<()> {
             Ok(()) => return Ok(()),
             Err((_, Errno::BUSY)) if !deadline.is_over() => deadline.pause(),
             Err((_, Errno::BUSY)) => return Err(deadline.error(path, procs::pids_below(path)?)),
-            Err((group, source)) => return Err(Error::Remove { path: group, source }),
+            Err((group, source)) => {
+                return Err(Error::Remove { hint: hint::read_only(&group, source), path: group, source });
+            }
         }
     }
 }

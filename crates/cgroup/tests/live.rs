@@ -6,6 +6,8 @@
 
 #[path = "live/cost.rs"]
 mod cost;
+#[path = "live/devices.rs"]
+mod devices;
 #[path = "live/evidence.rs"]
 mod evidence;
 #[path = "live/fixture.rs"]

@@ -357,6 +357,8 @@ impl Birth<'_> {
         self.place_init()?;
         self.note_init()?;
         line.answer(Answer::Begin);
+        // Here it costs no time: init is busy with its mounts.
+        self.write_rescue()?;
         let console = self.converse(request, &line)?;
         self.finish(request, &line)?;
         let init = self.init.take().ok_or(Error::NotRunning)?;
@@ -522,6 +524,12 @@ impl Birth<'_> {
         self.entry.as_ref().map_or(Ok(()), |entry| entry.write(&self.record))
     }
 
+    /// The record as it will be when init is parked.
+    fn write_rescue(&self) -> Result<(), Error> {
+        let record = Record { phase: Phase::Created, ..self.record.clone() };
+        self.entry.as_ref().map_or(Ok(()), |entry| entry.write_rescue(&record))
+    }
+
     /// Listens to init until it is parked.
     fn converse(&mut self, request: &CreateRequest, line: &Line) -> Result<Option<OwnedFd>, Error> {
         let mut console = None;
@@ -620,7 +628,6 @@ impl Birth<'_> {
         self.record.phase = Phase::Created;
         self.record.generation += 1;
         let Some(entry) = &self.entry else { return Err(Error::NotRunning) };
-        entry.write_rescue(&self.record)?;
         entry.write(&self.record)?;
         if let Some(socket) = &request.pidfd_socket {
             console::send(socket, "init", init.pidfd.as_fd()).map_err(Error::Console)?;

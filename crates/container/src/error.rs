@@ -243,7 +243,7 @@ pub enum Error {
         path: PathBuf,
     },
     /// A bind mount cannot be given an id mapping.
-    #[error("{pointer}: map the ids of {} (its file system may not support it)", path.display())]
+    #[error("{pointer}: map the ids of {} (Linux 5.12 or newer, and its file system must support it)", path.display())]
     IdMappedMount {
         /// JSON pointer.
         pointer: String,

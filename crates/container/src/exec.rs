@@ -16,7 +16,6 @@ use child::program::Filter;
 use launch::{Birth, Launched, Outcome, Process};
 use proc::{Procfs, Root};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
-use rustix::fs::{CWD, Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
 use std::ffi::CString;
 use std::path::PathBuf;
@@ -122,10 +121,19 @@ pub fn exec(store: &Store, request: &ExecRequest) -> Result<Running, Error> {
     let proc = Procfs::host().map_err(Error::Proc)?;
     let entry = store.entry(&request.id)?;
     let record = entry.read()?;
-    let init = live_init(&proc, &record, request)?;
-    let target = Target { proc: &proc, entry: &entry, record: &record, init: &init };
-    start(&target, request)
-        .map_err(|error| entry.unless_deleted(evidence::unless_init_died(&proc, &init, error)))
+    let init = live_init(&proc, &record, request.paused)?;
+    let target = Target { proc: &proc, entry: &entry, record: &record, init: &init, kept: None };
+    begin(&target, request)
+}
+
+/// Starts a process in a container whose init was alive a moment ago.
+///
+/// # Errors
+/// As [`exec`].
+pub(crate) fn begin(target: &Target<'_>, request: &ExecRequest) -> Result<Running, Error> {
+    start(target, request).map_err(|error| {
+        target.entry.unless_deleted(evidence::unless_init_died(target.proc, target.init, error))
+    })
 }
 
 fn start(target: &Target<'_>, request: &ExecRequest) -> Result<Running, Error> {
@@ -138,8 +146,9 @@ fn start(target: &Target<'_>, request: &ExecRequest) -> Result<Running, Error> {
     refuse_hopeless(&before, cgroup.paths(), request)?;
     let last_mile = prepare(target, process)?;
     let pty = last_mile.process.terminal.then(|| open_terminal(target, &last_mile)).transpose()?;
-    let launched = Attempt { target, request, last_mile: &last_mile, cgroup: &cgroup, before: &before };
-    let process = launched.run(pty.as_ref().map(|pty| pty.peer.as_fd()))?;
+    let terminal = pty.as_ref().map(|pty| pty.peer.as_fd());
+    let attempt = Attempt { target, request, last_mile: &last_mile, cgroup: &cgroup, before: &before };
+    let process = attempt.run(terminal).or_else(|refused| attempt.in_leaf_of_init(refused, terminal))?;
     let console = announce(request, &process, pty).inspect_err(|_| end(&cgroup, &process))?;
     Ok(Running { pid: process.pid, pidfd: process.pidfd, console })
 }
@@ -168,24 +177,48 @@ fn end(cgroup: &Cgroup, process: &Process) {
 }
 
 /// The container that is exec'd into.
-struct Target<'a> {
-    proc: &'a Procfs,
-    entry: &'a Entry,
-    record: &'a Record,
-    init: &'a Process,
+pub(crate) struct Target<'a> {
+    pub(crate) proc: &'a Procfs,
+    pub(crate) entry: &'a Entry,
+    pub(crate) record: &'a Record,
+    pub(crate) init: &'a Process,
+    /// What was opened before, by a caller who execs again and again.
+    pub(crate) kept: Option<&'a Kept>,
 }
 
-fn live_init(proc: &Procfs, record: &Record, request: &ExecRequest) -> Result<Process, Error> {
+/// What every exec into a container needs open, and what no exec changes.
+#[derive(Debug)]
+pub(crate) struct Kept {
+    join: cgroup::Join,
+    filter: Vec<Instruction>,
+}
+
+impl Kept {
+    /// Opens the ways into the cgroups and reads the filter.
+    ///
+    /// # Errors
+    /// When one of them cannot be opened or read.
+    pub(crate) fn open(entry: &Entry, record: &Record) -> Result<Self, Error> {
+        let join = Cgroup::new(record.cgroup.clone()).join().map_err(Error::Cgroup)?;
+        Ok(Self { join, filter: read_filter(entry, record)? })
+    }
+}
+
+/// The container's init if an exec is possible now.
+///
+/// # Errors
+/// [`Error::CannotExec`]; [`Error::NotStarted`] when a cgroup above the container is frozen.
+pub(crate) fn live_init(proc: &Procfs, record: &Record, paused_is: Paused) -> Result<Process, Error> {
     let observed = status::observe(proc, record)?;
     match (observed.status, observed.init) {
-        (Status::Paused, _) if request.paused == Paused::Refuse => Err(paused(record)),
+        (Status::Paused, _) if paused_is == Paused::Refuse => Err(paused(record)),
         (Status::Created | Status::Running | Status::Paused, Some(init)) => Ok(init),
         (status, _) => Err(Error::CannotExec { status }),
     }
 }
 
 /// Compat: runc's words for a paused container; a cgroup frozen above it is none that `resume` could thaw.
-fn paused(record: &Record) -> Error {
+pub(crate) fn paused(record: &Record) -> Error {
     let above = evidence::frozen_above(&record.cgroup);
     above.map_or(Error::CannotExec { status: Status::Paused }, Error::NotStarted)
 }
@@ -399,15 +432,17 @@ struct Attempt<'a> {
 
 impl Attempt<'_> {
     fn run(&self, terminal: Option<BorrowedFd<'_>>) -> Result<Process, Error> {
-        let join = self.cgroup.join().map_err(Error::Cgroup)?;
-        let instructions = self.filter()?;
+        // A sub-cgroup is another one at each call.
+        let kept = self.target.kept.filter(|_| self.request.cgroup.is_empty());
+        let opened = if kept.is_none() { Some(self.open()?) } else { None };
+        let Some(kept) = kept.or(opened.as_ref()) else { return Err(Error::NotRunning) };
         let sockets = self.listener_sockets()?;
         let filter = self.target.record.filter.as_ref().map(|filter| Filter {
-            instructions: &instructions,
+            instructions: &kept.filter,
             flags: filter.flags,
             listener: sockets.as_ref().map(|(_, theirs)| theirs.as_fd()),
         });
-        let launched = self.launch(&join, filter, terminal)?;
+        let launched = self.launch(&kept.join, filter, terminal)?;
         if let Some((ours, theirs)) = sockets {
             drop(theirs);
             self.pass_listener(&ours, &launched)?;
@@ -416,24 +451,9 @@ impl Attempt<'_> {
         self.judge(outcome)
     }
 
-    fn filter(&self) -> Result<Vec<Instruction>, Error> {
-        if self.target.record.filter.is_none() {
-            return Ok(Vec::new());
-        }
-        let path = || self.target.entry.path().join(store::FILTER);
-        let bytes = self
-            .target
-            .entry
-            .read_file(store::FILTER)
-            .map_err(|source| Error::ReadState { path: path(), source })?;
-        let instructions = seccomp::Compiled::from_bytes(&bytes).map_err(|error| Error::DamagedState {
-            path: path(),
-            place: format!("its {} bytes", bytes.len()),
-            reason: error.to_string(),
-        })?;
-        let convert =
-            |one: seccomp::Instruction| Instruction { code: one.code, jt: one.jt, jf: one.jf, k: one.k };
-        Ok(instructions.into_iter().map(convert).collect())
+    fn open(&self) -> Result<Kept, Error> {
+        let join = self.cgroup.join().map_err(Error::Cgroup)?;
+        Ok(Kept { join, filter: read_filter(self.target.entry, self.target.record)? })
     }
 
     fn listener_sockets(&self) -> Result<Option<(OwnedFd, OwnedFd)>, Error> {
@@ -490,7 +510,7 @@ impl Attempt<'_> {
             program: vectors.program()?,
         };
         let pids = has_namespace(&record.namespaces, NamespaceType::Pid);
-        let mut birth = Birth {
+        let birth = Birth {
             cgroup: join.directory.as_ref().map(AsFd::as_fd),
             pid_namespace_of: pids.then(|| self.target.init.pidfd.as_fd()),
             through: through.then(|| launch::Through {
@@ -500,36 +520,35 @@ impl Attempt<'_> {
             }),
         };
         let launched = launch::spawn(&birth, &plan, child::exec::run);
-        let leaf = match &launched {
-            Err(launch::Error::Clone(Errno::BUSY)) => self.leaf_of_init(),
-            _ => None,
-        };
-        let launched = match &leaf {
-            None => launched,
-            Some(leaf) => {
-                birth.cgroup = Some(leaf.as_fd());
-                launch::spawn(&birth, &plan, child::exec::run)
-            }
-        };
         launched.map_err(|error| match evidence::of_birth(&self.context(), &error) {
             Some(cause) => Error::NotStarted(cause),
             None => Error::Launch(error),
         })
     }
 
-    /// A container that runs a manager of its own has controllers in the children of its cgroup; its init then lives
-    /// in one of the leaves. A leaf elsewhere is not the container's: init has been moved by somebody else.
-    fn leaf_of_init(&self) -> Option<OwnedFd> {
+    /// A container that runs a manager of its own has controllers in the children of its cgroup, which then takes no
+    /// process; its init lives in one of the leaves. The limits and counters of that leaf are what matters from here on.
+    fn in_leaf_of_init(&self, refused: Error, terminal: Option<BorrowedFd<'_>>) -> Result<Process, Error> {
+        let Error::NotStarted(Cause::CgroupBusy { .. }) = refused else { return Err(refused) };
+        // A group that the caller named is that one or none.
+        let leaf = self.request.cgroup.is_empty().then(|| self.leaf_of_init()).flatten();
+        let Some(leaf) = leaf else { return Err(refused) };
+        let before = Evidence::quick(&leaf);
+        refuse_hopeless(&before, leaf.paths(), self.request)?;
+        // What was kept open leads into the container's own cgroup.
+        let target = Target { kept: None, ..*self.target };
+        Attempt { target: &target, cgroup: &leaf, before: &before, ..*self }.run(terminal)
+    }
+
+    /// A leaf elsewhere is not the container's: init has been moved by somebody else.
+    fn leaf_of_init(&self) -> Option<Cgroup> {
         let entries = self.target.proc.cgroups(self.target.init.pid).ok()?;
-        let entry = entries.into_iter().find(|entry| entry.hierarchy_id == 0)?;
         let layout = cgroup::Layout::of(self.target.proc).ok()?;
-        let own = self.target.record.cgroup.unified.as_ref()?;
-        let leaf = layout.unified()?.mount_point.join(entry.path.strip_prefix("/").ok()?);
-        let below = leaf.strip_prefix(own).ok().filter(|below| !below.as_os_str().is_empty())?;
-        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let own = rustix::fs::openat(CWD, own, flags, Mode::empty()).ok()?;
-        let beneath = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
-        rustix::fs::openat2(own, below, flags, Mode::empty(), beneath).ok()
+        let leaf = cgroup::Paths::of_process(&layout, &entries).unified?;
+        let own = &self.target.record.cgroup;
+        let below = leaf.strip_prefix(own.unified.as_ref()?).ok()?;
+        let nested = !below.as_os_str().is_empty();
+        nested.then(|| Cgroup::new(cgroup::Paths { unified: Some(leaf), ..own.clone() }))
     }
 
     /// An exec in a user namespace that denies `setgroups` must not set an empty list.
@@ -609,6 +628,23 @@ impl Attempt<'_> {
             log::warn!("process {pid} was killed but has not ended after {} s", KILL_LIMIT.as_secs());
         }
     }
+}
+
+/// The compiled filter as `create` left it; empty for a container without one.
+fn read_filter(entry: &Entry, record: &Record) -> Result<Vec<Instruction>, Error> {
+    if record.filter.is_none() {
+        return Ok(Vec::new());
+    }
+    let path = || entry.path().join(store::FILTER);
+    let bytes = entry.read_file(store::FILTER).map_err(|source| Error::ReadState { path: path(), source })?;
+    let instructions = seccomp::Compiled::from_bytes(&bytes).map_err(|error| Error::DamagedState {
+        path: path(),
+        place: format!("its {} bytes", bytes.len()),
+        reason: error.to_string(),
+    })?;
+    let convert =
+        |one: seccomp::Instruction| Instruction { code: one.code, jt: one.jt, jf: one.jf, k: one.k };
+    Ok(instructions.into_iter().map(convert).collect())
 }
 
 /// What `execve` and the start of a small program take, in bytes: 64 KiB are too few, 128 KiB are enough.

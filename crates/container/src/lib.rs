@@ -19,6 +19,7 @@ mod evidence;
 pub mod exec;
 pub mod features;
 pub mod foreground;
+pub mod held;
 pub mod hooks;
 pub mod id;
 mod id_map;

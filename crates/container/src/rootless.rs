@@ -95,9 +95,9 @@ pub(crate) fn attainable(resources: Resources) -> Resources {
 /// `refusal`, or what depends on the groups.
 pub(crate) fn do_without_cgroup(refusal: cgroup::Error, config: &Config) -> Result<(), Error> {
     let (path, source) = match refusal {
-        cgroup::Error::Make { path, source: source @ (Errno::ACCESS | Errno::PERM | Errno::ROFS) } => {
-            (path, source)
-        }
+        cgroup::Error::Make {
+            path, source: source @ (Errno::ACCESS | Errno::PERM | Errno::ROFS), ..
+        } => (path, source),
         other => return Err(Error::Cgroup(other)),
     };
     let wanted = if config.linux.cgroups_path.is_empty() {
@@ -145,7 +145,10 @@ mod tests {
             r#"{{"ociVersion":"1.0.2","root":{{"path":"r"}},"linux":{{"cgroupsPath":{path:?},"resources":{resources}}}}}"#
         );
         let config = Config::parse(text.as_bytes()).unwrap();
-        do_without_cgroup(cgroup::Error::Make { path: "/g".into(), source: Errno::ACCESS }, &config)
+        do_without_cgroup(
+            cgroup::Error::Make { path: "/g".into(), hint: None, source: Errno::ACCESS },
+            &config,
+        )
     }
 
     #[test]
@@ -166,7 +169,7 @@ mod tests {
     #[test]
     fn another_failure_is_told_as_it_is() {
         let config = Config::parse(br#"{"ociVersion":"1.0.2","root":{"path":"r"}}"#).unwrap();
-        let error = cgroup::Error::Make { path: "/g".into(), source: Errno::NOSPC };
+        let error = cgroup::Error::Make { path: "/g".into(), hint: None, source: Errno::NOSPC };
         assert!(matches!(do_without_cgroup(error, &config), Err(Error::Cgroup(_))));
     }
 }

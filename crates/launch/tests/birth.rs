@@ -179,6 +179,40 @@ fn a_child_born_into_a_frozen_v2_group_is_stuck_and_dies_of_a_kill_while_the_gro
     assert_eq!((group.read("cgroup.freeze"), group.read("cgroup.procs")), ("1".to_owned(), String::new()));
 }
 
+/// A group of the v2 tree with a nested one that has this controller; `None`, said aloud, where v2 does not have it.
+fn with_controller(name: &str, controller: &str) -> Option<(Group, Group)> {
+    let above = Group::unified(name)?;
+    if !above.read("cgroup.controllers").split(' ').any(|known| known == controller) {
+        eprintln!("NOT RUN {name}: the v2 tree of this host has no {controller} controller");
+        return None;
+    }
+    let nested = Group(above.0.join("nested"));
+    fs::create_dir(&nested.0).unwrap();
+    above.write("cgroup.subtree_control", &format!("+{controller}"));
+    Some((above, nested))
+}
+
+#[test]
+fn a_full_pids_max_of_v2_is_eagain() {
+    let Some((above, nested)) = with_controller("full2", "pids") else { return };
+    nested.write("pids.max", "0");
+    let directory = nested.open();
+    let birth = Birth { cgroup: Some(directory.as_fd()), ..Birth::default() };
+    assert_eq!(refused(&birth), Errno::AGAIN);
+    drop(nested);
+    drop(above);
+}
+
+#[test]
+fn a_group_with_controllers_below_it_is_ebusy() {
+    let Some((above, nested)) = with_controller("busy", "memory") else { return };
+    let directory = above.open();
+    let birth = Birth { cgroup: Some(directory.as_fd()), ..Birth::default() };
+    assert_eq!(refused(&birth), Errno::BUSY);
+    drop(nested);
+    drop(above);
+}
+
 #[test]
 fn a_full_pids_max_is_eagain() {
     let Some(group) = Group::new("/sys/fs/cgroup/pids", "full") else { return };

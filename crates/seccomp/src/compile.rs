@@ -7,8 +7,7 @@ use crate::graph::Graph;
 use crate::instruction::{self, Instruction};
 use crate::layout;
 use crate::profile::{Action, Flag, Profile};
-use crate::rules::Rules;
-use crate::syscalls::{self, Number};
+use crate::rules::{Name, Names, Rules};
 use crate::{Error, Warning};
 
 /// A filter, and how it is to be loaded.
@@ -57,16 +56,16 @@ pub fn compile_for(profile: &Profile, native: Arch) -> Result<Compiled, Error> {
     let default = action::returns(default_action, profile.default_errno_ret, || "defaultErrnoRet".into())?;
     let notify = uses_notify(profile, default_action)?;
     let flags = flags(profile, notify)?;
-    let warnings = check_names(profile)?;
+    let names = names(profile)?;
 
     let mut archs = Vec::new();
     for arch in architectures(profile, native)? {
-        archs.push((arch, Rules::of(profile, arch, default)?));
+        archs.push((arch, Rules::of(profile, &names, arch, default)?));
     }
     let mut graph = Graph::default();
     let root = dispatch::by_architecture(&mut graph, &archs, default, newer(default_action));
     let instructions = layout::instructions(&graph, root)?;
-    Ok(Compiled { instructions, flags, notify, warnings })
+    Ok(Compiled { instructions, flags, notify, warnings: warnings(profile, &names) })
 }
 
 /// Compat: runc leaves numbers it does not know to a default action that lets calls pass, or to a tracer.
@@ -119,22 +118,27 @@ fn flags(profile: &Profile, notify: bool) -> Result<u32, Error> {
     Ok(bits.fold(if notify { NEW_LISTENER } else { 0 }, |all, bit| all | bit))
 }
 
-/// Refuses empty names and lists unknown ones.
-fn check_names(profile: &Profile) -> Result<Vec<Warning>, Error> {
-    let mut warnings = Vec::new();
+/// Looks every name up and refuses empty ones.
+fn names(profile: &Profile) -> Result<Names<'_>, Error> {
+    let mut all = Names::with_capacity(profile.syscalls.len());
     for (entry, syscall) in profile.syscalls.iter().enumerate() {
-        for (position, name) in syscall.names.iter().enumerate() {
-            if name.is_empty() {
-                return Err(Error::EmptyName { place: format!("syscalls/{entry}/names/{position}") });
-            }
-            if syscalls::number(Arch::NATIVE, name) == Number::Unknown {
-                warnings.push(Warning::UnknownSyscall { name: name.clone() });
-            }
+        if let Some(position) = syscall.names.iter().position(String::is_empty) {
+            return Err(Error::EmptyName { place: format!("syscalls/{entry}/names/{position}") });
         }
+        all.push(syscall.names.iter().map(|name| Name::find(name)).collect());
     }
+    Ok(all)
+}
+
+/// Lists unknown names.
+fn warnings(profile: &Profile, names: &Names<'_>) -> Vec<Warning> {
+    let texts = profile.syscalls.iter().flat_map(|syscall| &syscall.names);
+    let unknown = texts.zip(names.iter().flatten()).filter(|(_, name)| !name.is_known());
+    let mut warnings: Vec<Warning> =
+        unknown.map(|(text, _)| Warning::UnknownSyscall { name: text.clone() }).collect();
     warnings.sort();
     warnings.dedup();
-    Ok(warnings)
+    warnings
 }
 
 /// `native` and the profile's architectures, each once, those of one `AUDIT_ARCH_*` side by side.

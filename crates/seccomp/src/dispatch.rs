@@ -40,10 +40,8 @@ pub(crate) fn by_architecture(graph: &mut Graph, archs: &[(Arch, Rules)], defaul
     let mut next = graph.returns(action::KILL_THREAD);
     for audit in audits.into_iter().rev() {
         let abis: Vec<_> = archs.iter().filter(|(arch, _)| arch.audit() == audit).collect();
-        let mut numbers = Numbers::new(graph.returns(default));
-        for (arch, rules) in &abis {
-            numbers.add_rules(graph, *arch, rules);
-        }
+        let default = graph.returns(default);
+        let mut numbers = Numbers::of_rules(graph, default, &abis);
         match abis[..] {
             [(Arch::X86_64, _)] => numbers.kill(graph, X32_BIT, u32::MAX - 1),
             [(Arch::X32, _)] => numbers.kill(graph, 0, X32_BIT - 1),
@@ -69,8 +67,25 @@ struct Numbers {
 }
 
 impl Numbers {
-    fn new(default: Id) -> Self {
-        Numbers { starts: BTreeMap::from([(0, default)]), default }
+    /// The numbers that have a rule, and between them the default.
+    fn of_rules(graph: &mut Graph, default: Id, abis: &[&(Arch, Rules)]) -> Self {
+        let mut painted: Vec<(u32, Id)> = Vec::new();
+        for (arch, rules) in abis {
+            let layout = Layout { width: arch.width(), order: arch.byte_order() };
+            painted.extend(rules.outcomes().map(|(number, outcome)| match outcome {
+                Outcome::Always(returns) => (number, graph.returns(*returns)),
+                Outcome::FirstOf(rules) => (number, conditions::first_of(graph, layout, rules, default)),
+            }));
+        }
+        // The numbers of two ABIs of one architecture do not overlap.
+        painted.sort_by_key(|(number, _)| *number);
+        let mut starts = vec![(0, default)];
+        for (number, id) in painted {
+            let number = u64::from(number);
+            starts.pop_if(|(start, _)| *start == number);
+            starts.extend([(number, id), (number + 1, default)]);
+        }
+        Numbers { starts: starts.into_iter().collect(), default }
     }
 
     /// Gives all numbers from `first` to `last` the outcome `id`.
@@ -86,17 +101,6 @@ impl Numbers {
         }
         self.starts.insert(first, id);
         self.starts.insert(after, behind);
-    }
-
-    fn add_rules(&mut self, graph: &mut Graph, arch: Arch, rules: &Rules) {
-        let layout = Layout { width: arch.width(), order: arch.byte_order() };
-        for (number, outcome) in &rules.outcomes {
-            let id = match outcome {
-                Outcome::Always(returns) => graph.returns(*returns),
-                Outcome::FirstOf(rules) => conditions::first_of(graph, layout, rules, self.default),
-            };
-            self.paint(*number, *number, id);
-        }
     }
 
     fn kill(&mut self, graph: &mut Graph, first: u32, last: u32) {

@@ -67,6 +67,11 @@ impl Graph {
         self.nodes.len()
     }
 
+    /// The place of a node, below [`Graph::len`].
+    pub(crate) fn place(id: Id) -> usize {
+        id.0
+    }
+
     fn intern(&mut self, node: Node) -> Id {
         let next = Id(self.nodes.len());
         *self.ids.entry(node).or_insert_with(|| {

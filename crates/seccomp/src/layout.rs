@@ -5,15 +5,13 @@
 //! away, a landing is put right behind the test: the `return` itself, or a jump without that limit. Later
 //! tests use the landing nearest to them.
 
-use std::collections::HashMap;
-
 use crate::Error;
 use crate::graph::{Graph, Id, Node, Test};
 use crate::instruction::{Instruction, MAX_INSTRUCTIONS, code};
 
 /// The instructions of everything that can be reached from `root`.
 pub(crate) fn instructions(graph: &Graph, root: Id) -> Result<Vec<Instruction>, Error> {
-    let mut program = Program::default();
+    let mut program = Program { reversed: Vec::new(), landings: vec![usize::MAX; graph.len()] };
     for id in children_first(graph, root) {
         program.write(graph, id);
         if program.reversed.len() > MAX_INSTRUCTIONS {
@@ -32,12 +30,12 @@ fn children_first(graph: &Graph, root: Id) -> Vec<Id> {
         Leave(Id),
     }
     let mut order = Vec::with_capacity(graph.len());
-    let mut entered = std::collections::HashSet::new();
+    let mut entered = vec![false; graph.len()];
     let mut steps = vec![Step::Enter(root)];
     while let Some(step) = steps.pop() {
         match step {
             Step::Leave(id) => order.push(id),
-            Step::Enter(id) if entered.insert(id) => {
+            Step::Enter(id) if !std::mem::replace(&mut entered[Graph::place(id)], true) => {
                 steps.push(Step::Leave(id));
                 match graph.node(id) {
                     Node::Return(_) => {}
@@ -52,11 +50,10 @@ fn children_first(graph: &Graph, root: Id) -> Vec<Id> {
 }
 
 /// A program whose last instruction comes first.
-#[derive(Default)]
 struct Program {
     reversed: Vec<Instruction>,
     /// For each node the index in `reversed` nearest to the program's beginning from which it goes on.
-    landings: HashMap<Id, usize>,
+    landings: Vec<usize>,
 }
 
 impl Program {
@@ -77,13 +74,13 @@ impl Program {
     }
 
     fn push(&mut self, id: Id, instruction: Instruction) {
-        self.landings.insert(id, self.reversed.len());
+        self.landings[Graph::place(id)] = self.reversed.len();
         self.reversed.push(instruction);
     }
 
     /// How many instructions the next one must skip to go on at `id`.
     fn distance(&self, id: Id) -> usize {
-        self.reversed.len() - 1 - self.landings[&id]
+        self.reversed.len() - 1 - self.landings[Graph::place(id)]
     }
 
     /// Makes `id` the instruction that follows the next one.

@@ -21,17 +21,31 @@ pub(crate) struct Inner {
     operation: Condition,
 }
 
-/// How `name` is reached through a multiplexer of `arch`, if it is.
-pub(crate) fn inner(arch: Arch, name: &str) -> Option<Inner> {
-    let multiplexers = arch.multiplexers()?;
-    let row = OPERATIONS.binary_search_by(|row| row.0.cmp(name)).ok()?;
-    let (_, through, value) = OPERATIONS[row];
-    let number = match through {
-        Through::Socketcall => multiplexers.socketcall,
-        Through::Ipc => multiplexers.ipc,
-    };
-    let operation = Condition { index: 0, operator: Operator::Equal, mask: arch.width().all(), value };
-    Some(Inner { number, operation })
+/// A call that some architecture has as an operation of a multiplexer.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Operation {
+    through: Through,
+    value: u64,
+}
+
+impl Operation {
+    /// Looks a name up.
+    pub(crate) fn find(name: &str) -> Option<Self> {
+        let row = OPERATIONS.binary_search_by(|row| row.0.cmp(name)).ok()?;
+        let (_, through, value) = OPERATIONS[row];
+        Some(Self { through, value })
+    }
+
+    /// How it is reached through a multiplexer of `arch`, if it is.
+    pub(crate) fn on(self, arch: Arch) -> Option<Inner> {
+        let multiplexers = arch.multiplexers()?;
+        let number = match self.through {
+            Through::Socketcall => multiplexers.socketcall,
+            Through::Ipc => multiplexers.ipc,
+        };
+        let (mask, value) = (arch.width().all(), self.value);
+        Some(Inner { number, operation: Condition { index: 0, operator: Operator::Equal, mask, value } })
+    }
 }
 
 impl Inner {
@@ -97,6 +111,7 @@ mod tests {
 
     #[test]
     fn a_call_is_an_operation_only_where_there_are_multiplexers() {
+        let inner = |arch, name| Operation::find(name).and_then(|operation| operation.on(arch));
         let socket = inner(Arch::X86, "socket").map(|inner| (inner.number, inner.operation.value));
         assert_eq!(socket, Some((102, 1)));
         let shmctl = inner(Arch::Mipsel, "shmctl").map(|inner| (inner.number, inner.operation.value));

@@ -16,9 +16,9 @@ use std::collections::BTreeMap;
 
 use crate::arch::{Arch, Width};
 use crate::instruction::MAX_INSTRUCTIONS;
-use crate::multiplex;
+use crate::multiplex::Operation;
 use crate::profile::{Arg, Operator, Profile, Syscall};
-use crate::syscalls::{self, Number};
+use crate::syscalls::{Known, Number};
 use crate::{Error, action};
 
 /// A condition on one argument, cut to the ABI's width.
@@ -50,31 +50,59 @@ pub(crate) enum Outcome {
     FirstOf(Vec<Rule>),
 }
 
+/// A name of the profile, looked up once for all architectures.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Name<'a> {
+    text: &'a str,
+    known: Option<Known>,
+    operation: Option<Operation>,
+}
+
+impl<'a> Name<'a> {
+    /// Looks a name up.
+    pub(crate) fn find(text: &'a str) -> Self {
+        Self { text, known: Known::find(text), operation: Operation::find(text) }
+    }
+
+    /// Whether any architecture has a system call of that name.
+    pub(crate) fn is_known(self) -> bool {
+        self.known.is_some()
+    }
+}
+
+/// The names of each entry of the profile.
+pub(crate) type Names<'a> = Vec<Vec<Name<'a>>>;
+
 /// All rules of one architecture, by number.
 #[derive(Debug, Default)]
 pub(crate) struct Rules {
-    pub(crate) outcomes: BTreeMap<u32, Outcome>,
+    outcomes: Outcomes,
     /// The highest number the profile names, with whatever action; [`crate::dispatch`] uses it.
     pub(crate) newest: Option<u32>,
 }
 
 impl Rules {
-    /// Reads `profile` for `arch`.
-    pub(crate) fn of(profile: &Profile, arch: Arch, default_returns: u32) -> Result<Self, Error> {
-        let mut rules = Rules::default();
-        for (entry, syscall) in profile.syscalls.iter().enumerate() {
+    /// Reads `profile`, whose names are `names`, for `arch`.
+    pub(crate) fn of(
+        profile: &Profile,
+        names: &Names<'_>,
+        arch: Arch,
+        default_returns: u32,
+    ) -> Result<Self, Error> {
+        let mut rules = Rules { outcomes: Outcomes::behind(arch.base()), newest: None };
+        for (entry, (syscall, names)) in profile.syscalls.iter().zip(names).enumerate() {
             let returns =
                 action::returns(syscall.action, syscall.errno_ret, || format!("syscalls/{entry}/errnoRet"))?;
             let alternatives = alternatives(syscall, arch, entry)?;
-            for (position, name) in syscall.names.iter().enumerate() {
+            for (position, name) in names.iter().enumerate() {
                 let place = || format!("syscalls/{entry}/names/{position}");
-                rules.count(arch, name);
+                rules.count(arch, *name);
                 if returns == default_returns {
                     continue;
                 }
                 for conditions in &alternatives {
                     let rule = Rule { conditions: conditions.clone(), returns };
-                    rules.add_by_name(arch, name, rule).map_err(|refusal| refusal.at(place(), name))?;
+                    rules.add_by_name(arch, *name, rule).map_err(|refusal| refusal.at(place(), name.text))?;
                 }
             }
         }
@@ -86,46 +114,90 @@ impl Rules {
     ///
     /// Compat: a call that libseccomp knows under a pseudo number, because it can also be made through
     /// `socketcall` or `ipc`, does not count in runc's search for the highest one.
-    fn count(&mut self, arch: Arch, name: &str) {
-        if multiplex::inner(arch, name).is_some() {
+    fn count(&mut self, arch: Arch, name: Name<'_>) {
+        if name.operation.and_then(|operation| operation.on(arch)).is_some() {
             return;
         }
-        if let Number::Is(number @ 1..) = syscalls::number(arch, name) {
+        if let Some(Number::Is(number @ 1..)) = name.known.map(|known| known.number(arch)) {
             self.newest = self.newest.max(Some(number));
         }
     }
 
     /// Adds `rule` for the number of `name`, and for the multiplexer it can also be reached by.
-    fn add_by_name(&mut self, arch: Arch, name: &str, rule: Rule) -> Result<(), Refusal> {
-        if let Some(inner) = multiplex::inner(arch, name) {
+    fn add_by_name(&mut self, arch: Arch, name: Name<'_>, rule: Rule) -> Result<(), Refusal> {
+        if let Some(inner) = name.operation.and_then(|operation| operation.on(arch)) {
             self.add(inner.number, inner.rewrite(&rule))?;
         }
-        match syscalls::number(arch, name) {
-            Number::Is(number) => self.add(number, rule),
-            Number::Elsewhere | Number::Unknown => Ok(()),
+        match name.known.map(|known| known.number(arch)) {
+            Some(Number::Is(number)) => self.add(number, rule),
+            _ => Ok(()),
         }
     }
 
     fn add(&mut self, number: u32, rule: Rule) -> Result<(), Refusal> {
-        match self.outcomes.get_mut(&number) {
+        match self.outcomes.of(number) {
             Some(Outcome::Always(_)) => {}
-            _ if rule.conditions.is_empty() => {
-                self.outcomes.insert(number, Outcome::Always(rule.returns));
-            }
+            place if rule.conditions.is_empty() => *place = Some(Outcome::Always(rule.returns)),
             Some(Outcome::FirstOf(rules)) => add_alternative(rules, rule)?,
-            None => {
-                self.outcomes.insert(number, Outcome::FirstOf(vec![rule]));
-            }
+            place => *place = Some(Outcome::FirstOf(vec![rule])),
         }
         Ok(())
     }
 
     fn sort(&mut self) {
-        for outcome in self.outcomes.values_mut() {
+        for outcome in self.outcomes.all_mut() {
             if let Outcome::FirstOf(rules) = outcome {
                 rules.sort_by(Rule::precedence);
             }
         }
+    }
+
+    /// The numbers that have a rule, in order, with what happens to them.
+    pub(crate) fn outcomes(&self) -> impl Iterator<Item = (u32, &Outcome)> {
+        self.outcomes.all()
+    }
+}
+
+/// What happens to the numbers that have a rule. Numbers lie close together behind the ABI's base, so most are found
+/// by their place.
+#[derive(Debug, Default)]
+struct Outcomes {
+    base: u32,
+    near: Vec<Option<Outcome>>,
+    far: BTreeMap<u32, Option<Outcome>>,
+}
+
+impl Outcomes {
+    /// No ABI has more numbers in a row.
+    const NEAR: usize = 1024;
+
+    fn behind(base: u32) -> Self {
+        Self { base, ..Self::default() }
+    }
+
+    /// The place of a number.
+    fn of(&mut self, number: u32) -> &mut Option<Outcome> {
+        let offset = number.checked_sub(self.base).and_then(|offset| usize::try_from(offset).ok());
+        match offset.filter(|offset| *offset < Self::NEAR) {
+            Some(offset) => {
+                if self.near.len() <= offset {
+                    self.near.resize(offset + 1, None);
+                }
+                &mut self.near[offset]
+            }
+            None => self.far.entry(number).or_default(),
+        }
+    }
+
+    /// In the order of the numbers: nothing lies before the base but by a mistake in the table.
+    fn all(&self) -> impl Iterator<Item = (u32, &Outcome)> {
+        let near = (self.base..).zip(&self.near);
+        let far = self.far.iter().map(|(number, outcome)| (*number, outcome));
+        near.chain(far).filter_map(|(number, outcome)| Some((number, outcome.as_ref()?)))
+    }
+
+    fn all_mut(&mut self) -> impl Iterator<Item = &mut Outcome> {
+        self.near.iter_mut().chain(self.far.values_mut()).flatten()
     }
 }
 

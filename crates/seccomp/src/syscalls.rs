@@ -21,12 +21,26 @@ pub enum Number {
 
 /// The number of system call `name` on `arch`.
 pub fn number(arch: Arch, name: &str) -> Number {
-    let Ok(row) = table::ROWS.binary_search_by(|row| row.name.cmp(name)) else {
-        return Number::Unknown;
-    };
-    match table::ROWS[row].numbers[arch.column() as usize] {
-        table::X => Number::Elsewhere,
-        number => Number::Is(arch.base() + number),
+    Known::find(name).map_or(Number::Unknown, |known| known.number(arch))
+}
+
+/// A name that some architecture has: looked up once, numbered for each architecture without another look.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Known(&'static table::Row);
+
+impl Known {
+    /// Looks a name up.
+    pub(crate) fn find(name: &str) -> Option<Self> {
+        let row = table::ROWS.binary_search_by(|row| row.name.cmp(name)).ok()?;
+        table::ROWS.get(row).map(Self)
+    }
+
+    /// Its number on `arch`; never [`Number::Unknown`].
+    pub(crate) fn number(self, arch: Arch) -> Number {
+        match self.0.numbers[arch.column() as usize] {
+            table::X => Number::Elsewhere,
+            number => Number::Is(arch.base() + number),
+        }
     }
 }
 

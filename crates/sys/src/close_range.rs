@@ -15,16 +15,3 @@ pub fn close_range(first: u32, last: u32) -> Result<(), Errno> {
     let result = unsafe { libc::syscall(libc::SYS_close_range, first, last, 0_u32) };
     crate::check(result).map(drop)
 }
-
-/// Sets close-on-exec on every descriptor from `first` to `last`, both included.
-///
-/// Kernel: 5.11; earlier kernels answer `EINVAL`.
-///
-/// # Errors
-/// The kernel's errno.
-pub fn cloexec_range(first: u32, last: u32) -> Result<(), Errno> {
-    const CLOSE_RANGE_CLOEXEC: u32 = 1 << 2;
-    // SAFETY: no pointer is passed and no descriptor is closed now.
-    let result = unsafe { libc::syscall(libc::SYS_close_range, first, last, CLOSE_RANGE_CLOEXEC) };
-    crate::check(result).map(drop)
-}

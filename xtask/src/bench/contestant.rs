@@ -33,7 +33,7 @@ pub(super) fn all(lab: &Lab, options: &Options) -> Result<Vec<Contestant>, Failu
         found.push(Contestant::at(lab, "sluice", path)?);
     }
     found.extend(["crun", "runc"].into_iter().filter_map(|name| Contestant::installed(lab, name)));
-    for (name, path) in &options.others {
+    for (name, path) in &options.peers {
         found.push(Contestant::at(lab, name, path)?);
     }
     Ok(found)

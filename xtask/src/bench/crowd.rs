@@ -52,7 +52,7 @@ fn at(
         Trial::new("state", || ours.command(&["state", &standing.id])),
         Trial::new("exec", || standing.exec()),
     ];
-    let rows = rhythm::back_to_back(lab, &format!("among {containers}"), &mut trials, &options.slower())?;
+    let rows = rhythm::back_to_back(lab, &format!("among {containers}"), &mut trials, &options.shorter())?;
     let verbs = ["list", "state", "exec"].into_iter();
     Ok(verbs.zip(rows).map(|(verb, row)| Point { verb, containers, median: row.median }).collect())
 }

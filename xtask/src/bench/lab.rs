@@ -32,6 +32,7 @@ pub(super) enum Init {
 /// The benchmark's own folder; dropping it removes the folder, the cgroups and the mount.
 pub(super) struct Lab {
     folder: TempDir,
+    state: TempDir,
     name: String,
     seccomp: Value,
     signalled: Arc<AtomicBool>,
@@ -47,6 +48,7 @@ impl Lab {
         let failed =
             |source| Failure::File { operation: "make a folder in", path: std::env::temp_dir(), source };
         let folder = tempfile::Builder::new().prefix("sluice-bench-").tempdir().map_err(failed)?;
+        let state = tempfile::Builder::new().prefix("sluice-bench-").tempdir_in(memory()).map_err(failed)?;
         let signalled = Arc::new(AtomicBool::new(false));
         for signal in [SIGINT, SIGTERM, SIGHUP] {
             signal_hook::flag::register(signal, Arc::clone(&signalled)).map_err(failed)?;
@@ -54,7 +56,7 @@ impl Lab {
         let name = format!("sluice-bench-{}", std::process::id());
         let seccomp = serde_json::from_slice(&read_bytes(&workspace.root.join(PROFILE))?)
             .map_err(|source| Failure::Answer { program: PROFILE, source })?;
-        let lab = Self { folder, name, seccomp, signalled, _hugetlb: HugetlbHierarchy::if_wanted() };
+        let lab = Self { folder, state, name, seccomp, signalled, _hugetlb: HugetlbHierarchy::if_wanted() };
         lab.fill().map_err(|source| Failure::File { operation: "fill", path: lab.rootfs(), source })?;
         Ok(lab)
     }
@@ -72,6 +74,11 @@ impl Lab {
         &self.name
     }
 
+    /// The profile that every container gets.
+    pub(super) fn seccomp(&self) -> &Value {
+        &self.seccomp
+    }
+
     /// A file of the folder.
     pub(super) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
@@ -79,7 +86,7 @@ impl Lab {
 
     /// A runtime's `--root`.
     pub(super) fn state_of(&self, runtime: &str) -> PathBuf {
-        self.path("state").join(runtime)
+        self.state.path().join(runtime)
     }
 
     /// The program that ends at once, as the host sees it.
@@ -123,6 +130,14 @@ impl Drop for Lab {
     fn drop(&mut self) {
         cgroups::remove(&self.name);
     }
+}
+
+/// A folder in memory, as `/run` is where containers are run in earnest: there no runtime waits for a disk.
+fn memory() -> PathBuf {
+    // Source: linux/magic.h, TMPFS_MAGIC.
+    const TMPFS: i64 = 0x0102_1994;
+    let is_memory = |path: &&str| rustix::fs::statfs(*path).is_ok_and(|about| about.f_type == TMPFS);
+    ["/run", "/dev/shm"].into_iter().find(is_memory).map_or_else(std::env::temp_dir, PathBuf::from)
 }
 
 /// Writes a file, also over an older one.

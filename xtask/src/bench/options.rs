@@ -6,12 +6,14 @@ use crate::failure::Failure;
 
 /// Printed by `--help`.
 pub(super) const HELP: &str = "\
-usage: cargo xtask bench [--sluice PATH] [--other NAME=PATH]... [--only SCENARIO,...] [--quick] [--out DIR]
+usage: cargo xtask bench [--sluice PATH] [--library PATH] [--peer NAME=PATH]...
+                         [--only SCENARIO,...] [--quick] [--out DIR]
        cargo xtask bench --compare OLD.json NEW.json
 
   --sluice PATH       our binary; without it the others are measured alone
-  --other NAME=PATH   one more runtime with runc's command line (runc and crun of PATH take part anyway)
-  --only LIST         of exec, parallel, syscalls, run, verbs, startup, crowd
+  --peer NAME=PATH   one more runtime with runc's command line (runc and crun of PATH take part anyway)
+  --library PATH      the example exec_again of crates/container, for exec by library call
+  --only LIST         of exec, library, parallel, syscalls, filter, run, verbs, startup, facts, crowd
   --quick             a tenth of the repetitions: to see that it works, not to publish
   --out DIR           where results.{md,json}, results.svg and crowd.svg go (docs/bench)";
 
@@ -24,8 +26,10 @@ pub(super) struct Options {
     pub(super) compare: Option<(PathBuf, PathBuf)>,
     /// Our binary.
     pub(super) sluice: Option<PathBuf>,
+    /// The process that execs by library call.
+    pub(super) library: Option<PathBuf>,
     /// More runtimes, by name.
-    pub(super) others: Vec<(String, PathBuf)>,
+    pub(super) peers: Vec<(String, PathBuf)>,
     /// Scenarios; empty is all.
     only: Vec<String>,
     /// Where the report goes, from the repository's root.
@@ -36,7 +40,7 @@ pub(super) struct Options {
     pub(super) block: usize,
     /// Calls of each contestant at probe rhythm.
     pub(super) probes: usize,
-    /// Seconds of each contestant with four workers.
+    /// Seconds of each contestant with four workers, twice.
     pub(super) seconds: u64,
     /// Most containers at once.
     pub(super) crowd: usize,
@@ -52,13 +56,14 @@ impl Options {
             help: false,
             compare: None,
             sluice: None,
-            others: Vec::new(),
+            library: None,
+            peers: Vec::new(),
             only: Vec::new(),
             out: PathBuf::from("docs/bench"),
-            blocks: 8,
+            blocks: 6,
             block: 50,
             probes: 60,
-            seconds: 4,
+            seconds: 3,
             crowd: 1000,
         };
         let mut rest = arguments.iter();
@@ -77,8 +82,9 @@ impl Options {
         match argument {
             "--help" | "-h" => self.help = true,
             "--compare" => self.compare = Some((value()?.into(), value()?.into())),
+            "--library" => self.library = Some(value()?.into()),
             "--sluice" => self.sluice = Some(value()?.into()),
-            "--other" => self.others.push(other(value()?)?),
+            "--peer" => self.peers.push(peer(value()?)?),
             "--only" => self.only = value()?.split(',').map(str::to_owned).collect(),
             "--out" => self.out = value()?.into(),
             "--quick" => self.be_quick(),
@@ -96,15 +102,20 @@ impl Options {
         self.only.is_empty() || self.only.iter().any(|name| name == scenario)
     }
 
-    /// The same with shorter blocks, for verbs that take runc a tenth of a second and more.
+    /// The same with shorter blocks, for what is measured at many places.
+    pub(super) fn shorter(&self) -> Self {
+        Self { block: self.block.div_ceil(5), ..self.clone() }
+    }
+
+    /// The same with half the calls at probe rhythm, for verbs that take runc a tenth of a second and more.
     pub(super) fn slower(&self) -> Self {
-        Self { block: self.block.div_ceil(5), probes: self.probes.div_ceil(2), ..self.clone() }
+        Self { probes: self.probes.div_ceil(2), ..self.clone() }
     }
 }
 
-fn other(text: &str) -> Result<(String, PathBuf), Failure> {
+fn peer(text: &str) -> Result<(String, PathBuf), Failure> {
     let (name, path) =
-        text.split_once('=').ok_or_else(|| Failure::Usage(format!("--other {text}: must be NAME=PATH")))?;
+        text.split_once('=').ok_or_else(|| Failure::Usage(format!("--peer {text}: must be NAME=PATH")))?;
     Ok((name.to_owned(), path.into()))
 }
 
@@ -117,9 +128,9 @@ mod tests {
         let parse =
             |words: &[&str]| Options::parse(&words.iter().map(|&word| word.to_owned()).collect::<Vec<_>>());
         assert!(parse(&[]).unwrap().wants("exec"));
-        let some = parse(&["--only", "run,crowd", "--other", "x=/y"]).unwrap();
+        let some = parse(&["--only", "run,crowd", "--peer", "x=/y"]).unwrap();
         assert!(some.wants("crowd") && !some.wants("exec"));
-        assert_eq!(some.others, [("x".to_owned(), PathBuf::from("/y"))]);
+        assert_eq!(some.peers, [("x".to_owned(), PathBuf::from("/y"))]);
         assert!(parse(&["--only"]).is_err());
         assert!(parse(&["--fast"]).is_err());
     }

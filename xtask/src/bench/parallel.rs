@@ -11,6 +11,7 @@ use crate::bench::usage::Usage;
 use crate::failure::Failure;
 
 const WORKERS: usize = 4;
+const ROUNDS: usize = 2;
 
 /// Each contestant alone, twice, in turn.
 ///
@@ -22,21 +23,22 @@ pub(super) fn measure(
     options: &Options,
 ) -> Result<Vec<Measured>, Failure> {
     eprintln!("bench: exec, {WORKERS} at once");
-    let mut rows = Vec::new();
-    for one in standing {
-        lab.interrupted()?;
-        let mut samples = Samples::default();
-        let before = Usage::of_children();
-        let start = Instant::now();
-        let times = run(lab, one, Duration::from_secs(options.seconds))?;
-        let took = start.elapsed();
-        let count = times.len();
-        samples.add(times, Usage::of_children().since(before));
-        let mut row = samples.result(&format!("exec, {WORKERS} at once"), &one.contestant.name);
-        row.throughput = Some(number(count) / took.as_secs_f64());
-        rows.push(row);
+    let mut all: Vec<(Samples, Duration)> = standing.iter().map(|_| Default::default()).collect();
+    for _ in 0..ROUNDS {
+        for (one, (samples, took)) in standing.iter().zip(&mut all) {
+            lab.interrupted()?;
+            let (before, start) = (Usage::of_children(), Instant::now());
+            let times = run(lab, one, Duration::from_secs(options.seconds))?;
+            *took += start.elapsed();
+            samples.add(times, Usage::of_children().since(before));
+        }
     }
-    Ok(rows)
+    let row = |(one, (samples, took)): (&Standing<'_>, &(Samples, Duration))| {
+        let mut row = samples.result(&format!("exec, {WORKERS} at once"), &one.contestant.name);
+        row.throughput = Some(number(row.count) / took.as_secs_f64());
+        row
+    };
+    Ok(standing.iter().zip(&all).map(row).collect())
 }
 
 fn run(lab: &Lab, standing: &Standing<'_>, limit: Duration) -> Result<Vec<Duration>, Failure> {

@@ -1,6 +1,7 @@
 //! What is written down: a table on the terminal, Markdown, JSON, two charts.
 
 mod chart;
+mod goals;
 mod json;
 mod markdown;
 mod plot;
@@ -29,7 +30,7 @@ pub(super) fn write(
     contestants: &[Contestant],
     findings: &Findings,
 ) -> Result<(), Failure> {
-    print!("{}", table::text(&findings.rows));
+    print!("{}{}", table::text(&findings.rows), goals::text(&findings.rows));
     let folder = workspace.root.join(&options.out);
     std::fs::create_dir_all(&folder).map_err(|source| Failure::File {
         operation: "make",

@@ -1,12 +1,11 @@
 //! The two rhythms in which calls are repeated.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::bench::lab::Lab;
 use crate::bench::options::Options;
 use crate::bench::sample::{Result as Measured, Samples};
 use crate::bench::trial::Trial;
-use crate::bench::usage::Usage;
 use crate::failure::Failure;
 
 /// The pause before a call at probe rhythm.
@@ -29,7 +28,7 @@ pub(super) fn back_to_back(
 fn block(trial: &Trial<'_>, calls: usize) -> Result<Vec<Duration>, Failure> {
     // The first call of a block finds the caches of another contestant.
     trial.once()?;
-    (0..calls).map(|_| time(trial)).collect()
+    (0..calls).map(|_| trial.once()).collect()
 }
 
 /// One call each 100 ms, in turn, as a node's probes come.
@@ -44,7 +43,7 @@ pub(super) fn probe(
 ) -> Result<Vec<Measured>, Failure> {
     repeat(lab, &format!("{verb}, one per 100 ms"), trials, options.probes, |trial| {
         std::thread::sleep(PROBE);
-        Ok(vec![time(trial)?])
+        Ok(vec![trial.once()?])
     })
 }
 
@@ -60,17 +59,11 @@ fn repeat(
     for _ in 0..rounds {
         for (trial, samples) in trials.iter().zip(&mut all) {
             lab.interrupted()?;
-            let before = Usage::of_children();
+            let before = trial.usage();
             let times = round(trial)?;
-            samples.add(times, Usage::of_children().since(before));
+            samples.add(times, trial.usage().since(before));
         }
     }
     let named = trials.iter().zip(&all);
     Ok(named.map(|(trial, samples)| samples.result(scenario, &trial.name)).collect())
-}
-
-fn time(trial: &Trial<'_>) -> Result<Duration, Failure> {
-    let start = Instant::now();
-    trial.once()?;
-    Ok(start.elapsed())
 }

@@ -1,9 +1,11 @@
 //! What is measured: one call of one contestant, to be repeated.
 
 use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 use crate::bench::contestant::{Contestant, Standing, must};
 use crate::bench::lab::{Init, Lab};
+use crate::bench::usage::Usage;
 use crate::failure::Failure;
 
 /// Name of the row for the least that any runtime can take: the same program started on the host.
@@ -13,21 +15,38 @@ pub(super) const FLOOR: &str = "host";
 pub(super) struct Trial<'a> {
     /// The contestant's name.
     pub(super) name: String,
-    call: Box<dyn Fn() -> Command + 'a>,
+    call: Box<dyn Fn() -> Result<Duration, Failure> + 'a>,
+    /// The process whose children do the work, if it is not this one.
+    process: Option<u32>,
 }
 
 impl<'a> Trial<'a> {
     /// A trial that runs the command that `call` gives.
     pub(super) fn new(name: &str, call: impl Fn() -> Command + 'a) -> Self {
-        Self { name: name.to_owned(), call: Box::new(call) }
+        let call = move || {
+            let start = Instant::now();
+            must(call())?;
+            Ok(start.elapsed())
+        };
+        Self { name: name.to_owned(), call: Box::new(call), process: None }
     }
 
-    /// Runs the command, which must end with status 0.
+    /// A trial whose work is done and timed by another process.
+    pub(super) fn timed(name: &str, process: u32, call: impl Fn() -> Result<Duration, Failure> + 'a) -> Self {
+        Self { name: name.to_owned(), call: Box::new(call), process: Some(process) }
+    }
+
+    /// Makes the call, which must succeed, and tells how long it took.
     ///
     /// # Errors
     /// When it does not.
-    pub(super) fn once(&self) -> Result<(), Failure> {
-        must((self.call)())
+    pub(super) fn once(&self) -> Result<Duration, Failure> {
+        (self.call)()
+    }
+
+    /// What all calls so far have used.
+    pub(super) fn usage(&self) -> Usage {
+        self.process.map_or_else(Usage::of_children, Usage::of_process)
     }
 }
 

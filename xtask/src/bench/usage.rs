@@ -17,16 +17,29 @@ const HZ: u64 = 100;
 impl Usage {
     /// Reads `/proc/self/stat`; what cannot be read counts as 0.
     pub(super) fn of_children() -> Self {
-        Self::parse(&std::fs::read_to_string("/proc/self/stat").unwrap_or_default())
+        let [_, children] = Self::parse(&std::fs::read_to_string("/proc/self/stat").unwrap_or_default());
+        children
     }
 
-    /// Source: proc_pid_stat(5): fields 11 (`cminflt`), 16 (`cutime`), 17 (`cstime`).
-    fn parse(text: &str) -> Self {
+    /// The same of another process, with its own share.
+    pub(super) fn of_process(pid: u32) -> Self {
+        let text = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        let [own, children] = Self::parse(&text);
+        own.plus(children)
+    }
+
+    /// A process' own share and that of its children.
+    ///
+    /// Source: proc_pid_stat(5): fields 10 (`minflt`), 11 (`cminflt`), 14 to 17 (`utime`, `stime`, `cutime`, `cstime`).
+    fn parse(text: &str) -> [Self; 2] {
         let behind_name = text.rsplit_once(')').map_or("", |(_, rest)| rest);
         let fields: Vec<u64> =
             behind_name.split_whitespace().map(|field| field.parse().unwrap_or(0)).collect();
         let field = |number: usize| fields.get(number - 3).copied().unwrap_or(0);
-        Self { ticks: field(16) + field(17), faults: field(11) }
+        [
+            Self { ticks: field(14) + field(15), faults: field(10) },
+            Self { ticks: field(16) + field(17), faults: field(11) },
+        ]
     }
 
     /// What came on top since an earlier moment.
@@ -55,7 +68,7 @@ mod tests {
     #[test]
     fn fields_are_counted_from_behind_the_name() {
         let text = "1 (a ) b) S 1 1 1 0 -1 4194560 100 7000 3 4 5 6 70 80 20 0 1";
-        let usage = Usage::parse(text);
-        assert_eq!((usage.faults, usage.ticks), (7000, 150));
+        let shares = Usage::parse(text).map(|usage| (usage.faults, usage.ticks));
+        assert_eq!(shares, [(100, 11), (7000, 150)]);
     }
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 use std::time::Duration;
 
-use cgroup::{Cgroup, Layout, resolve};
+use cgroup::{Cgroup, Kind, Layout, resolve};
 
 /// A hang guard, not a measure.
 pub(crate) const LONG: Duration = Duration::from_secs(20);
@@ -91,8 +91,26 @@ impl Fixture {
         self.children.iter_mut().find(is_it).unwrap().wait().unwrap()
     }
 
-    pub(crate) fn v1(&self, controller: &str) -> PathBuf {
-        self.cgroup.paths().v1(controller).unwrap().to_owned()
+    /// The group that has this controller, in its v1 hierarchy or in the v2 tree.
+    pub(crate) fn directory(&self, controller: &str) -> PathBuf {
+        match self.cgroup.kind() {
+            Kind::V1 => self.cgroup.paths().v1(controller).unwrap().to_owned(),
+            Kind::V2 => self.cgroup.paths().unified.clone().unwrap(),
+        }
+    }
+
+    /// One of two answers, by where limits are set on this host.
+    pub(crate) fn either<T>(&self, v1: T, v2: T) -> T {
+        if self.cgroup.kind() == Kind::V1 { v1 } else { v2 }
+    }
+
+    /// This fixture on a host with v1 hierarchies; else says why there is nothing to test.
+    pub(crate) fn only_v1(self, why: &str) -> Option<Self> {
+        let v1 = self.cgroup.kind() == Kind::V1;
+        if !v1 {
+            eprintln!("NOT RUN {}: {why}", std::thread::current().name().unwrap_or("test"));
+        }
+        v1.then_some(self)
     }
 }
 

@@ -15,7 +15,7 @@ fn create_makes_groups_everywhere_and_remove_takes_them_away() {
     for path in fixture.cgroup.paths().all() {
         assert!(path.is_dir(), "{}", path.display());
     }
-    let nested = fixture.v1("pids").join("x/y");
+    let nested = fixture.directory("pids").join("x/y");
     std::fs::create_dir_all(&nested).unwrap();
     fixture.cgroup.create().unwrap();
     fixture.cgroup.remove(LONG).unwrap();
@@ -26,7 +26,8 @@ fn create_makes_groups_everywhere_and_remove_takes_them_away() {
 #[test]
 fn a_new_cpuset_can_be_joined() {
     let Some(mut fixture) = Fixture::new("cpuset") else { return };
-    let cpus = std::fs::read_to_string(fixture.v1("cpuset").join("cpuset.cpus")).unwrap();
+    let file = fixture.either("cpuset.cpus", "cpuset.cpus.effective");
+    let cpus = std::fs::read_to_string(fixture.directory("cpuset").join(file)).unwrap();
     assert!(!cpus.trim().is_empty());
     fixture.sleeper();
 }
@@ -87,7 +88,7 @@ fn a_frozen_group_above_is_named() {
     fixture.sleeper();
     fixture.parent().freeze(LONG).unwrap();
     assert_eq!(fixture.cgroup.freezer().unwrap(), Freezer::Frozen);
-    assert_eq!(fixture.cgroup.frozen_ancestor(), fixture.parent().paths().v1("freezer"));
+    assert_eq!(fixture.cgroup.frozen_ancestor(), fixture.directory("freezer").parent());
     let error = fixture.cgroup.thaw(LONG).unwrap_err();
     assert!(matches!(error, Error::AncestorFrozen { .. }), "{error}");
     assert!(error.to_string().ends_with("above it is frozen"), "{error}");
@@ -125,7 +126,9 @@ fn kill_ends_everything_also_when_frozen_nested_or_below_a_frozen_group() {
 
 #[test]
 fn kill_without_v2_freezes_and_signals_each() {
-    let Some(mut fixture) = Fixture::new("killv1") else { return };
+    let fixture = Fixture::new("killv1")
+        .and_then(|fixture| fixture.only_v1("in a tree of v2 alone there is no group without it"));
+    let Some(mut fixture) = fixture else { return };
     fixture.sleeper();
     fixture.shell("while :; do sh -c 'sleep 0.001' & done");
     wait_until("it forks", || fixture.cgroup.all_pids().unwrap().len() > 5);
@@ -140,14 +143,16 @@ fn kill_and_freeze_reach_more_processes_than_are_held_at_once() {
     fixture.shell("for i in $(seq 300); do sleep 1000 & done; wait");
     wait_until("all have joined", || fixture.cgroup.all_pids().unwrap().len() == 301);
     fixture.cgroup.freeze(LONG).unwrap();
-    let only_v1 = Paths { unified: None, ..fixture.cgroup.paths().clone() };
-    Cgroup::new(only_v1).kill(LONG).unwrap();
+    let without_v2 = Cgroup::new(Paths { unified: None, ..fixture.cgroup.paths().clone() });
+    fixture.either(&without_v2, &fixture.cgroup).kill(LONG).unwrap();
     assert!(fixture.cgroup.all_pids().unwrap().is_empty());
 }
 
 #[test]
 fn a_killed_process_in_a_frozen_group_is_freed_by_moving_it_and_the_group_stays_frozen() {
-    let Some(mut fixture) = Fixture::new("free") else { return };
+    let fixture = Fixture::new("free")
+        .and_then(|fixture| fixture.only_v1("a frozen process of cgroup v2 dies of a SIGKILL where it is"));
+    let Some(mut fixture) = fixture else { return };
     let (victim, other) = (fixture.sleeper(), fixture.sleeper());
     fixture.cgroup.freeze(LONG).unwrap();
     let held = pidfd(victim);

@@ -9,30 +9,38 @@ fn resources(json: &str) -> Resources {
 }
 
 fn text(fixture: &Fixture, controller: &str, file: &str) -> String {
-    std::fs::read_to_string(fixture.v1(controller).join(file)).unwrap().trim().to_owned()
+    std::fs::read_to_string(fixture.directory(controller).join(file)).unwrap().trim().to_owned()
 }
 
 #[test]
 fn memory_and_swap_are_raised_and_lowered_in_any_direction() {
     let Some(fixture) = Fixture::new("memory") else { return };
     let megabytes = |count: i64| count << 20;
+    let unlimited = fixture.either("9223372036854771712", "max");
     for (limit, swap) in [(64, 128), (512, 1024), (32, 32), (1024, -1), (16, 64)] {
         let (limit, swap) = (megabytes(limit), if swap < 0 { swap } else { megabytes(swap) });
         fixture
             .cgroup
             .apply(&resources(&format!(r#"{{"memory": {{"limit": {limit}, "swap": {swap}}}}}"#)))
             .unwrap();
-        assert_eq!(text(&fixture, "memory", "memory.limit_in_bytes"), limit.to_string());
-        let both = text(&fixture, "memory", "memory.memsw.limit_in_bytes");
-        assert!(swap < 0 && both.len() > 15 || both == swap.to_string(), "{both}");
+        assert_eq!(
+            text(&fixture, "memory", fixture.either("memory.limit_in_bytes", "memory.max")),
+            limit.to_string()
+        );
+        let (file, bytes) =
+            fixture.either(("memory.memsw.limit_in_bytes", swap), ("memory.swap.max", swap - limit));
+        let expected = if swap < 0 { unlimited.to_owned() } else { bytes.to_string() };
+        assert_eq!(text(&fixture, "memory", file), expected, "{file}");
     }
     fixture.cgroup.apply(&resources(r#"{"memory": {"limit": -1}}"#)).unwrap();
-    assert!(text(&fixture, "memory", "memory.limit_in_bytes").len() > 15);
+    assert_eq!(text(&fixture, "memory", fixture.either("memory.limit_in_bytes", "memory.max")), unlimited);
 }
 
 #[test]
 fn a_memory_limit_above_that_of_memory_and_swap_says_so() {
-    let Some(fixture) = Fixture::new("memsw") else { return };
+    let fixture =
+        Fixture::new("memsw").and_then(|fixture| fixture.only_v1("cgroup v2 limits swap by itself"));
+    let Some(fixture) = fixture else { return };
     fixture.cgroup.apply(&resources(r#"{"memory": {"limit": 8388608, "swap": 8388608}}"#)).unwrap();
     let error =
         fixture.cgroup.apply(&resources(r#"{"memory": {"limit": 16777216}}"#)).unwrap_err().to_string();
@@ -45,10 +53,12 @@ fn a_memory_limit_above_that_of_memory_and_swap_says_so() {
 
 #[test]
 fn a_limit_below_the_usage_is_refused_with_the_usage() {
-    let Some(mut fixture) = Fixture::new("below") else { return };
+    let fixture = Fixture::new("below")
+        .and_then(|fixture| fixture.only_v1("cgroup v2 takes the limit and kills for it"));
+    let Some(mut fixture) = fixture else { return };
     // Anonymous memory that cannot be swapped out here: a shell variable of 8 MB.
     fixture.shell("x=$(head -c 8000000 /dev/zero | tr '\\0' x); sleep 1000");
-    let usage = fixture.v1("memory").join("memory.usage_in_bytes");
+    let usage = fixture.directory("memory").join("memory.usage_in_bytes");
     crate::fixture::wait_until("the memory is used", || {
         std::fs::read_to_string(&usage).unwrap().trim().parse::<u64>().unwrap() > 8_000_000
     });
@@ -68,14 +78,20 @@ fn a_failed_update_restores_what_it_had_written() {
                     "cpu": {"quota": 2000, "period": 10000, "burst": 500, "cpus": "0-4000"}}"#;
     let error = fixture.cgroup.apply(&resources(after)).unwrap_err().to_string();
     assert!(error.contains("cpuset.cpus (processors online: "), "{error}");
-    let now = [
+    let v1 = [
         ("memory", "memory.limit_in_bytes", "16777216"),
         ("memory", "memory.memsw.limit_in_bytes", "33554432"),
         ("cpu", "cpu.cfs_quota_us", "50000"),
         ("cpu", "cpu.cfs_period_us", "100000"),
         ("cpu", "cpu.cfs_burst_us", "1000"),
     ];
-    for (controller, file, expected) in now {
+    let v2 = [
+        ("memory", "memory.max", "16777216"),
+        ("memory", "memory.swap.max", "16777216"),
+        ("cpu", "cpu.max", "50000 100000"),
+        ("cpu", "cpu.max.burst", "1000"),
+    ];
+    for (controller, file, expected) in fixture.either(&v1[..], &v2[..]).iter().copied() {
         assert_eq!(text(&fixture, controller, file), expected, "{file}");
     }
 }
@@ -89,10 +105,21 @@ fn quota_period_and_burst_fit_at_every_step() {
     {
         let json = format!(r#"{{"cpu": {{"quota": {quota}, "period": {period}, "burst": {burst}}}}}"#);
         fixture.cgroup.apply(&resources(&json)).unwrap();
-        assert_eq!(text(&fixture, "cpu", "cpu.cfs_quota_us"), quota.to_string());
-        assert_eq!(text(&fixture, "cpu", "cpu.cfs_period_us"), period.to_string());
-        assert_eq!(text(&fixture, "cpu", "cpu.cfs_burst_us"), burst.to_string());
+        let v1 = vec![
+            ("cpu.cfs_quota_us", quota.to_string()),
+            ("cpu.cfs_period_us", period.to_string()),
+            ("cpu.cfs_burst_us", burst.to_string()),
+        ];
+        let v2 = vec![("cpu.max", format!("{quota} {period}")), ("cpu.max.burst", burst.to_string())];
+        for (file, expected) in fixture.either(v1, v2) {
+            assert_eq!(text(&fixture, "cpu", file), expected, "{file}");
+        }
     }
+    // cgroup v2 lets a group have more than the one above, which then is what counts.
+    let Some(fixture) = fixture.only_v1("a quota above that of the level above is no error in cgroup v2")
+    else {
+        return;
+    };
     let error = fixture
         .cgroup
         .apply(&resources(r#"{"cpu": {"quota": 2000, "period": 2000}}"#))
@@ -103,7 +130,8 @@ fn quota_period_and_burst_fit_at_every_step() {
 
 #[test]
 fn the_other_v1_files_take_their_values() {
-    let Some(fixture) = Fixture::new("others") else { return };
+    let fixture = Fixture::new("others").and_then(|fixture| fixture.only_v1("they are cgroup v1's alone"));
+    let Some(fixture) = fixture else { return };
     let all = r#"{"memory": {"reservation": 8388608, "swappiness": 10, "disableOOMKiller": true, "useHierarchy": true},
                   "cpu": {"shares": 512, "cpus": "0", "mems": "0", "realtimePeriod": 1000000},
                   "pids": {"limit": 33}, "blockIO": {"weight": 300}}"#;
@@ -136,12 +164,14 @@ fn idleness_and_shares_do_not_collide() {
     ] {
         fixture.cgroup.apply(&resources(json)).unwrap();
     }
-    assert_eq!(text(&fixture, "cpu", "cpu.shares"), "100");
+    let (file, expected) = fixture.either(("cpu.shares", "100"), ("cpu.weight", "17"));
+    assert_eq!(text(&fixture, "cpu", file), expected);
 }
 
 #[test]
 fn block_devices_are_throttled_and_unknown_ones_named() {
-    let Some(fixture) = Fixture::new("blkio") else { return };
+    let fixture = Fixture::new("blkio").and_then(|fixture| fixture.only_v1("tests/v2 has io.max"));
+    let Some(fixture) = fixture else { return };
     let Some(device) = a_block_device() else { return };
     let (major, minor) = device.split_once(':').unwrap();
     let json = format!(
@@ -167,7 +197,9 @@ fn a_block_device() -> Option<String> {
 
 #[test]
 fn a_controller_that_is_not_mounted_is_an_error() {
-    let Some(fixture) = Fixture::new("missing") else { return };
+    let fixture = Fixture::new("missing")
+        .and_then(|fixture| fixture.only_v1("cgroup v2 has all controllers in one place"));
+    let Some(fixture) = fixture else { return };
     let table = [
         (r#"{"network": {"classID": 5}}"#, "net_cls"),
         (r#"{"hugepageLimits": [{"pageSize": "2MB", "limit": 0}]}"#, "hugetlb"),
@@ -187,7 +219,9 @@ fn a_controller_that_is_not_mounted_is_an_error() {
 
 #[test]
 fn a_device_list_is_kept_by_the_kernel_and_restored() {
-    let Some(mut fixture) = Fixture::new("devices") else { return };
+    let fixture =
+        Fixture::new("devices").and_then(|fixture| fixture.only_v1("cgroup v2 has a program in its place"));
+    let Some(mut fixture) = fixture else { return };
     let rules = r#"{"devices": [{"allow": false, "access": "rwm"},
         {"allow": true, "type": "c", "major": 1, "minor": 3, "access": "rw"}, {"allow": true, "type": "c", "access": "m"}]}"#;
     let only_v1 = Cgroup::new(Paths { unified: None, ..fixture.cgroup.paths().clone() });

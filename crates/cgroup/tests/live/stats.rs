@@ -11,6 +11,9 @@ use crate::fixture::{Fixture, LONG, is_possible};
 /// Numbers that move between two readings.
 const MOVING: [&str; 2] = ["/cpu/usage", "/memory"];
 
+/// What only newer references tell of cgroup v2: pressure since runc 1.2, the peak of memory.
+const NEWER: [&str; 2] = ["/psi", "/memory/usage/max"];
+
 /// A container of the reference runtime, removed with the test.
 struct Reference {
     bundle: tempfile::TempDir,
@@ -109,6 +112,7 @@ fn the_statistics_have_the_shape_and_the_steady_values_of_the_reference() {
     let (mut expected, mut found) = (Vec::new(), Vec::new());
     shape(&theirs["data"], "", &mut expected);
     shape(&ours, "", &mut found);
+    found.retain(|place| expected.contains(place) || !NEWER.iter().any(|newer| place.contains(newer)));
     assert_eq!(found, expected);
 }
 

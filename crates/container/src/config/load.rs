@@ -66,8 +66,14 @@ fn read(path: &Path) -> Result<Vec<u8>, Error> {
     Ok(text)
 }
 
-/// Two steps, text to tree and tree to types: between them `null` is taken out once for all types.
+/// At once where the text is as engines write it. Everything else, a `null` or a mistake, takes the slow way, which
+/// knows what `null` means and where a mistake is.
 fn parse<T: DeserializeOwned>(text: &[u8], path: &Path) -> Result<T, Error> {
+    serde_json::from_slice(text).or_else(|_| parse_slowly(text, path))
+}
+
+/// Two steps, text to tree and tree to types: between them `null` is taken out once for all types.
+fn parse_slowly<T: DeserializeOwned>(text: &[u8], path: &Path) -> Result<T, Error> {
     let mut tree: Value = serde_json::from_slice(text).map_err(|error| syntax(path, &error))?;
     drop_nulls(&mut tree);
     serde_path_to_error::deserialize(tree).map_err(|error| Error::Shape {

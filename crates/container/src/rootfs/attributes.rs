@@ -1,7 +1,7 @@
 //! Changes the flags and the propagation of one mount, named by a descriptor of its root.
 //!
-//! Kernel: `mount_setattr` came with 5.12. Before, `mount(2)` does the same for one mount at a time, through
-//! `/proc/self/fd/N` of the host's procfs; there is no fallback for a whole tree.
+//! Kernel: `mount_setattr` came with 5.12, `MOUNT_ATTR_NOSYMFOLLOW` with 5.14. Before, `mount(2)` does the same for one
+//! mount at a time, through `/proc/self/fd/N` of the host's procfs; there is no fallback for a whole tree.
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::path::{Path, PathBuf};
@@ -22,9 +22,14 @@ pub(super) fn apply(proc: &Procfs, mount: BorrowedFd<'_>, depth: Depth, change: 
         ..Attributes::default()
     };
     match mount_setattr(mount, c"", depth, &attributes) {
-        Err(Errno::NOSYS) if depth == Depth::One => remount(proc, mount, change),
+        Err(errno) if depth == Depth::One && is_too_young(errno, change) => remount(proc, mount, change),
         answer => answer,
     }
+}
+
+fn is_too_young(errno: Errno, change: Change) -> bool {
+    let late = change.set.union(change.clear).contains(Attr::MOUNT_ATTR_NOSYMFOLLOW);
+    errno == Errno::NOSYS || (errno == Errno::INVAL && late)
 }
 
 /// Compat: a bind mount with any flag gets exactly the flags asked for (runc 1.4, rootfs_linux.go); only where the
@@ -50,11 +55,19 @@ pub(super) fn propagate(proc: &Procfs, mount: BorrowedFd<'_>, flags: Propagation
     }
 }
 
+/// Every kind of access time is spelled out: a remount that names none keeps the present one, or falls back to
+/// `relatime` when it names `nodiratime`.
 fn remount(proc: &Procfs, mount: BorrowedFd<'_>, change: Change) -> Result<()> {
-    let present = present(mount)?;
-    let flags = mount_flags(present.difference(change.clear).union(change.set)) | MountFlags::BIND;
+    let wanted = present(mount)?.difference(change.clear).union(change.set);
+    let mut flags = mount_flags(wanted) | MountFlags::BIND;
+    if !wanted.intersects(Attr::MOUNT_ATTR__ATIME) {
+        flags |= MountFlags::RELATIME;
+    }
     through_path(proc, mount, |path| rustix::mount::mount_remount(path, flags, ""))
 }
+
+/// `ST_NOSYMFOLLOW`. Source: include/linux/statfs.h.
+const NOSYMFOLLOW: Stat = Stat::from_bits_retain(0x2000);
 
 /// The flags of the mount as they are now.
 fn present(mount: BorrowedFd<'_>) -> Result<Attr> {
@@ -66,8 +79,14 @@ fn present(mount: BorrowedFd<'_>) -> Result<Attr> {
         (Stat::NOEXEC, Attr::MOUNT_ATTR_NOEXEC),
         (Stat::NOATIME, Attr::MOUNT_ATTR_NOATIME),
         (Stat::NODIRATIME, Attr::MOUNT_ATTR_NODIRATIME),
+        (NOSYMFOLLOW, Attr::MOUNT_ATTR_NOSYMFOLLOW),
     ];
-    Ok(table.iter().filter(|(stat, _)| flags.contains(*stat)).map(|(_, attr)| *attr).collect())
+    let mut present: Attr =
+        table.iter().filter(|(stat, _)| flags.contains(*stat)).map(|(_, attr)| *attr).collect();
+    if !flags.intersects(Stat::NOATIME | Stat::RELATIME) {
+        present.insert(Attr::MOUNT_ATTR_STRICTATIME);
+    }
+    Ok(present)
 }
 
 /// The same flags in the form of `mount(2)`.

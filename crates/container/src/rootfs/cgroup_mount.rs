@@ -2,7 +2,8 @@
 //!
 //! | host | own cgroup namespace | shown at the destination |
 //! |---|---|---|
-//! | v2 | any | `cgroup2`; where that is not permitted a bind of the container's group, or of the whole hierarchy |
+//! | v2 | yes | `cgroup2`; where that is not permitted a bind of the container's group |
+//! | v2 | no | a bind of the whole hierarchy |
 //! | v1, hybrid | yes | a tmpfs, in it each v1 hierarchy mounted anew |
 //! | v1, hybrid | no | a tmpfs, in it the container's directory of each v1 hierarchy |
 //!
@@ -61,9 +62,13 @@ impl Prepared<'_> {
         options: &Options,
         target: &Target,
     ) -> Result<OwnedFd, Error> {
-        match mounts::show(place, &target.fd, &FileSystem::new("cgroup2", &entry.source, options)) {
-            Err(Error::FileSystem { source: Errno::PERM | Errno::BUSY, .. }) => {}
-            shown => return shown,
+        // Kernel: outside of a cgroup namespace a new mount changes the options of the host's, and so takes
+        // nsdelegate and memory_recursiveprot from all containers.
+        if self.has_cgroup_namespace() {
+            match mounts::show(place, &target.fd, &FileSystem::new("cgroup2", &entry.source, options)) {
+                Err(Error::FileSystem { source: Errno::PERM | Errno::BUSY, .. }) => {}
+                shown => return shown,
+            }
         }
         let own = self.cgroup_directory.as_deref().filter(|_| self.has_cgroup_namespace());
         let tree = bind::open_copy(place, own.unwrap_or(Path::new(MOUNT_POINT)), Bind::One)?;

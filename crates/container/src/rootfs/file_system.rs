@@ -32,8 +32,18 @@ impl<'a> FileSystem<'a> {
         let context =
             fsopen(self.kind, FsOpenFlags::FSOPEN_CLOEXEC).map_err(|e| self.failed(place, "", e))?;
         self.configure(&context)
-            .and_then(|()| fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, self.attributes))
+            .and_then(|()| self.mount(&context))
             .map_err(|errno| self.failed(place, &complaint(&context), errno))
+    }
+
+    /// Kernel: `MOUNT_ATTR_NOSYMFOLLOW` came with 5.14. Before, the mount gets it when it is attached (`mounts.rs`).
+    fn mount(&self, context: &OwnedFd) -> Result<OwnedFd> {
+        let late = Attr::MOUNT_ATTR_NOSYMFOLLOW;
+        let mount = |attributes| fsmount(context, FsMountFlags::FSMOUNT_CLOEXEC, attributes);
+        match mount(self.attributes) {
+            Err(Errno::INVAL) if self.attributes.contains(late) => mount(self.attributes.difference(late)),
+            answer => answer,
+        }
     }
 
     fn configure(&self, context: &OwnedFd) -> Result<()> {

@@ -10,7 +10,7 @@ use sys::mount_setattr::Depth;
 use super::attributes::{apply, apply_to_bind, mount_flags, propagate, through_path};
 use super::error::{Error, Place};
 use super::file_system::FileSystem;
-use super::options::{Bind, Options};
+use super::options::{Bind, Change, Options};
 use super::target::{Kind, Target, attach, clean};
 use super::{Prepared, bind, copy_up, target};
 use crate::config::Mount;
@@ -51,6 +51,10 @@ impl Prepared<'_> {
     pub(super) fn finish(&self, place: &Place, mount: &OwnedFd, options: &Options) -> Result<(), Error> {
         for flags in &options.propagation {
             propagate(self.proc, mount.as_fd(), *flags).map_err(place.failed("change the propagation"))?;
+        }
+        if options.bind.is_none() && options.change.set.contains(Change::LATE.set) {
+            let applied = apply(self.proc, mount.as_fd(), Depth::One, Change::LATE);
+            applied.map_err(place.failed("set nosymfollow"))?;
         }
         if options.recursive.is_none() {
             return Ok(());

@@ -22,6 +22,9 @@ impl Change {
 
     pub(super) const READ_ONLY: Self = Self { set: Attr::MOUNT_ATTR_RDONLY, clear: Attr::empty() };
 
+    /// What `fsmount(2)` may not have taken yet.
+    pub(super) const LATE: Self = Self { set: Attr::MOUNT_ATTR_NOSYMFOLLOW, clear: Attr::empty() };
+
     pub(super) fn is_none(self) -> bool {
         self == Self::NONE
     }

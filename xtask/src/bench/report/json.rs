@@ -20,8 +20,13 @@ pub(super) fn of(machine: &Machine, contestants: &[Contestant], findings: &Findi
         .iter()
         .map(|point| json!({ "verb": point.verb, "containers": point.containers, "median": tenth(point.median) }))
         .collect();
+    let facts: Vec<Value> = findings
+        .facts
+        .iter()
+        .map(|fact| json!({ "what": fact.what, "contestant": fact.contestant, "value": fact.value, "unit": fact.unit }))
+        .collect();
     let rows: Vec<Value> = findings.rows.iter().map(row).collect();
-    json!({ "machine": machine, "contestants": contestants, "rows": rows, "crowd": crowd })
+    json!({ "machine": machine, "contestants": contestants, "rows": rows, "crowd": crowd, "facts": facts })
 }
 
 fn row(row: &Measured) -> Value {

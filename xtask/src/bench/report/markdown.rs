@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use crate::bench::Findings;
 use crate::bench::contestant::Contestant;
-use crate::bench::report::{Machine, table};
+use crate::bench::report::{Machine, goals, table};
 
 /// Machine, contestants, charts, tables.
 pub(super) fn text(machine: &Machine, contestants: &[Contestant], findings: &Findings) -> String {
@@ -19,7 +19,15 @@ pub(super) fn text(machine: &Machine, contestants: &[Contestant], findings: &Fin
     if !findings.crowd.is_empty() {
         text.push_str("\n![cost among many containers](crowd.svg)\n");
     }
+    text.push_str(&goals::text(&findings.rows));
     text.push_str(&table::text(&findings.rows));
+    if !findings.facts.is_empty() {
+        text.push_str("\n### Sizes and memory\n\n| what | whose | how much |\n|---|---|--:|\n");
+        for fact in &findings.facts {
+            let _ =
+                writeln!(text, "| {} | {} | {:.0} {} |", fact.what, fact.contestant, fact.value, fact.unit);
+        }
+    }
     if !findings.crowd.is_empty() {
         text.push_str("\n### Among many containers\n\n| verb | containers | median us |\n|---|--:|--:|\n");
         for point in &findings.crowd {
@@ -31,7 +39,7 @@ pub(super) fn text(machine: &Machine, contestants: &[Contestant], findings: &Fin
 
 const INTRODUCTION: &str = "
 Every container has Docker's default seccomp profile and capabilities, its own pid, mount, network, ipc and uts
-namespace, a limit on memory and on pids. The program ends at once and has no C library. `host` is the same program
+namespace, a limit on memory and on pids. The program ends at once and has no C library. State roots are in memory. `host` is the same program
 started by `posix_spawn` without any container: no runtime can be faster.
 
 *Back to back*: blocks of calls of one runtime, the runtimes' blocks alternating; the median is that of the blocks'

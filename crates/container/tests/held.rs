@@ -1,0 +1,157 @@
+//! A held container tells the truth: what changes between two execs is seen by the second.
+//!
+//! The library forks, so the story runs in a process of its own: this very binary once more. Needs root and busybox;
+//! says so when it skips.
+#![expect(clippy::unwrap_used, clippy::print_stderr, reason = "a test")]
+
+use std::os::fd::AsFd;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use container::create::{CreateRequest, Keyring, Pivot, Terminal};
+use container::delete::Force;
+use container::exec::{ExecProcess, ExecRequest, Overrides, Paused};
+use container::held::Held;
+use container::{ContainerId, Error, Status, Store};
+use launch::process::{Reap, ended, wait_dead};
+use launch::{Ended, Process};
+use serde_json::json;
+
+const FOLDER: &str = "SLUICE_TEST_FOLDER";
+
+/// What the kernel may take for the end of a killed or told process.
+const LIMIT: Duration = Duration::from_secs(30);
+
+#[test]
+fn what_changes_between_two_execs_is_seen_by_the_second() {
+    if !rustix::process::geteuid().is_root() || !Path::new("/bin/busybox").exists() {
+        eprintln!("SKIPPED: root and /bin/busybox are needed");
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let mut story = Command::new(std::env::current_exe().unwrap());
+    story.args(["--exact", "story", "--ignored", "--nocapture", "--test-threads=1"]);
+    assert!(story.env(FOLDER, folder.path()).status().unwrap().success());
+}
+
+/// Not a test by itself.
+#[test]
+#[ignore = "run by the test, in a process of its own"]
+fn story() {
+    let Some(folder) = std::env::var_os(FOLDER).map(PathBuf::from) else { return };
+    let lab = Lab::new(&folder);
+    let mut held = Held::open(&lab.store, &lab.id).unwrap();
+    assert_eq!(lab.exec(&mut held, "exit 7").unwrap(), Ended::Exited(7));
+
+    // Somebody replaces the record, as `update` does: the next exec is one by the new record.
+    let entry = lab.store.entry(&lab.id).unwrap();
+    let mut record = entry.read().unwrap();
+    record.process.env.push("NEWS=read".to_owned());
+    entry.write(&record).unwrap();
+    assert_eq!(lab.exec(&mut held, "[ \"$NEWS\" = read ]").unwrap(), Ended::Exited(0));
+
+    container::pause::pause(&lab.store, &lab.id).unwrap();
+    let refused = lab.exec(&mut held, "true");
+    assert!(matches!(refused, Err(Error::CannotExec { status: Status::Paused })), "{refused:?}");
+    container::resume::resume(&lab.store, &lab.id).unwrap();
+    assert_eq!(lab.exec(&mut held, "true").unwrap(), Ended::Exited(0));
+
+    lab.kill_init(&record);
+    let refused = lab.exec(&mut held, "true");
+    assert!(matches!(refused, Err(Error::CannotExec { status: Status::Stopped })), "{refused:?}");
+    container::delete::delete(&lab.store, &lab.id, Force::Yes).unwrap();
+    let refused = lab.exec(&mut held, "true");
+    assert!(matches!(refused, Err(Error::NotFound { .. })), "{refused:?}");
+}
+
+/// A running container; dropping it deletes it.
+struct Lab {
+    store: Store,
+    id: ContainerId,
+}
+
+impl Lab {
+    fn new(folder: &Path) -> Self {
+        let root = folder.join("rootfs/bin");
+        std::fs::create_dir_all(&root).unwrap();
+        std::fs::create_dir(folder.join("rootfs/proc")).unwrap();
+        std::fs::copy("/bin/busybox", root.join("busybox")).unwrap();
+        let id = ContainerId::parse(&format!("sluice-test-held-{}", std::process::id())).unwrap();
+        let namespaces = ["pid", "mount", "ipc", "uts"].map(|kind| json!({ "type": kind }));
+        let config = json!({
+            "ociVersion": "1.0.2",
+            "root": { "path": "rootfs" },
+            "process": {
+                "user": { "uid": 0, "gid": 0 }, "cwd": "/", "env": ["PATH=/bin"],
+                "args": ["/bin/busybox", "sleep", "1000"]
+            },
+            "mounts": [{ "destination": "/proc", "type": "proc", "source": "proc" }],
+            "linux": {
+                "cgroupsPath": format!("/{id}"),
+                "namespaces": namespaces,
+                "seccomp": { "defaultAction": "SCMP_ACT_ALLOW" }
+            }
+        });
+        #[expect(clippy::disallowed_methods, reason = "a fresh directory of the test's own")]
+        std::fs::write(folder.join("config.json"), config.to_string()).unwrap();
+        let lab = Self { store: Store::make(&folder.join("state")).unwrap(), id };
+        container::run::detached(&lab.store, &lab.creation(folder)).unwrap();
+        lab
+    }
+
+    fn creation(&self, bundle: &Path) -> CreateRequest {
+        CreateRequest {
+            id: self.id.clone(),
+            bundle: bundle.to_owned(),
+            console_socket: None,
+            pidfd_socket: None,
+            pid_file: None,
+            pivot: Pivot::PivotRoot,
+            keyring: Keyring::Inherit,
+            preserve_fds: 0,
+            listen_fds: 0,
+            inherited: 0,
+            notify_socket: None,
+            terminal: Terminal::Socket,
+            rootless: container::Rootless::No,
+            driver: container::placement::Driver::Cgroupfs,
+        }
+    }
+
+    fn exec(&self, held: &mut Held, script: &str) -> Result<Ended, Error> {
+        let args = ["/bin/busybox", "sh", "-c", script].map(str::to_owned).to_vec();
+        let running = held.exec(&ExecRequest {
+            id: self.id.clone(),
+            process: ExecProcess::Derived(Overrides { args, ..Overrides::default() }),
+            pid_file: None,
+            console_socket: None,
+            pidfd_socket: None,
+            preserve_fds: 0,
+            listen_fds: 0,
+            inherited: 0,
+            cgroup: Vec::new(),
+            paused: Paused::Refuse,
+            terminal: Terminal::Socket,
+        })?;
+        let process = Process { pid: running.pid, pidfd: running.pidfd };
+        assert!(wait_dead(process.pidfd.as_fd(), LIMIT).unwrap());
+        Ok(ended(&process, Reap::Yes).unwrap().unwrap())
+    }
+
+    fn kill_init(&self, record: &container::record::Record) {
+        const KILL: i32 = 9;
+        let proc = proc::Procfs::host().unwrap();
+        let init = container::status::find(&proc, record.init.unwrap()).unwrap().unwrap();
+        container::kill::kill(&self.store, &self.id, KILL, container::kill::Scope::Init).unwrap();
+        assert!(wait_dead(init.pidfd.as_fd(), LIMIT).unwrap());
+    }
+}
+
+impl Drop for Lab {
+    fn drop(&mut self) {
+        if let Err(error) = container::delete::delete(&self.store, &self.id, Force::Yes) {
+            eprintln!("{}", container::chain(&error));
+        }
+    }
+}

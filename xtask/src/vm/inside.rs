@@ -1,0 +1,106 @@
+//! `xtask vm-inside FOLDER`: the runner in the guest. A process per test, a few at a time.
+//!
+//! systemd starts it when the system is up, and powers off when it ends.
+
+mod child;
+mod queue;
+
+use std::fs::File;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use crate::failure::Failure;
+use crate::vm::event::{Event, Outcome, PORT};
+use crate::vm::plan::{self, Plan};
+
+use child::Surroundings;
+use queue::Queue;
+
+/// How often the host hears that the runner lives.
+const BEAT: Duration = Duration::from_secs(5);
+
+/// Runs the plan of the folder given and tells the host.
+///
+/// # Errors
+/// When the plan or the port is missing.
+pub(crate) fn run(arguments: &[String]) -> Result<ExitCode, Failure> {
+    let folder = arguments.first().map(PathBuf::from);
+    let folder = folder.ok_or_else(|| Failure::Usage("which folder has the plan?".to_owned()))?;
+    let path = folder.join(plan::FILE);
+    let plan: Plan = serde_json::from_slice(&crate::workspace::read_bytes(&path)?)
+        .map_err(|source| Failure::Answer { program: "the host", source })?;
+    let port = Port::open()?;
+    port.send(&Event::Hello { kernel: release(), tests: plan.tests.len() });
+    let tally = run_all(&plan, &folder, &port);
+    port.send(&Event::Summary { passed: tally.passed, failed: tally.failed });
+    Ok(if tally.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// What became of how many.
+#[derive(Debug, Default)]
+struct Tally {
+    passed: usize,
+    failed: usize,
+}
+
+/// Starts the workers, and speaks while they work.
+fn run_all(plan: &Plan, folder: &Path, port: &Port) -> Tally {
+    let surroundings = Surroundings::new(folder, plan.patience);
+    let queue = Queue::new(&plan.tests);
+    let tally = Mutex::new(Tally::default());
+    std::thread::scope(|scope| {
+        for _ in 0..plan.threads {
+            scope.spawn(|| work(&queue, &surroundings, port, &tally));
+        }
+        while !queue.wait_until_done(BEAT) {
+            port.send(&Event::Alive);
+        }
+    });
+    tally.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+/// One worker: takes tests until none is left.
+fn work(queue: &Queue<'_>, surroundings: &Surroundings, port: &Port, tally: &Mutex<Tally>) {
+    while let Some(planned) = queue.take() {
+        port.send(&Event::Started { name: planned.name.clone() });
+        let run = child::run(planned, surroundings);
+        {
+            let mut tally = tally.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            match run.outcome {
+                Outcome::Passed => tally.passed += 1,
+                Outcome::Failed | Outcome::Hung => tally.failed += 1,
+            }
+        }
+        let ms = u64::try_from(run.took.as_millis()).unwrap_or(u64::MAX);
+        let name = planned.name.clone();
+        port.send(&Event::Ended { name, outcome: run.outcome, ms, output: run.output });
+        queue.done(planned);
+    }
+}
+
+/// The way to the host.
+struct Port {
+    file: Mutex<File>,
+}
+
+impl Port {
+    fn open() -> Result<Self, Failure> {
+        let path = Path::new("/dev/virtio-ports").join(PORT);
+        let file = File::options().write(true).open(&path);
+        let file = file.map_err(|source| Failure::File { operation: "open", path, source })?;
+        Ok(Self { file: Mutex::new(file) })
+    }
+
+    /// Sends one event. When the host is gone there is nobody to tell; it misses the summary then.
+    fn send(&self, event: &Event) {
+        let mut file = self.file.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let _host_gone = file.write_all(format!("{}\n", event.line()).as_bytes());
+    }
+}
+
+fn release() -> String {
+    rustix::system::uname().release().to_string_lossy().into_owned()
+}

@@ -1,0 +1,126 @@
+//! Which tests run in the guest, and which of them never at the same time.
+//!
+//! A part is a file with the beginning of a test's full name in each line; `#` starts a comment. Every line must select
+//! something, so that no line outlives its test.
+
+use crate::failure::Failure;
+use crate::vm::binaries::Test;
+use crate::vm::options::Options;
+
+/// What each test executable contends for, so that two of its tests only slow each other down.
+const LANES: &[(&str, &str)] = &[("partners", "daemons"), ("field_reports", "limits"), ("systemd", "bus")];
+
+/// The tests to run, and how many were left out for being marked `#[ignore]`.
+#[derive(Debug, Default)]
+pub(super) struct Selected {
+    pub(super) tests: Vec<Test>,
+    pub(super) ignored: usize,
+}
+
+/// Chooses by the part and the filters of the command line.
+///
+/// # Errors
+/// When the part cannot be read or has a line that selects nothing, or when nothing is selected at all.
+pub(super) fn select(all: Vec<Test>, options: &Options) -> Result<Selected, Failure> {
+    let part = match &options.part {
+        None => all,
+        Some(path) => {
+            let text = std::fs::read_to_string(path).map_err(|source| Failure::File {
+                operation: "read",
+                path: path.clone(),
+                source,
+            })?;
+            part(all, &text)?
+        }
+    };
+    filtered(part, &options.filters)
+}
+
+/// The tests that a part lists.
+fn part(all: Vec<Test>, text: &str) -> Result<Vec<Test>, Failure> {
+    let rows: Vec<&str> = text.lines().map(row).filter(|row| !row.is_empty()).collect();
+    let names: Vec<String> = all.iter().map(Test::name).collect();
+    if let Some(row) = rows.iter().find(|row| !names.iter().any(|name| begins(name, row))) {
+        return Err(Failure::Usage(format!("{row}: no test has a name that begins so")));
+    }
+    Ok(all.into_iter().filter(|test| rows.iter().any(|row| begins(&test.name(), row))).collect())
+}
+
+fn row(line: &str) -> &str {
+    line.split_once('#').map_or(line, |(row, _)| row).trim()
+}
+
+/// Whether a name begins with whole words of a row.
+fn begins(name: &str, row: &str) -> bool {
+    name.strip_prefix(row).is_some_and(|rest| rest.is_empty() || rest.starts_with("::"))
+}
+
+fn filtered(tests: Vec<Test>, filters: &[String]) -> Result<Selected, Failure> {
+    let wanted = |test: &Test| {
+        let name = test.name();
+        filters.is_empty() || filters.iter().any(|filter| name.contains(filter.as_str()))
+    };
+    let (ignored, tests): (Vec<_>, Vec<_>) = tests.into_iter().filter(wanted).partition(|test| test.ignored);
+    if tests.is_empty() {
+        return Err(Failure::Usage(format!("no test is selected by {}", filters.join(" "))));
+    }
+    Ok(Selected { tests, ignored: ignored.len() })
+}
+
+/// The lane of a test, see [`LANES`].
+pub(super) fn lane(test: &Test) -> Option<String> {
+    let row = LANES.iter().find(|(binary, _)| *binary == test.binary.name)?;
+    Some(row.1.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use crate::vm::binaries::Binary;
+
+    use super::*;
+
+    fn all() -> Vec<Test> {
+        let test = |name: &str, test: &str, ignored| Test {
+            binary: Binary { name: name.to_owned(), path: PathBuf::new() },
+            test: test.to_owned(),
+            ignored,
+        };
+        vec![
+            test("oci", "exec::a", false),
+            test("oci", "exec_log::b", false),
+            test("truth", "pids::c", false),
+            test("crash", "soak::d", true),
+        ]
+    }
+
+    fn names(tests: &[Test]) -> Vec<String> {
+        tests.iter().map(Test::name).collect()
+    }
+
+    #[test]
+    fn a_row_selects_by_whole_words() {
+        let text = "# words about it\noci::exec   # one module\n\ntruth\n";
+        assert_eq!(names(&part(all(), text).unwrap()), ["oci::exec::a", "truth::pids::c"]);
+    }
+
+    #[test]
+    fn a_row_that_selects_nothing_is_an_error() {
+        let error = part(all(), "oci\noci::gone\n").unwrap_err().to_string();
+        assert!(error.contains("oci::gone"), "{error}");
+    }
+
+    #[test]
+    fn filters_are_pieces_of_names_and_ignored_tests_are_counted() {
+        let chosen = filtered(all(), &["exec".to_owned(), "soak".to_owned()]).unwrap();
+        assert_eq!(names(&chosen.tests), ["oci::exec::a", "oci::exec_log::b"]);
+        assert_eq!(chosen.ignored, 1);
+    }
+
+    #[test]
+    fn nothing_selected_is_an_error() {
+        assert!(filtered(all(), &["nope".to_owned()]).is_err());
+        assert!(filtered(all(), &["soak".to_owned()]).is_err());
+    }
+}
