@@ -61,10 +61,10 @@ fn dumps(lab: &Lab) -> [String; 3] {
         .set("/linux/maskedPaths", serde_json::json!(["/proc/kcore", "/sys/firmware"]))
         .set(
             "/process/rlimits",
-            // Without a configured number of files the reference passes on what Go has raised its own to.
+            // Two equal numbers of files: the reference passes a soft limit on as Go has raised it, to the hard one.
             serde_json::json!([
                 {"type": "RLIMIT_STACK", "soft": 1_048_576, "hard": 2_097_152},
-                {"type": "RLIMIT_NOFILE", "soft": 1000, "hard": 2000},
+                {"type": "RLIMIT_NOFILE", "soft": 2000, "hard": 2000},
             ]),
         )
         .namespace("cgroup", None)

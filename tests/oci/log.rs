@@ -72,6 +72,7 @@ conformance! {
 
     fn features_is_json_with_what_engines_read(lab) {
         let features = lab.run(&["features"]).ok().json();
+        assert_eq!(features["linux"]["cgroup"]["v2"], true);
         assert!(features["ociVersionMin"].is_string() && features["ociVersionMax"].is_string());
         for kind in
             ["prestart", "createRuntime", "createContainer", "startContainer", "poststart", "poststop"]

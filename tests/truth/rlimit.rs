@@ -86,11 +86,12 @@ truth! {
     fn an_exec_offers_itself_as_the_victim_until_its_program(lab) {
         let c = lab.sleeper();
         let own = fs::read_to_string("/proc/self/oom_score_adj").unwrap();
-        let hold = hold_before(lab, "chdir", 1_500_000);
+        let init = c.pid();
+        let hold = hold_before(lab, "chdir", 4_000_000);
         let running = exec(lab, &c, &[], &["cat", "/proc/self/oom_score_adj"]).through_shell(&hold).spawn();
         let score = hang::eventually_some("the child to be the preferred victim", || {
             assert!(!running.has_ended(), "{}", running.stderr());
-            let child = hierarchy::pids(&c.group()).into_iter().find(|pid| *pid != c.pid())?;
+            let child = hierarchy::pids(&c.group()).into_iter().find(|pid| *pid != init)?;
             let score = fs::read_to_string(format!("/proc/{child}/oom_score_adj")).ok()?;
             (score == "1000\n").then_some(score)
         });

@@ -53,10 +53,9 @@ const SECCOMP_FLAGS: &[&str] = &[
 
 /// The claims that are just yes or no.
 ///
-/// Pure cgroup v2, `AppArmor` and `SELinux` are in the code but were run on no host that has them, so they are not
-/// claimed.
+/// `AppArmor` and `SELinux` are in the code but were run on no host that has them, so they are not claimed.
 const CLAIMS: Claims = Claims {
-    cgroup: Cgroup { v1: true, v2: false, systemd: true, systemd_user: false, rdma: false },
+    cgroup: Cgroup { v1: true, v2: true, systemd: true, systemd_user: false, rdma: false },
     seccomp: true,
     apparmor: false,
     selinux: false,
