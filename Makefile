@@ -5,8 +5,12 @@ PREFIX ?= /usr/local
 BINDIR ?= $(PREFIX)/bin
 export CARGO_TARGET_DIR ?= $(CURDIR)/target
 
-# Builds name their target (.cargo/config.toml), so the binary lies in a folder of that name.
-TRIPLE = $(shell rustc --print host-tuple 2>/dev/null)
+# Builds name their target (.cargo/config.toml), so the binary lies in a folder of that name. The binary is linked with
+# musl, whose start asks the processor nothing (docs/decisions/0011-musl.md), where the toolchain has it.
+HOST = $(shell rustc --print host-tuple 2>/dev/null)
+MUSL = $(HOST:-gnu=-musl)
+HAS_MUSL = test -d "$$(rustc --print sysroot)/lib/rustlib/$(MUSL)/lib"
+TRIPLE = $(shell if $(HAS_MUSL); then echo $(MUSL); else echo $(HOST); fi)
 RELEASE = $(CARGO_TARGET_DIR)/$(TRIPLE)/release
 # What the integration tests start.
 export SLUICE_BIN = $(RELEASE)/sluice
@@ -23,10 +27,11 @@ setup: ## install the Debian packages that building and testing need (root; star
 # A toolchain of rustup lies in a user's own folder, which sudo takes out of PATH.
 toolchain:
 	@command -v $(CARGO) >/dev/null || { echo "no Rust toolchain ($(CARGO)) in PATH: install one from https://rustup.rs; with sudo: sudo env \"PATH=\$$PATH\" make ..."; exit 1; }
+	@$(HAS_MUSL) || rustup target add $(MUSL) || echo "no $(MUSL) in this toolchain: the binary gets the host's C library and starts more slowly"
 
 # The object file stays beside the binary: `child-side` reads it.
 build: toolchain ## the release binary: static, one file
-	$(CARGO) rustc --release --locked --package sluice --bin sluice -- --emit=obj
+	$(CARGO) rustc --release --locked --target $(TRIPLE) --package sluice --bin sluice -- --emit=obj
 	@echo "built $(RELEASE)/sluice"
 
 lint: toolchain ## house rules, format, clippy
@@ -44,7 +49,7 @@ test: ## everything: needs, lint, release build, all tests here, a part of them 
 	scripts/setup --quiet
 	$(MAKE) lint
 	$(MAKE) build
-	$(CARGO) xtask child-side
+	$(CARGO) xtask child-side --target $(TRIPLE)
 	$(CARGO) test --locked --workspace --doc --quiet
 	@if $(CARGO) nextest --version >/dev/null 2>&1; \
 	then set -x; $(CARGO) nextest run --locked --workspace --no-fail-fast; \

@@ -42,12 +42,12 @@ const ALLOWED: &[&str] = &[
     "_Unwind_Resume",
 ];
 
-/// Builds the release binary, follows the calls of the child side, and tells what is wrong.
+/// Builds the release binary, with `arguments` for cargo (`--target`), follows the calls of the child side, and tells what is wrong.
 ///
 /// # Errors
 /// When the build fails or the object file cannot be read.
-pub(crate) fn run(workspace: &Workspace, _arguments: &[String]) -> Result<ExitCode, Failure> {
-    let object = object_of_the_binary(workspace)?;
+pub(crate) fn run(workspace: &Workspace, arguments: &[String]) -> Result<ExitCode, Failure> {
+    let object = object_of_the_binary(workspace, arguments)?;
     let graph = Graph::read(&object.to_string_lossy(), &read_bytes(&object)?)?;
     let (summary, findings) = judge(&graph);
     println!("child side: {summary}");
@@ -75,9 +75,10 @@ fn judge(graph: &Graph) -> (String, Vec<Finding>) {
 }
 
 /// Builds exactly as `make build` does and gives the object file beside the binary.
-fn object_of_the_binary(workspace: &Workspace) -> Result<PathBuf, Failure> {
+fn object_of_the_binary(workspace: &Workspace, arguments: &[String]) -> Result<PathBuf, Failure> {
     let mut command = workspace.cargo();
     command.args(["rustc", "--quiet", "--release", "--locked", "--package", "sluice", "--bin", "sluice"]);
+    command.args(arguments);
     command.args(["--message-format=json-render-diagnostics", "--", "--emit=obj"]);
     let messages = output_of(&mut command)?;
     let Some(binary) = executable(&messages)? else {

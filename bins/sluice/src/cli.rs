@@ -92,7 +92,7 @@ fn invoke(
         return Err(incorrect_usage(verb.complaint(rest.len()), &verb_help));
     }
     if verb.reach == Reach::Container {
-        protection::ensure()?;
+        protection::ensure(&environment.given)?;
     }
     (verb.run)(&Invocation { environment, globals, matches, arguments: rest })
 }

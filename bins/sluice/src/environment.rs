@@ -3,9 +3,13 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
+use sys::start::Given;
+
 /// What the process was given, as plain values, so that everything below `main` can be tested with any of them.
 #[derive(Debug, Default, Clone)]
 pub(crate) struct Environment {
+    /// Arguments and environment as the kernel gave them.
+    pub(crate) given: Given,
     /// `XDG_RUNTIME_DIR`, where a rootless state root lives.
     pub(crate) xdg_runtime_dir: Option<PathBuf>,
     /// `USER`, which tells root inside a user namespace from the real one.
@@ -26,15 +30,16 @@ pub(crate) struct Environment {
 
 impl Environment {
     /// Reads the environment of this process.
-    pub(crate) fn of_this_process() -> Self {
+    pub(crate) fn of_this_process(given: Given) -> Self {
         // First: what is opened later must not be taken for something that was handed over.
         let inherited = container::create::inherited_descriptors();
         let variables = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
-        Self { inherited, ..Self::read(variables, std::process::id()) }
+        Self { given, inherited, ..Self::read(variables, std::process::id()) }
     }
 
     fn read(variable: impl Fn(&str) -> Option<OsString>, pid: u32) -> Self {
         Self {
+            given: Given::default(),
             xdg_runtime_dir: variable("XDG_RUNTIME_DIR").map(PathBuf::from),
             user: variable("USER"),
             system_bus: variable("DBUS_SYSTEM_BUS_ADDRESS"),

@@ -1,29 +1,28 @@
 //! Makes sure that a container cannot overwrite this executable.
 
-use std::ffi::{CString, OsString};
-use std::os::unix::ffi::OsStringExt;
+use sys::start::Given;
 
+use crate::cli::VERBS;
 use crate::failure::Failure;
+use crate::verb::Reach;
+
+/// Executes this program once more if it will be needed, before it has done anything that would then be done twice.
+///
+/// Nothing is parsed: any word that is the name of such a verb is reason enough. A refusal is left to [`ensure`], which
+/// comes when the verb is known.
+pub(crate) fn hasten(given: &Given) {
+    let reaches =
+        |word: &[u8]| VERBS.iter().any(|verb| verb.reach == Reach::Container && verb.name.as_bytes() == word);
+    if given.arguments().skip(1).any(|word| reaches(word.to_bytes())) {
+        let _ = ensure(given);
+    }
+}
 
 /// Comes back when this process runs from a file that nobody can write; executes itself once more otherwise, with
-/// the same arguments and environment.
+/// what it was given.
 ///
 /// # Errors
 /// The step that the kernel refused.
-pub(crate) fn ensure() -> Result<(), Failure> {
-    let arguments: Vec<_> = std::env::args_os().filter_map(c_string).collect();
-    let environment: Vec<_> = std::env::vars_os().filter_map(variable).collect();
-    Ok(container::protect(&arguments, &environment)?)
-}
-
-fn variable((name, value): (OsString, OsString)) -> Option<CString> {
-    let mut text = name;
-    text.push("=");
-    text.push(value);
-    c_string(text)
-}
-
-/// The kernel hands over no text with a NUL byte in it, so none is lost here.
-fn c_string(text: OsString) -> Option<CString> {
-    CString::new(text.into_vec()).ok()
+pub(crate) fn ensure(given: &Given) -> Result<(), Failure> {
+    Ok(container::protect_first(given)?)
 }

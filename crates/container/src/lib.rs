@@ -67,6 +67,14 @@ pub fn protect(arguments: &[std::ffi::CString], environment: &[std::ffi::CString
     launch::sealed::ensure(arguments, environment).map_err(Error::Launch)
 }
 
+/// As [`protect`], for a program that begins at `sys::program!`: it can be the first thing that is done.
+///
+/// # Errors
+/// [`Error::Launch`] with the step that was refused.
+pub fn protect_first(given: &sys::start::Given) -> Result<(), Error> {
+    launch::sealed::ensure_first(given).map_err(Error::Launch)
+}
+
 /// Undoes an inherited ignoring of `SIGCHLD`, under which the kernel takes every child away before it can be waited
 /// for.
 pub fn own_children() {

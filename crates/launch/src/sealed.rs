@@ -5,12 +5,13 @@
 //! shared with every other process of the same binary, which a copy in a memfd would lose.
 
 use crate::Error;
-use rustix::fd::{AsFd, OwnedFd};
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{CWD, StatVfsMountFlags};
 use rustix::io::Errno;
 use rustix::mount::OpenTreeFlags;
 use std::ffi::{CStr, CString};
 use sys::exec::{Entry, Vector};
+use sys::start::Given;
 
 /// Makes sure that this process runs from a read-only mount; executes itself once more when it does not.
 ///
@@ -19,18 +20,28 @@ use sys::exec::{Entry, Vector};
 /// # Errors
 /// [`Error::Seal`] with the step that was refused.
 pub fn ensure(arguments: &[CString], environment: &[CString]) -> Result<(), Error> {
+    let (arguments, environment) = (entries(arguments), entries(environment));
+    ensure_by(|program| match (Vector::new(&arguments), Vector::new(&environment)) {
+        (Some(arguments), Some(environment)) => sys::exec::fexecve(program, arguments, environment),
+        _ => Errno::INVAL,
+    })
+}
+
+/// As [`ensure`]; the new self gets what this one was given. Allocates nothing, so that it can come first in a process.
+///
+/// # Errors
+/// [`Error::Seal`] with the step that was refused.
+pub fn ensure_first(given: &Given) -> Result<(), Error> {
+    ensure_by(|program| given.execute(program))
+}
+
+/// `execute` gives the errno of its refusal.
+fn ensure_by(execute: impl FnOnce(BorrowedFd<'_>) -> Errno) -> Result<(), Error> {
     if is_sealed()? {
         return Ok(());
     }
     let program = read_only_self().or_else(|_| copy_of_self())?;
-    let arguments: Vec<_> = entries(arguments);
-    let environment: Vec<_> = entries(environment);
-    let invalid = Error::Seal { step: "build the argument vector", source: Errno::INVAL };
-    let (Some(arguments), Some(environment)) = (Vector::new(&arguments), Vector::new(&environment)) else {
-        return Err(invalid);
-    };
-    let source = sys::exec::fexecve(program.as_fd(), arguments, environment);
-    Err(Error::Seal { step: "execveat", source })
+    Err(Error::Seal { step: "execveat", source: execute(program.as_fd()) })
 }
 
 fn entries(texts: &[CString]) -> Vec<Entry<'_>> {

@@ -4,6 +4,7 @@
 //! decides nothing, and returns the kernel's errno as it came.
 #![no_std]
 
+pub mod arena;
 pub mod bpf;
 pub mod capability;
 pub mod clone;
@@ -24,6 +25,7 @@ pub mod seccomp;
 pub mod shared_page;
 pub mod signal;
 pub mod signalfd;
+pub mod start;
 pub mod stdio;
 pub mod working_directory;
 

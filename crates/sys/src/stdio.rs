@@ -1,6 +1,8 @@
 //! The three standard streams without the standard library.
 
-use rustix::fd::BorrowedFd;
+use rustix::fd::{BorrowedFd, OwnedFd};
+use rustix::fs::{CWD, Mode, OFlags};
+use rustix::io::Errno;
 
 /// Standard input, output and error of this process.
 ///
@@ -23,4 +25,19 @@ pub fn is_open(number: u32) -> bool {
     // SAFETY: F_GETFD takes no pointer and changes nothing.
     let result = unsafe { libc::syscall(libc::SYS_fcntl, number, libc::F_GETFD, 0) };
     result >= 0
+}
+
+/// Puts `/dev/null` in the place of every standard stream that is closed.
+///
+/// # Errors
+/// The errno of the open.
+pub fn fill() -> Result<(), Errno> {
+    for number in 0..3 {
+        if !is_open(number) {
+            // The lowest free number is taken, and all below are in use.
+            let null: OwnedFd = rustix::fs::openat(CWD, c"/dev/null", OFlags::RDWR, Mode::empty())?;
+            core::mem::forget(null);
+        }
+    }
+    Ok(())
 }
