@@ -1,6 +1,6 @@
 //! Properties of a unit that a bundle asks for: `"org.systemd.property.TimeoutStopUSec": "uint64 5000000"`.
 //!
-//! Compat: runc, docs/systemd.md: the value is a GVariant in text form; a name that ends in `Sec` is given in seconds
+//! Compat: runc: the value is a GVariant in text form; a name that ends in `Sec` is given in seconds
 //! and becomes the property in microseconds. Understood are booleans, numbers, strings, and lists of one of them.
 //!
 //! Source: the GVariant text format of GLib.
