@@ -45,7 +45,9 @@ pub(crate) enum Failure {
     #[error("find the working directory, to which --root {0} is relative")]
     WorkingDirectory(PathBuf, #[source] io::Error),
     /// The default state root of a user cannot be made.
-    #[error("make the state root {0}")]
+    #[error(
+        "make the state root {0} below XDG_RUNTIME_DIR, which must be a directory of this user (or give --root DIR)"
+    )]
     MakeRoot(PathBuf, #[source] io::Error),
     /// The file of `--log` cannot be opened.
     #[error("open the log {0}")]

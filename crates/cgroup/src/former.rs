@@ -29,6 +29,8 @@ fn value(name: &str, written: &str, text: &str) -> Option<String> {
         ("rdma.max", Some(device)) => keyed(device, "hca_handle=max hca_object=max"),
         ("net_prio.ifpriomap", Some(interface)) => keyed(interface, "0"),
         ("io.weight" | "io.bfq.weight", Some(device)) => keyed(device, "default"),
+        // An empty list inherits; the kernel hears of a write only if it has a byte.
+        ("cpuset.cpus" | "cpuset.mems", _) if text.trim().is_empty() => Some("\n".to_owned()),
         // `root invalid (reason)`
         ("cpuset.cpus.partition", _) => text.split_ascii_whitespace().next().map(str::to_owned),
         ("io.weight" | "io.bfq.weight", None) => Some(line("default").unwrap_or(text.trim()).to_owned()),

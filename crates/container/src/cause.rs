@@ -313,6 +313,15 @@ pub enum Cause {
         /// The cgroup.
         path: PathBuf,
     },
+    /// The caller may not move a process into a cgroup.
+    #[error(
+        "exec: the caller may not put a process into cgroup {}: cgroup.procs of it, and of the nearest group that is above both it and the caller, must be writable; call from inside of the part of the tree that is delegated to the user (systemd-run --user --scope -p Delegate=yes sluice ...)",
+        path.display()
+    )]
+    CgroupClosed {
+        /// The cgroup.
+        path: PathBuf,
+    },
     /// v1 cpuset without processors or memory nodes.
     #[error("exec: the cpuset of the container has no cpus or mems ({})", path.display())]
     EmptyCpuset {
@@ -379,6 +388,14 @@ pub enum Cause {
     KeyQuota {
         /// The user whose quota it is.
         uid: u32,
+    },
+    /// `AppArmor` does not know the profile.
+    #[error(
+        "exec: the AppArmor profile {profile:?} is not loaded: load it with apparmor_parser -r FILE; /sys/kernel/security/apparmor/profiles lists those that are"
+    )]
+    NoProfile {
+        /// As configured.
+        profile: String,
     },
     /// The filter was refused.
     #[error("exec: the kernel refused the seccomp filter of config.json/linux/seccomp ({errno})")]

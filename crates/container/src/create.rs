@@ -17,7 +17,7 @@ use cgroup::{Cgroup, Layout};
 use launch::Process;
 use launch::visit::Visit;
 use proc::Procfs;
-use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use rustix::fd::{AsFd, AsRawFd, OwnedFd};
 use rustix::fs::{CWD, Mode, OFlags};
 use rustix::io::Errno;
 use std::collections::BTreeMap;
@@ -479,8 +479,13 @@ impl Birth<'_> {
         const VISITED: [NamespaceType; 4] =
             [NamespaceType::Network, NamespaceType::Ipc, NamespaceType::Uts, NamespaceType::Pid];
         let visited = open_namespaces(&plan.config, &VISITED)?;
-        let user = open_namespaces(&plan.config, &[NamespaceType::User])?.pop();
-        let targets: Vec<_> = visited.iter().map(|(file, kind)| (file.as_fd(), *kind)).collect();
+        let mut joined = open_namespaces(&plan.config, &[NamespaceType::User])?;
+        let mut targets: Vec<_> = visited.iter().map(|(file, kind)| (file.as_fd(), *kind)).collect();
+        if !targets.is_empty() && !rootless::can_return() {
+            // The right to them may come with the user namespace.
+            joined.extend(open_namespaces(&plan.config, &VISITED)?);
+            targets.clear();
+        }
         let namespaces = new_namespaces(&plan.config);
         // Inherited by init and the go-between: a container whose pid or user namespace they join must never find them
         // open to ptrace or /proc/PID/root (CVE-2016-9962).
@@ -490,9 +495,10 @@ impl Birth<'_> {
         }
         let config = plan.config.clone();
         let visit = Visit::enter(&self.proc, &targets).map_err(Error::Launch)?;
-        let init = match user {
-            None => fork_init(plan, namespaces, line),
-            Some((user, _)) => fork_through(plan, (namespaces, user.as_fd()), line, &self.proc),
+        let init = if joined.is_empty() {
+            fork_init(plan, namespaces, line)
+        } else {
+            fork_through(plan, (namespaces, &joined), line, &self.proc)
         };
         visit.end().map_err(Error::Launch)?;
         let (init, line) =
@@ -753,11 +759,11 @@ fn fork_init(plan: init::Plan, namespaces: u64, line: Line) -> Result<(Process, 
     }
 }
 
-/// A user namespace joined by path must own the new namespaces, so a go-between joins it first and makes init as its
-/// sibling.
+/// A user namespace joined by path must own the new namespaces, and others may be such that this process could not come
+/// back from them: a go-between joins them first and makes init as its sibling.
 fn fork_through(
     plan: init::Plan,
-    (namespaces, user): (u64, BorrowedFd<'_>),
+    (namespaces, joined): (u64, &[(OwnedFd, u64)]),
     line: Line,
     proc: &Procfs,
 ) -> Result<(Process, Line), Error> {
@@ -766,7 +772,7 @@ fn fork_through(
     match sys::clone::clone3(&how).map_err(|errno| Error::Launch(launch::Error::Clone(errno)))? {
         Side::Child => {
             drop(line);
-            go_between(plan, namespaces, user)
+            go_between(plan, namespaces, joined)
         }
         Side::Parent { pid, pidfd } => {
             // The go-between holds the other copy of init's end.
@@ -776,12 +782,16 @@ fn fork_through(
     }
 }
 
-fn go_between(plan: init::Plan, namespaces: u64, user: BorrowedFd<'_>) -> ! {
+fn go_between(plan: init::Plan, namespaces: u64, joined: &[(OwnedFd, u64)]) -> ! {
     let step = |step: &'static str| move |source| Error::Step { step, source };
-    let born =
-        sys::namespace::join(user, new::USER).map_err(step("join the user namespace")).and_then(|()| {
+    let join = |(file, kind): &(OwnedFd, u64)| sys::namespace::join(file.as_fd(), *kind);
+    let born = joined
+        .iter()
+        .try_for_each(join)
+        .map_err(step("join a namespace of config.json/linux/namespaces"))
+        .and_then(|()| {
             let how = Clone3 { namespaces, cgroup: None, parent: Parent::Grandparent };
-            sys::clone::clone3(&how).map_err(step("clone3 in the joined user namespace"))
+            sys::clone::clone3(&how).map_err(step("clone3 in the joined namespaces"))
         });
     match born {
         Ok(Side::Child) => init::run(plan),
@@ -799,7 +809,7 @@ fn go_between(plan: init::Plan, namespaces: u64, user: BorrowedFd<'_>) -> ! {
 
 fn await_birth(proc: &Procfs, go_between: &Process, line: &Line) -> Result<Process, Error> {
     const LIMIT: Duration = Duration::from_secs(10);
-    const STAGE: &str = "join the user namespace";
+    const STAGE: &str = "join the namespaces of config.json/linux/namespaces";
     let heard = line.listen(LIMIT)?;
     if matches!(heard, Heard::Nothing) {
         let _ = rustix::process::pidfd_send_signal(&go_between.pidfd, rustix::process::Signal::KILL);

@@ -144,19 +144,6 @@ pub enum Error {
         /// The cause.
         source: Errno,
     },
-    /// The caller may not move a process into a cgroup.
-    #[error(
-        "put the container into cgroup {}: cgroup.procs of it, and of the nearest group that is above it and above the \
-         caller, must be writable; start sluice from inside of the delegated part of the tree (systemd-run --user \
-         --scope -p Delegate=yes sluice ...)",
-        path.display()
-    )]
-    CgroupClosed {
-        /// The group.
-        path: PathBuf,
-        /// The cause.
-        source: Errno,
-    },
     /// A verb that needs a cgroup, for a container without.
     #[error(
         "cannot {verb} container {id}: it has no cgroup of its own, as its creator was not allowed to make one; create \

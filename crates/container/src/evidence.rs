@@ -170,6 +170,8 @@ pub(crate) fn of_birth(context: &Context<'_>, error: &launch::Error) -> Option<C
         | launch::Error::UserNamespace(Errno::SRCH) => not_running(context),
         launch::Error::Clone(Errno::AGAIN) => of_no_pids(context),
         launch::Error::Clone(Errno::NOENT | Errno::NODEV) => Cause::CgroupGone { path: path() },
+        // Kernel: the caller also needs the right to cgroup.procs of the nearest group above both.
+        launch::Error::Clone(Errno::ACCESS) => Cause::CgroupClosed { path: path() },
         launch::Error::Clone(Errno::BUSY) => Cause::CgroupBusy { path: path() },
         launch::Error::Clone(Errno::OPNOTSUPP) => Cause::CgroupNotDomain { path: path() },
         // Kernel: the pid namespace of a dead init answers ENOMEM; it never means memory then.
@@ -234,6 +236,9 @@ pub(crate) fn of_failure_in(context: &Context<'_>, failure: Failure, root: Optio
         (Stage::Groups, errno) => of_groups(context, errno).unwrap_or_else(|| plain(context, failure)),
         (Stage::Keyring, Errno::DQUOT) => Cause::KeyQuota { uid: host_root(context) },
         (Stage::OomScore, Errno::ACCESS) => of_oom_score(context),
+        (Stage::Label, Errno::NOENT) if !context.process.apparmor_profile.is_empty() => {
+            Cause::NoProfile { profile: context.process.apparmor_profile.clone() }
+        }
         (Stage::Seccomp, errno) => Cause::Filter { errno: errno_text(errno) },
         (Stage::Rlimit, errno) => {
             of_rlimit(context, detail, errno).unwrap_or_else(|| plain(context, failure))
@@ -263,6 +268,11 @@ fn operand(context: &Context<'_>, stage: Stage, detail: u32) -> String {
         Stage::StdioOwner => word(&["stdin", "stdout", "stderr"]),
         Stage::BoundingSet => word(&capability::NAMES),
         Stage::Gid | Stage::Uid => detail.to_string(),
+        Stage::Label => [&context.process.apparmor_profile, &context.process.selinux_label]
+            .into_iter()
+            .find(|label| !label.is_empty())
+            .cloned()
+            .unwrap_or_default(),
         _ => String::new(),
     }
 }

@@ -485,7 +485,12 @@ impl Attempt<'_> {
         let keyring =
             record.keyring.as_deref().map(|name| crate::program::c_string(name, "id")).transpose()?;
         let oom_score = self.oom_score()?;
-        let through = rootless::must_join_first(&record.namespaces)?;
+        let users = has_namespace(&record.namespaces, NamespaceType::User);
+        let through = (!rootless::can_return()).then(|| launch::Through {
+            user_namespace_of: users.then(|| self.target.init.pidfd.as_fd()),
+            proc: self.target.proc.as_fd(),
+            oom_score: oom_score.as_bytes(),
+        });
         let affinity = self.last_affinity()?;
         let label = self.last_mile.label.as_ref();
         let plan = child::exec::Plan {
@@ -493,7 +498,7 @@ impl Attempt<'_> {
             tasks: &tasks,
             init: self.target.init.pidfd.as_fd(),
             namespaces: joined(&record.namespaces),
-            born_in: if through { sys::clone::new::USER } else { 0 },
+            born_in: if through.is_some() { sys::clone::new::USER } else { 0 },
             limits: self.last_mile.limits(),
             scheduling: self.last_mile.scheduling(),
             affinity: affinity.as_deref(),
@@ -504,7 +509,7 @@ impl Attempt<'_> {
             room: room(self.before),
             home: self.last_mile.home(),
             identity: self.identity(),
-            oom_score: (!through).then_some(oom_score.as_bytes()),
+            oom_score: through.is_none().then_some(oom_score.as_bytes()),
             label: label.map(|(path, text): &(CString, Vec<u8>)| (path.as_c_str(), text.as_slice())),
             filter,
             program: vectors.program()?,
@@ -513,11 +518,7 @@ impl Attempt<'_> {
         let birth = Birth {
             cgroup: join.directory.as_ref().map(AsFd::as_fd),
             pid_namespace_of: pids.then(|| self.target.init.pidfd.as_fd()),
-            through: through.then(|| launch::Through {
-                process: self.target.init.pidfd.as_fd(),
-                proc: self.target.proc.as_fd(),
-                oom_score: oom_score.as_bytes(),
-            }),
+            through,
         };
         let launched = launch::spawn(&birth, &plan, child::exec::run);
         launched.map_err(|error| match evidence::of_birth(&self.context(), &error) {
@@ -565,7 +566,7 @@ impl Attempt<'_> {
 
     /// The process's own value, else the container's, else that of the caller.
     ///
-    /// Compat: runc, `libcontainer/init_linux.go`: a rootless caller's own value is not lowered.
+    /// A rootless caller's own value is not lowered: the kernel would refuse it.
     fn oom_score(&self) -> Result<String, Error> {
         let configured = self.last_mile.process.oom_score_adj.or(self.target.record.process.oom_score_adj);
         let rootless = Rootless::of_caller() == Rootless::Yes;

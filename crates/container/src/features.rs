@@ -53,11 +53,11 @@ const SECCOMP_FLAGS: &[&str] = &[
 
 /// The claims that are just yes or no.
 ///
-/// `AppArmor` and `SELinux` are in the code but were run on no host that has them, so they are not claimed.
+/// `SELinux` is in the code but was run on no host that has it, so it is not claimed.
 const CLAIMS: Claims = Claims {
     cgroup: Cgroup { v1: true, v2: true, systemd: true, systemd_user: false, rdma: false },
     seccomp: true,
-    apparmor: false,
+    apparmor: true,
     selinux: false,
     intel_rdt: false,
     idmapped_mounts: false,

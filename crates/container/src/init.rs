@@ -182,6 +182,7 @@ fn prepare(plan: &mut Plan) -> Result<Option<OwnedFd>, Stop> {
     if let Err(Errno::ACCESS) = find_program(plan) {
         return Err(Stop::NotFound(Errno::ACCESS));
     }
+    let label = set_label(plan, report, label)?;
     plan.line.say(&Said::Parked);
     expect(plan, Answer::Park)?;
     park(plan)?;
@@ -211,7 +212,7 @@ fn set_oom_score(plan: &Plan) -> Result<(), Error> {
         source,
     };
     match write_attribute(&plan.proc, path, score.to_string().as_bytes()) {
-        // Compat: runc, `libcontainer/init_linux.go`: a rootless container keeps its caller's.
+        // A preference, which the caller may not have: no reason to refuse the container.
         Err(Errno::ACCESS | Errno::PERM) if plan.rootless == Rootless::Yes => {
             log::debug!("process/oomScoreAdj {score} is below the own value, which stays");
             Ok(())
@@ -404,6 +405,17 @@ fn kept(plan: &Plan, report: Report<'_>, label: Option<&OwnedFd>) -> Vec<u32> {
 fn load_filter(plan: &Plan, report: Report<'_>) -> Result<(), Failure> {
     let Some((instructions, flags)) = &plan.filter else { return Ok(()) };
     child::program::load(report, &Filter { instructions, flags: *flags, listener: Some(plan.line.as_fd()) })
+}
+
+/// Sets the label of the next `execve` while create can still be told that there is none such; gives it back for later
+/// where hooks come first, which would run under it.
+fn set_label(plan: &Plan, report: Report<'_>, label: Option<OwnedFd>) -> Result<Option<OwnedFd>, Failure> {
+    let (Some(file), Some((_, text))) = (&label, &plan.last_mile.label) else { return Ok(None) };
+    if !plan.config.hooks.start_container.is_empty() {
+        return Ok(label);
+    }
+    report.step(Stage::Label, || rustix::io::write(file, text).map(drop))?;
+    Ok(None)
 }
 
 /// The program must be there at `create`, as with runc; it may still vanish before `start`.

@@ -7,8 +7,8 @@
 //! | device rules | a BPF program, or v1 files | left out: both need the host's root |
 //! | `oomScoreAdj` below the own | set | left as it is |
 
-use crate::config::{Config, Namespace, NamespaceType};
-use crate::evidence::has_namespace;
+use crate::cause::Cause;
+use crate::config::{Config, NamespaceType};
 use crate::{Error, id_map};
 use cgroup::{Kind, Presence, Resources};
 use rustix::io::Errno;
@@ -34,13 +34,11 @@ impl Rootless {
 
 /// Whether this process is in another user namespace than the host's.
 ///
-/// Source: user_namespaces(7): the initial namespace maps every id to itself.
+/// Source: include/uapi/linux/nsfs.h, `USER_NS_INIT_INO`: the inode of the first user namespace is the same everywhere.
 #[must_use]
 pub fn in_user_namespace() -> bool {
-    let map = std::fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
-    let mut numbers = map.split_whitespace();
-    let first = [numbers.next(), numbers.next(), numbers.next()];
-    map.lines().count() > 0 && first != [Some("0"), Some("0"), Some("4294967295")]
+    const USER_NS_INIT_INO: u64 = 0xefff_fffd;
+    rustix::fs::stat("/proc/self/ns/user").is_ok_and(|stat| stat.st_ino != USER_NS_INIT_INO)
 }
 
 /// Whether init's files in `/proc` must belong to the caller until its ids are mapped: those of an undumpable process
@@ -51,15 +49,13 @@ pub(crate) fn must_be_dumpable(config: &Config) -> bool {
     id_map::is_ours(config) && !rustix::process::geteuid().is_root()
 }
 
-/// Whether the right to join the other namespaces comes with the container's user namespace only.
+/// Whether this process may come back when it has joined another namespace of a kind that can be left.
 ///
-/// # Errors
-/// [`Error::Step`].
-pub(crate) fn must_join_first(namespaces: &[Namespace]) -> Result<bool, Error> {
+/// Kernel: setns(2) wants `CAP_SYS_ADMIN` in the user namespace that owns the one to be joined, so to return to the
+/// host's it takes the host's root.
+pub(crate) fn can_return() -> bool {
     const SYS_ADMIN: u64 = 1 << 21;
-    let own =
-        sys::capability::get().map_err(|source| Error::Step { step: "read the own capabilities", source })?;
-    Ok(has_namespace(namespaces, NamespaceType::User) && own.effective & SYS_ADMIN == 0)
+    sys::capability::get().is_ok_and(|own| own.effective & SYS_ADMIN != 0) && !in_user_namespace()
 }
 
 /// A caller with no capabilities needs a user namespace to have any.
@@ -125,9 +121,8 @@ fn limits(resources: Resources) -> Result<Option<String>, Error> {
 /// Why the kernel refused to make an init, when it is for want of a right.
 pub(crate) fn explain_refused_clone(config: &Config, cgroup: &cgroup::Paths, error: Error) -> Error {
     match error {
-        // Kernel: the writer of cgroup.procs needs the right to it in the nearest group above both, too.
-        Error::Launch(launch::Error::Clone(source @ Errno::ACCESS)) => {
-            Error::CgroupClosed { path: cgroup.main().to_owned(), source }
+        Error::Launch(launch::Error::Clone(Errno::ACCESS)) => {
+            Error::NotStarted(Cause::CgroupClosed { path: cgroup.main().to_owned() })
         }
         Error::Launch(launch::Error::Clone(source @ Errno::PERM)) if id_map::is_ours(config) => {
             Error::UserNamespaceDenied { source }

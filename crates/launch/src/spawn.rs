@@ -22,7 +22,7 @@ pub struct Birth<'a> {
     pub cgroup: Option<BorrowedFd<'a>>,
     /// A process whose pid namespace the child gets.
     pub pid_namespace_of: Option<BorrowedFd<'a>>,
-    /// A user namespace that this process must join to have the right to the others.
+    /// Set for a caller who could not come back from the namespaces.
     pub through: Option<Through<'a>>,
 }
 

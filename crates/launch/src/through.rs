@@ -1,7 +1,8 @@
-//! A birth in a user namespace that the caller can join but not visit.
+//! A birth in namespaces that the caller can join but not visit.
 //!
 //! A caller without capabilities has them only inside of a user namespace of its own making, and there is no way back
-//! out of it. So a go-between goes in and makes the child as its sibling.
+//! out of it. One that has them in such a namespace cannot return to what belongs to the host. So a go-between goes in
+//! and makes the child as its sibling.
 //!
 //! ```text
 //!     parent                     go-between                           child
@@ -25,11 +26,11 @@ use rustix::process::{Pid, PidfdFlags, Signal};
 use std::time::{Duration, Instant};
 use sys::clone::{Clone3, Parent, Side, clone3, new};
 
-/// The way into a user namespace.
+/// The way in.
 #[derive(Clone, Copy, Debug)]
 pub struct Through<'a> {
-    /// A process in it.
-    pub process: BorrowedFd<'a>,
+    /// A process whose user namespace gives the right to the others.
+    pub user_namespace_of: Option<BorrowedFd<'a>>,
     /// The procfs of the caller's pid namespace.
     pub proc: BorrowedFd<'a>,
     /// `oom_score_adj` as decimal text: the child, whose files in `/proc` are root's, could not set it.
@@ -89,7 +90,9 @@ fn go_in(
         .map_err(step(1))?;
     // The child can be seen in the container from its birth, with a copy of this memory.
     sys::prctl::set_undumpable().map_err(step(2))?;
-    sys::namespace::join(through.process, new::USER).map_err(step(2))?;
+    if let Some(process) = through.user_namespace_of {
+        sys::namespace::join(process, new::USER).map_err(step(2))?;
+    }
     if let Some(process) = pid_namespace_of {
         sys::namespace::join(process, new::PID).map_err(step(3))?;
     }

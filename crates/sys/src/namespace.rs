@@ -16,6 +16,20 @@ pub fn join(target: BorrowedFd<'_>, flags: u64) -> Result<(), Errno> {
         .map(drop)
 }
 
+/// The kind of a namespace by its file, one bit of [`crate::clone::new`], wherever the file is mounted.
+///
+/// Kernel: `NS_GET_NSTYPE` came with 4.11.
+///
+/// # Errors
+/// `ENOTTY`: the file is no namespace.
+pub fn kind(file: BorrowedFd<'_>) -> Result<u64, Errno> {
+    // Source: include/uapi/linux/nsfs.h.
+    const NS_GET_NSTYPE: libc::c_ulong = 0xb703;
+    // SAFETY: the request takes no pointer.
+    let kind = unsafe { libc::ioctl(file.as_raw_fd(), NS_GET_NSTYPE as _) };
+    crate::check(libc::c_long::from(kind)).map(|kind| kind as u64)
+}
+
 /// `unshare(2)` for namespaces only; descriptor and filesystem tables stay as they are.
 ///
 /// # Errors

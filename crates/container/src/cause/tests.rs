@@ -75,6 +75,7 @@ fn expected(cause: &Cause) -> u8 {
         | C::CgroupGone { .. }
         | C::CgroupBusy { .. }
         | C::CgroupNotDomain { .. }
+        | C::CgroupClosed { .. }
         | C::EmptyCpuset { .. }
         | C::NotRunning
         | C::Stopped { .. }
@@ -84,6 +85,7 @@ fn expected(cause: &Cause) -> u8 {
         | C::Rlimit { .. }
         | C::OomScore { .. }
         | C::KeyQuota { .. }
+        | C::NoProfile { .. }
         | C::Filter { .. }
         | C::Step { .. }
         | C::Died { .. }
@@ -153,6 +155,7 @@ fn samples() -> Vec<Cause> {
         Cause::CgroupGone { path: group() },
         Cause::CgroupBusy { path: group() },
         Cause::CgroupNotDomain { path: group() },
+        Cause::CgroupClosed { path: group() },
         Cause::EmptyCpuset { path: group() },
         Cause::NotRunning,
         Cause::Stopped { stage: Stage::Namespaces },
@@ -162,6 +165,7 @@ fn samples() -> Vec<Cause> {
         Cause::Rlimit { name: "RLIMIT_NOFILE", value: "1".into(), reason: "is above fs.nr_open=0".into() },
         Cause::OomScore { wanted: "-1".into(), own: "0".into() },
         Cause::KeyQuota { uid: 1 },
+        Cause::NoProfile { profile: path() },
         Cause::Filter { errno: errno() },
         Cause::Step { stage: Stage::Groups, operand: String::new(), errno: errno() },
         Cause::Died { stage: Stage::Start, how: "was killed by signal 9".into() },

@@ -16,6 +16,10 @@ pub(super) fn check(linux: &Linux) -> Result {
         if list.is_empty() && linux.makes_new(NamespaceType::User) {
             return invalid(place, "empty, but a new user namespace needs at least one mapping");
         }
+        // Kernel: what init makes in the container would belong to nobody, and the kernel refuses to make it (EOVERFLOW).
+        if linux.makes_new(NamespaceType::User) && list.iter().all(|one| one.container_id != 0) {
+            return invalid(place, "maps no containerID 0, but the container's files are made by its root");
+        }
         check_list(list, &place)?;
     }
     Ok(())

@@ -1,6 +1,6 @@
 //! `namespaces` and `timeOffsets`.
 
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
 use rustix::fs::{Mode, OFlags};
@@ -34,15 +34,22 @@ fn joined(namespace: &Namespace, place: &str) -> Result {
         return invalid(place, format!("{path:?} must be an absolute path"));
     }
     let wrap = |source| Error::Reference { pointer: place.to_owned(), path: path.to_owned(), source };
-    // O_PATH: whatever the file is, it is only looked at.
-    let file = rustix::fs::open(path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty()).map_err(wrap)?;
-    let link = format!("/proc/self/fd/{}", file.as_raw_fd());
-    let name = rustix::fs::readlink(link, Vec::new()).map_err(wrap)?;
-    let wanted = format!("{}:[", namespace.kind.file_name());
-    if name.as_bytes().starts_with(wanted.as_bytes()) {
+    // O_NONBLOCK: whatever the file is, it is only looked at.
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+    let file = rustix::fs::open(path, flags, Mode::empty()).map_err(wrap)?;
+    if is_namespace(&file)
+        && sys::namespace::kind(file.as_fd()) == Ok(crate::create::namespace_bit(namespace.kind))
+    {
         return Ok(());
     }
     invalid(place, format!("{} is not a {} namespace", path.display(), namespace.kind))
+}
+
+/// Before it is asked: the request would mean something else to another kind of file.
+///
+/// Source: include/uapi/linux/magic.h, NSFS_MAGIC.
+fn is_namespace(file: &OwnedFd) -> bool {
+    rustix::fs::fstatfs(file).is_ok_and(|stat| stat.f_type == 0x6e73_6673)
 }
 
 fn offsets(linux: &Linux) -> Result {
