@@ -440,7 +440,7 @@ fn one(error: &(dyn std::error::Error + 'static)) -> String {
     io.map_or_else(|| error.to_string(), errno_text)
 }
 
-/// An errno in words, with its name where the words are ours.
+/// An errno in words, with its name where the words are ours: those of C libraries differ.
 #[must_use]
 pub(crate) fn errno_text(errno: Errno) -> String {
     let words = match errno {
@@ -461,6 +461,15 @@ pub(crate) fn errno_text(errno: Errno) -> String {
         Errno::RANGE => "the value is out of range (ERANGE)",
         Errno::NODEV => "no such device or file system type (ENODEV)",
         Errno::OVERFLOW => "an id is not mapped or a value is too large (EOVERFLOW)",
+        Errno::IO => "input/output error (EIO)",
+        Errno::NOMEM => "cannot allocate memory (ENOMEM)",
+        Errno::LOOP => "too many levels of symbolic links (ELOOP)",
+        Errno::NAMETOOLONG => "the name is too long (ENAMETOOLONG)",
+        Errno::XDEV => "on another file system (EXDEV)",
+        Errno::TIMEDOUT => "timed out (ETIMEDOUT)",
+        Errno::DQUOT => "the quota is used up (EDQUOT)",
+        Errno::OPNOTSUPP => "not supported (EOPNOTSUPP)",
+        Errno::NXIO => "no such device or address (ENXIO)",
         Errno::NOSYS => "this kernel or a filter around us does not have the call (ENOSYS)",
         other => return other.to_string(),
     };

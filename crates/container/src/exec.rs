@@ -604,8 +604,10 @@ impl Attempt<'_> {
             Outcome::Died { stage, ended } => evidence::of_death(&self.context(), stage, ended),
             Outcome::Stuck { stage, waited, launched } => {
                 let cause = evidence::stuck(Some(self.target.proc), stage, waited, launched.pid());
+                // Before its end: a group counts as out of memory only while somebody waits for memory in it.
+                let obstacle = Evidence::full(self.cgroup).obstacle();
                 self.end(launched);
-                match Evidence::full(self.cgroup).obstacle() {
+                match obstacle {
                     Some(found @ (cgroup::Cause::Frozen { .. } | cgroup::Cause::OomDisabled { .. })) => {
                         evidence::obstacle(self.cgroup.paths(), found)
                     }
