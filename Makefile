@@ -77,7 +77,7 @@ demo: toolchain ## containers and execs in good times and at their limits, besid
 	@$(CARGO) xtask demo --sluice $(RELEASE)/sluice
 
 bench: build ## what the verbs cost, beside runc and crun: 5 minutes; writes docs/bench (root)
-	$(CARGO) build --release --locked --package sluice-container --example exec_again
+	$(CARGO) build --release --locked --target $(TRIPLE) --package sluice-container --example exec_again
 	@$(CARGO) xtask bench --sluice $(RELEASE)/sluice --library $(RELEASE)/examples/exec_again $(BENCH)
 
 docs: ## rewrite the generated parts of the documents
