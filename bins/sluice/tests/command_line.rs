@@ -90,7 +90,7 @@ fn features_is_one_json_object() {
     assert_eq!(output.status.code(), Some(0));
     let features: serde_json::Value = serde_json::from_str(&out(&output)).expect("JSON");
     assert_eq!(features["linux"]["seccomp"]["enabled"], true);
-    assert_eq!(features["linux"]["cgroup"]["systemd"], false);
+    assert_eq!(features["linux"]["cgroup"]["systemd"], true);
     assert_eq!(err(&output), "");
 }
 

@@ -88,7 +88,7 @@ mod tests {
             ("blkio.throttle.read_bps_device", "8:0 9", "", Some("8:0 0")),
             ("blkio.throttle.read_bps_device", "8:0 9", "8:0 7\n", Some("8:0 7")),
             ("net_prio.ifpriomap", "eth0 5", "lo 0\neth0 3\n", Some("eth0 3")),
-            ("cpuset.cpus", "0", "\n", None),
+            ("cpuset.cpus", "0", "\n", Some("\n")),
             ("cpu.max", "5 100000", "max 100000\n", Some("max 100000")),
         ];
         for (name, written, text, expected) in table {

@@ -20,6 +20,7 @@
 //! half-way leaves one.
 
 mod address;
+mod annotation;
 mod bus;
 mod calls;
 mod error;
@@ -28,6 +29,7 @@ mod name;
 mod property;
 
 pub use address::Address;
+pub use annotation::annotated;
 pub use calls::Manager;
 pub use error::Error;
 pub use name::{Owner, Unit};

@@ -376,8 +376,9 @@ impl Birth<'_> {
 
     /// Lets systemd make the groups, around an init that waits for the word to begin and has done nothing yet.
     fn place_init(&mut self) -> Result<(), Error> {
+        let resources = self.resources();
         let (Some(systemd), Some(init)) = (&mut self.systemd, &self.init) else { return Ok(()) };
-        systemd.place(&self.proc, &self.record, init.pid)?;
+        systemd.place(&self.proc, (&self.record, &resources), init.pid)?;
         self.refuse_hopeless()?;
         self.apply_limits()
     }
@@ -412,10 +413,14 @@ impl Birth<'_> {
     }
 
     fn apply_limits(&self) -> Result<(), Error> {
+        self.cgroup.apply(&self.resources()).map(drop).map_err(Error::Cgroup)
+    }
+
+    /// The limits that were asked for, with the default device rules, as far as the caller can have them.
+    fn resources(&self) -> cgroup::Resources {
         let mut resources = self.record.resources.clone().unwrap_or_default();
         crate::devices::add_defaults(&mut resources);
-        let resources = rootless::attainable(resources);
-        self.cgroup.apply(&resources).map(drop).map_err(Error::Cgroup)
+        rootless::attainable(resources)
     }
 
     fn plan(

@@ -55,7 +55,7 @@ const SECCOMP_FLAGS: &[&str] = &[
 ///
 /// `SELinux` is in the code but was run on no host that has it, so it is not claimed.
 const CLAIMS: Claims = Claims {
-    cgroup: Cgroup { v1: true, v2: true, systemd: false, systemd_user: false, rdma: false },
+    cgroup: Cgroup { v1: true, v2: true, systemd: true, systemd_user: false, rdma: false },
     seccomp: true,
     apparmor: true,
     selinux: false,

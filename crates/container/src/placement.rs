@@ -70,10 +70,18 @@ impl Systemd {
     ///
     /// # Errors
     /// [`Error::Cgroup`], [`Error::UnitElsewhere`].
-    pub(crate) fn place(&mut self, proc: &Procfs, record: &Record, pid: i32) -> Result<(), Error> {
+    pub(crate) fn place(
+        &mut self,
+        proc: &Procfs,
+        (record, resources): (&Record, &Resources),
+        pid: i32,
+    ) -> Result<(), Error> {
         let cgroup = Cgroup::new(record.cgroup.clone());
         let mut properties = systemd::membership(&self.unit, &format!("sluice container {}", record.id), pid);
-        properties.extend(limits(&cgroup, record.resources.as_ref())?);
+        properties.extend(limits(&cgroup, resources)?);
+        let annotated =
+            systemd::annotated(&record.annotations).map_err(|error| Error::Cgroup(error.into()))?;
+        properties.extend(annotated);
         let is_there = || is_member(proc, pid, &self.unit);
         self.manager
             .start(&self.unit, &properties, &is_there)
@@ -89,9 +97,8 @@ impl Systemd {
     }
 }
 
-fn limits(cgroup: &Cgroup, resources: Option<&Resources>) -> Result<Vec<systemd::Property>, Error> {
-    let resources = resources.cloned().unwrap_or_default();
-    systemd::limits(cgroup.kind(), &resources).map_err(Error::Cgroup)
+fn limits(cgroup: &Cgroup, resources: &Resources) -> Result<Vec<systemd::Property>, Error> {
+    systemd::limits(cgroup.kind(), resources).map_err(Error::Cgroup)
 }
 
 fn is_member(proc: &Procfs, pid: i32, unit: &Unit) -> bool {
@@ -104,7 +111,7 @@ fn is_member(proc: &Procfs, pid: i32, unit: &Unit) -> bool {
 /// # Errors
 /// [`Error::Cgroup`].
 pub(crate) fn tell(unit: &Unit, cgroup: &Cgroup, resources: &Resources) -> Result<(), Error> {
-    let properties = limits(cgroup, Some(resources))?;
+    let properties = limits(cgroup, resources)?;
     if properties.is_empty() {
         return Ok(());
     }

@@ -1,6 +1,6 @@
 //! The calls to systemd, and the wait for its jobs.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::Serialize;
@@ -56,7 +56,7 @@ impl Manager {
     /// As for each call: [`Error::Refused`], [`Error::Silent`], [`Error::Lost`].
     pub fn control_group(&mut self) -> Result<PathBuf, Error> {
         let step = "ask systemd for its cgroup";
-        let value = self.property(step, SYSTEMD_PATH, (MANAGER, "ControlGroup"))?;
+        let value = self.again(|manager| manager.property(step, SYSTEMD_PATH, (MANAGER, "ControlGroup")))?;
         // The top is said as "" or "/".
         Ok(PathBuf::from("/").join(value.trim_start_matches('/')))
     }
@@ -82,12 +82,12 @@ impl Manager {
                 if is_there() {
                     return Ok(());
                 }
-                let state = self.state(unit)?;
+                let state = self.again(|manager| manager.state(unit))?;
                 if cleared || !matches!(state.as_str(), "failed" | "inactive") {
                     return Err(Error::Exists { unit: unit.name.clone(), state });
                 }
                 cleared = true;
-                self.clear(unit)?;
+                self.again(|manager| manager.clear(unit))?;
             } else if is_known || self.clock.left().is_zero() {
                 return Err(error);
             } else if is_there() {
@@ -100,14 +100,21 @@ impl Manager {
 
     fn try_start(&mut self, unit: &Unit, properties: &[Property]) -> Result<(), Error> {
         let step = format!("ask systemd to start unit {}", unit.name);
-        self.ask::<_>("ask systemd for its signals", "Subscribe", &())?;
+        self.subscribe()?;
         let auxiliary: Auxiliary<'_> = Vec::new();
         // Compat: runc: `replace`, where a job for the same unit that has not begun gives way.
         let arguments = (unit.name.as_str(), "replace", borrowed(properties), auxiliary);
         let clock = Clock::new(self.clock.left());
         let answer = self.ask(&step, "StartTransientUnit", &arguments)?;
-        let path = job_path(&step, &answer)?;
+        let path = object_path(&step, &answer)?;
         self.finish(&Job { verb: "start", unit, path, clock })
+    }
+
+    fn subscribe(&mut self) -> Result<(), Error> {
+        match self.ask("ask systemd for its signals", "Subscribe", &()) {
+            Err(Error::Refused { name, .. }) if name.ends_with(".AlreadySubscribed") => Ok(()),
+            answer => answer.map(drop),
+        }
     }
 
     /// Changes properties of a unit until the next boot.
@@ -117,38 +124,42 @@ impl Manager {
     pub fn set_properties(&mut self, unit: &Unit, properties: &[Property]) -> Result<(), Error> {
         let step = format!("ask systemd to change unit {}", unit.name);
         let runtime = true;
-        loop {
-            let arguments = (unit.name.as_str(), runtime, borrowed(properties));
-            match self.ask(&step, "SetUnitProperties", &arguments) {
-                // Said twice it means the same, so it is simply said again.
-                Err(error) if error.is_lost() && !self.clock.left().is_zero() => self.reconnect()?,
-                answer => return answer.map(drop),
-            }
-        }
+        let arguments = (unit.name.as_str(), runtime, borrowed(properties));
+        self.again(|manager| manager.ask(&step, "SetUnitProperties", &arguments).map(drop))
     }
 
-    /// Stops a unit and clears away what is left of it. One that is gone is no error.
+    /// Stops a unit and clears away what is left of it. One that is gone is no error, and one of that name with its group
+    /// elsewhere is not ours: it is left alone.
     ///
     /// # Errors
     /// [`Error::Job`], [`Error::JobStuck`], and those of each call.
     pub fn stop(&mut self, unit: &Unit) -> Result<(), Error> {
-        loop {
-            match self.try_stop(unit) {
-                Err(error) if error.is_no_such_unit() => return Ok(()),
-                Err(error) if error.is_lost() && !self.clock.left().is_zero() => self.reconnect()?,
-                Err(error) => return Err(error),
-                Ok(()) => return self.clear(unit),
-            }
+        match self.again(|manager| manager.try_stop(unit)) {
+            Err(error) if error.is_no_such_unit() => Ok(()),
+            stopped => stopped.and_then(|()| self.again(|manager| manager.clear(unit))),
         }
     }
 
     fn try_stop(&mut self, unit: &Unit) -> Result<(), Error> {
+        if !self.is_ours(unit)? {
+            return Ok(());
+        }
         let step = format!("ask systemd to stop unit {}", unit.name);
-        self.ask("ask systemd for its signals", "Subscribe", &())?;
+        self.subscribe()?;
         let clock = Clock::new(self.clock.left());
         let answer = self.ask(&step, "StopUnit", &(unit.name.as_str(), "replace"))?;
-        let path = job_path(&step, &answer)?;
+        let path = object_path(&step, &answer)?;
         self.finish(&Job { verb: "stop", unit, path, clock })
+    }
+
+    fn is_ours(&mut self, unit: &Unit) -> Result<bool, Error> {
+        let step = format!("ask systemd for the cgroup of unit {}", unit.name);
+        let path = object_path(&step, &self.ask(&step, "GetUnit", &(unit.name.as_str(),))?)?;
+        let interface =
+            if unit.is_slice() { "org.freedesktop.systemd1.Slice" } else { "org.freedesktop.systemd1.Scope" };
+        let group = self.property(&step, path.as_str(), (interface, "ControlGroup"))?;
+        // A unit that has ended has none.
+        Ok(group.is_empty() || Path::new(&group).ends_with(unit.directory()))
     }
 
     /// Takes the mark of a bad end off a unit, so that systemd forgets it.
@@ -167,7 +178,7 @@ impl Manager {
             Err(error) if error.is_no_such_unit() => return Ok("inactive".to_owned()),
             answer => answer?,
         };
-        let path = job_path(&step, &answer)?;
+        let path = object_path(&step, &answer)?;
         match self.property(&step, path.as_str(), ("org.freedesktop.systemd1.Unit", "ActiveState")) {
             // It was forgotten between the two questions.
             Err(Error::Refused { name, .. }) if name.ends_with("UnknownObject") => Ok("inactive".to_owned()),
@@ -233,6 +244,16 @@ impl Manager {
         self.bus.call(step, call, arguments)
     }
 
+    /// Asks again when the answer was lost; for what means the same when it is said twice.
+    fn again<T>(&mut self, mut ask: impl FnMut(&mut Self) -> Result<T, Error>) -> Result<T, Error> {
+        loop {
+            match ask(self) {
+                Err(error) if error.is_lost() && !self.clock.left().is_zero() => self.reconnect()?,
+                answer => return answer,
+            }
+        }
+    }
+
     /// A bus that is being restarted is not there for a moment.
     fn reconnect(&mut self) -> Result<(), Error> {
         loop {
@@ -283,7 +304,7 @@ fn result_of(signal: &Message, job: &str) -> Option<String> {
     (path.as_str() == job).then_some(result)
 }
 
-fn job_path(step: &str, answer: &Message) -> Result<OwnedObjectPath, Error> {
+fn object_path(step: &str, answer: &Message) -> Result<OwnedObjectPath, Error> {
     answer.body::<(OwnedObjectPath,)>().map(|(path,)| path).map_err(|reason| malformed(step, reason))
 }
 

@@ -80,10 +80,15 @@ impl Unit {
         self.name.ends_with(".slice")
     }
 
+    /// Its group below that of the systemd that has it.
+    pub(super) fn directory(&self) -> PathBuf {
+        if self.is_slice() { expand(&self.name) } else { expand(&self.slice).join(&self.name) }
+    }
+
     /// The directories of its group, below the group of the systemd that has it (`/` for the machine's own).
     #[must_use]
     pub fn paths(&self, layout: &Layout, manager: &Path) -> Paths {
-        let inner = if self.is_slice() { expand(&self.name) } else { expand(&self.slice).join(&self.name) };
+        let inner = self.directory();
         let place = |hierarchy: &Hierarchy| hierarchy.mount_point.join(hierarchy.below(manager)).join(&inner);
         let v1 = layout.v1().iter().map(|hierarchy| (hierarchy.key(), place(hierarchy))).collect();
         Paths { unified: layout.unified().map(place), v1 }
@@ -160,8 +165,7 @@ mod tests {
         for (given, slice, name, directory) in table {
             let unit = unit(given, Owner::System).unwrap();
             assert_eq!((unit.slice.as_str(), unit.name.as_str()), (slice, name), "{given:?}");
-            let inner = if unit.is_slice() { expand(&unit.name) } else { expand(slice).join(name) };
-            assert_eq!(inner, Path::new(directory), "{given:?}");
+            assert_eq!(unit.directory(), Path::new(directory), "{given:?}");
         }
         assert_eq!(unit(None, Owner::User).unwrap().slice, "user.slice");
     }
@@ -198,7 +202,7 @@ mod tests {
         #[test]
         fn no_path_leads_out_of_the_hierarchy(given in "[a.:/-]{0,12}(.slice)?:[a./]{0,4}:[a./-]{0,8}") {
             if let Ok(unit) = unit(Some(&given), Owner::System) {
-                let inner = expand(&unit.slice).join(&unit.name);
+                let inner = unit.directory();
                 let is_name = |part: std::path::Component<'_>| matches!(part, std::path::Component::Normal(_));
                 prop_assert!(inner.components().all(is_name), "{inner:?}");
             }

@@ -50,13 +50,52 @@ pub fn membership(unit: &Unit, description: &str, pid: i32) -> Vec<Property> {
 pub fn limits(kind: Kind, resources: &Resources) -> Result<Vec<Property>> {
     let mut all: Vec<Property> = Vec::new();
     for write in plan(kind, resources)? {
+        // systemd keeps processors and memory nodes on v2 only.
+        if kind == Kind::V1 && write.controller == "cpuset" {
+            continue;
+        }
         for property in properties(&write) {
             all.retain(|former| former.name != property.name);
             all.push(property);
         }
     }
     all.extend(quota_v1(kind, resources));
+    all.extend(devices(resources));
     Ok(all)
+}
+
+/// The device rules as a list of what is allowed; none where everything is allowed but something, which systemd cannot
+/// say. On v2 systemd's program then lets everything pass, and ours beside it does not.
+fn devices(resources: &Resources) -> Vec<Property> {
+    let rules = Resources { devices: resources.devices.clone(), ..Resources::default() };
+    let writes = plan(Kind::V1, &rules).unwrap_or_default();
+    match writes.split_first() {
+        Some((reset, allowed)) if reset.file == "devices.deny" => {
+            let entries: Vec<(String, String)> =
+                allowed.iter().filter_map(|write| device(&write.value)).collect();
+            vec![Property::new("DevicePolicy", "strict"), Property::new("DeviceAllow", entries)]
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// `c 136:* rw` as systemd names it: `char-136`, `rw`.
+///
+/// Source: systemd.resource-control(5), `DeviceAllow=`.
+fn device(rule: &str) -> Option<(String, String)> {
+    let mut words = rule.split(' ');
+    let (kind, numbers, access) = (words.next()?, words.next()?, words.next()?);
+    let kind = if kind == "b" { "block" } else { "char" };
+    let name = match numbers.split_once(':')? {
+        ("*", "*") => format!("{kind}-*"),
+        ("*", _) => {
+            log::warn!("linux/resources/devices: systemd has no word for {rule:?} and refuses these devices");
+            return None;
+        }
+        (major, "*") => format!("{kind}-{major}"),
+        (major, minor) => format!("/dev/{kind}/{major}:{minor}"),
+    };
+    Some((name, access.to_owned()))
 }
 
 fn properties(write: &Write) -> Vec<Property> {
@@ -154,4 +193,95 @@ fn bits(list: &str) -> Option<Vec<u8>> {
         (first..=last).for_each(|number| bits[number / 8] |= 1 << (number % 8));
     }
     Some(bits)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// `Name=value` of each property.
+    fn lines(kind: Kind, json: &str) -> Vec<String> {
+        let resources: Resources = serde_json::from_str(json).unwrap();
+        let all = limits(kind, &resources).unwrap();
+        all.iter().map(|property| format!("{}={}", property.name, property.value)).collect()
+    }
+
+    #[test]
+    fn what_is_written_is_told_in_the_same_value() {
+        let table: [(&str, &[&str], &[&str]); 9] = [
+            (
+                r#"{"memory": {"limit": 1000, "reservation": 500, "swap": 3000}}"#,
+                &["MemoryLimit=uint64 1000"],
+                &["MemorySwapMax=uint64 2000", "MemoryMax=uint64 1000", "MemoryLow=uint64 500"],
+            ),
+            (
+                r#"{"memory": {"limit": -1}}"#,
+                &["MemoryLimit=uint64 18446744073709551615"],
+                &["MemorySwapMax=uint64 18446744073709551615", "MemoryMax=uint64 18446744073709551615"],
+            ),
+            (
+                r#"{"pids": {"limit": -1}}"#,
+                &["TasksMax=uint64 18446744073709551615"],
+                &["TasksMax=uint64 18446744073709551615"],
+            ),
+            (r#"{"cpu": {"shares": 512}}"#, &["CPUShares=uint64 512"], &["CPUWeight=uint64 59"]),
+            (
+                r#"{"cpu": {"quota": 12345, "period": 50000}}"#,
+                &["CPUQuotaPerSecUSec=uint64 250000", "CPUQuotaPeriodUSec=uint64 50000"],
+                &["CPUQuotaPerSecUSec=uint64 250000", "CPUQuotaPeriodUSec=uint64 50000"],
+            ),
+            (
+                r#"{"cpu": {"cpus": "0-2,9", "mems": "0"}}"#,
+                &[],
+                &["AllowedCPUs=[byte 0x07, 0x02]", "AllowedMemoryNodes=[byte 0x01]"],
+            ),
+            (r#"{"blockIO": {"weight": 1000}}"#, &["BlockIOWeight=uint64 1000"], &["IOWeight=uint64 10000"]),
+            (
+                r#"{"unified": {"memory.high": "10", "cpu.weight": "7", "hugetlb.2MB.max": "0"}, "cpu": {"shares": 512}}"#,
+                &[],
+                &["CPUWeight=uint64 7", "MemoryHigh=uint64 10"],
+            ),
+            ("{}", &[], &[]),
+        ];
+        for (json, v1, v2) in table {
+            if !json.contains("unified") {
+                assert_eq!(lines(Kind::V1, json), v1, "v1 of {json}");
+            }
+            assert_eq!(lines(Kind::V2, json), v2, "v2 of {json}");
+        }
+    }
+
+    #[test]
+    fn devices_are_a_list_of_what_is_allowed() {
+        let deny = r#"{"allow": false}"#;
+        let rules = r#"{"allow": true, "type": "c", "major": 1, "minor": 3, "access": "rw"},
+                       {"allow": true, "type": "c", "major": 136, "access": "r"},
+                       {"allow": true, "type": "b", "access": "m"},
+                       {"allow": true, "type": "c", "minor": 7}"#;
+        let strict = [
+            "DevicePolicy=\"strict\"",
+            "DeviceAllow=[(\"/dev/char/1:3\", \"rw\"), (\"char-136\", \"r\"), (\"block-*\", \"m\")]",
+        ];
+        for kind in [Kind::V1, Kind::V2] {
+            assert_eq!(lines(kind, &format!(r#"{{"devices": [{deny}, {rules}]}}"#)), strict);
+            assert_eq!(lines(kind, &format!(r#"{{"devices": [{deny}, {{"allow": true}}]}}"#)), [""; 0]);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_list_of_numbers_has_a_bit_for_each(numbers in proptest::collection::btree_set(0_usize..500, 1..20)) {
+            let list: Vec<String> = numbers.iter().map(usize::to_string).collect();
+            let bits = bits(&list.join(",")).unwrap();
+            let set: Vec<usize> = (0..bits.len() * 8).filter(|at| bits[at / 8] & 1 << (at % 8) != 0).collect();
+            prop_assert_eq!(set, numbers.into_iter().collect::<Vec<_>>());
+        }
+
+        #[test]
+        fn no_list_makes_it_panic(list in "[0-9,-]{0,12}") {
+            let _ = bits(&list);
+        }
+    }
 }
