@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::process::Signal;
 
+use crate::cgroup_driver::CgroupDriver;
 use crate::command::{Cmd, Running};
 use crate::hang::eventually;
 use crate::lab::Lab;
@@ -45,6 +46,20 @@ impl<'lab> Containerd<'lab> {
     #[must_use]
     pub fn ctr(&self, namespace: &str) -> Cmd {
         self.lab.program("ctr").args(["-a"]).args([self.socket()]).args(["-n", namespace])
+    }
+
+    /// Flags of `ctr run` that put a container in the lab's group, or with systemd's driver in the lab's slice.
+    ///
+    /// `ctr` has no default that follows the host.
+    #[must_use]
+    pub fn placement(&self, driver: CgroupDriver, id: &str) -> Vec<String> {
+        match driver {
+            CgroupDriver::Cgroupfs => vec![format!("--cgroup={}/{id}", self.lab.group())],
+            CgroupDriver::Systemd => {
+                let group = format!("--cgroup={}:ctr:{id}", self.lab.slice());
+                vec![String::from("--runc-systemd-cgroup"), group]
+            }
+        }
     }
 
     /// Ends the daemon; shims stay.

@@ -5,19 +5,26 @@ use std::path::{Path, PathBuf};
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
+use crate::cgroup_driver::CgroupDriver;
 use crate::command::{Cmd, Output, Running};
 use crate::containerd::{Containerd, end, wait_socket};
 use crate::hang::{eventually, eventually_some};
 use crate::lab::Lab;
 use crate::process;
+use crate::systemd;
 
 /// Name of the image that every test runs.
 pub const IMAGE: &str = "busybox:test";
+
+/// Where the containers of a dockerd live that is not told: in the driver's default slice.
+const DEFAULT_SLICE: &str = "system.slice";
 
 /// A running dockerd; containers are removed and both daemons stopped on drop.
 #[derive(Debug)]
 pub struct Docker<'lab> {
     lab: &'lab Lab,
+    /// What `--cgroup-parent` says, if it is given.
+    parent: Option<String>,
     daemon: Option<Running>,
     _containerd: Containerd<'lab>,
 }
@@ -25,46 +32,89 @@ pub struct Docker<'lab> {
 impl<'lab> Docker<'lab> {
     /// Starts both daemons, with the lab's runtime configured under its own name and as the default, and imports [`IMAGE`].
     ///
+    /// The cgroup driver is dockerd's default; containers live in the lab's group or slice.
+    ///
     /// # Panics
     /// When a daemon ends or never answers.
     #[must_use]
     #[track_caller]
     pub fn start(lab: &'lab Lab) -> Self {
+        let settings = json!({"runtimes": {"tested": {"path": lab.binary()}}, "default-runtime": "tested"});
+        Self::launch(lab, Some(lab.cgroup_parent()), &settings)
+    }
+
+    /// The same with one line in `daemon.json`, that of the runtime `tested`, and with dockerd's own slice.
+    ///
+    /// Without systemd dockerd's own group would lie outside of the lab, so the lab's is given.
+    ///
+    /// # Panics
+    /// When a daemon ends or never answers.
+    #[must_use]
+    #[track_caller]
+    pub fn stock(lab: &'lab Lab) -> Self {
+        let parent = (!lab.driver().is_systemd()).then(|| lab.cgroup_parent());
+        Self::launch(lab, parent, &json!({"runtimes": {"tested": {"path": lab.binary()}}}))
+    }
+
+    #[track_caller]
+    fn launch(lab: &'lab Lab, parent: Option<String>, settings: &Value) -> Self {
         let containerd = Containerd::start(lab);
-        let mut docker = Self { lab, daemon: None, _containerd: containerd };
-        docker.start_daemon(
-            &json!({"runtimes": {"tested": {"path": lab.binary()}}, "default-runtime": "tested"}),
-        );
+        let mut docker = Self { lab, parent, daemon: None, _containerd: containerd };
+        docker.start_daemon(settings);
+        let driver = docker.ok(&["info", "--format", "{{.CgroupDriver}}"]).stdout;
+        lab.step(&format!("dockerd's default cgroup driver here: {}", driver.trim()));
+        assert_eq!(driver.trim(), lab.driver().name());
         docker.cli(&["import"]).args([lab.image()]).args([IMAGE]).ok();
         docker
     }
 
-    /// Starts dockerd with these settings beside the private ones.
+    /// Starts dockerd with a `daemon.json` of these settings and no others; what is private is told by flags.
     ///
     /// # Panics
     /// When it ends or never answers.
     #[track_caller]
     pub fn start_daemon(&mut self, settings: &Value) {
-        let mut config = self.settings();
-        config.as_object_mut().unwrap().extend(settings.as_object().unwrap().clone());
-        let file = self.lab.write("daemon.json", &config.to_string());
-        let daemon = self.lab.daemon(dockerd()).args(["--config-file"]).args([file]).spawn();
+        let file = self.lab.write("daemon.json", &settings.to_string());
+        let cmd = self.lab.daemon(dockerd()).args(["--config-file"]).args([file]).args(self.private());
+        let daemon = cmd.spawn();
         wait_socket(&daemon, &self.socket());
         self.daemon = Some(daemon);
         eventually("dockerd to serve", || self.cli(&["version"]).run().status.success());
     }
 
-    fn settings(&self) -> Value {
-        json!({
-            "data-root": self.lab.path("dk/root"),
-            "exec-root": self.lab.path("dk/exec"),
-            "pidfile": self.lab.path("dk.pid"),
-            "hosts": [format!("unix://{}", self.socket().display())],
-            "containerd": self.lab.path("ctd/sock"),
-            "iptables": false, "ip6tables": false, "bridge": "none", "ip-forward": false, "ip-masq": false,
-            "cgroup-parent": self.lab.group(),
-            "shutdown-timeout": 2,
-        })
+    /// Flags for places of the lab's own and for leaving the host's network alone.
+    fn private(&self) -> Vec<String> {
+        let place = |flag: &str, name: &str| format!("--{flag}={}", self.lab.path(name).display());
+        let mut flags = vec![
+            place("data-root", "dk/root"),
+            place("exec-root", "dk/exec"),
+            place("pidfile", "dk.pid"),
+            place("containerd", "ctd/sock"),
+            format!("--host=unix://{}", self.socket().display()),
+        ];
+        let network = [
+            "--iptables=false",
+            "--ip6tables=false",
+            "--bridge=none",
+            "--ip-forward=false",
+            "--ip-masq=false",
+        ];
+        flags.extend(network.map(str::to_owned));
+        flags.push(String::from("--shutdown-timeout=2"));
+        flags.extend(self.parent.iter().map(|parent| format!("--cgroup-parent={parent}")));
+        flags
+    }
+
+    /// Group that the driver should give a container by its id, from the root of the hierarchies.
+    #[must_use]
+    pub fn group_of(&self, id: &str) -> String {
+        match self.lab.driver() {
+            CgroupDriver::Cgroupfs => format!("{}/{id}", self.lab.group()),
+            CgroupDriver::Systemd => {
+                let slice = self.parent.as_deref().unwrap_or(DEFAULT_SLICE);
+                format!("/{slice}/docker-{id}.scope")
+            }
+        }
     }
 
     fn socket(&self) -> PathBuf {
@@ -132,6 +182,9 @@ impl Drop for Docker<'_> {
         if std::thread::panicking() {
             let log = self.daemon.as_ref().map(Running::stderr).unwrap_or_default();
             log.lines().filter(|line| line.contains("level=error")).for_each(|line| self.lab.step(line));
+            if self.parent.is_none() {
+                systemd::stop_scopes(self.lab, &self.lab.path("dk/root/containers"));
+            }
             return;
         }
         if let Some(daemon) = self.daemon.take() {

@@ -166,14 +166,15 @@ fn pids_below(directory: &Path) -> Vec<i32> {
         .collect()
 }
 
-/// Ends every process in `group` and removes the group from all hierarchies.
+/// Ends every process in `group`.
 ///
 /// Frozen groups are thawed and the OOM killer is switched on again, or SIGKILL would not be delivered.
 ///
 /// # Panics
-/// When a process does not die or a directory does not go within the hang guard.
-pub fn destroy(group: &str) {
-    assert!(group.starts_with("/sluice-test-"), "not a group of ours: {group}");
+/// When a process does not die within the hang guard.
+pub(crate) fn kill(group: &str) {
+    let own = ["/sluice-test-", "/sluice_test_"].iter().any(|prefix| group.starts_with(prefix));
+    assert!(own, "not a group of ours: {group}");
     for directory in existing(group).iter().flat_map(|directory| subtree(directory)) {
         for (file, value) in
             [("freezer.state", "THAWED"), ("cgroup.freeze", "0"), ("memory.oom_control", "0")]
@@ -189,6 +190,14 @@ pub fn destroy(group: &str) {
         pids.iter().for_each(|pid| process::signal(*pid, Signal::KILL));
         pids.is_empty()
     });
+}
+
+/// Ends every process in `group` and removes the group from all hierarchies.
+///
+/// # Panics
+/// When a process does not die or a directory does not go within the hang guard.
+pub fn destroy(group: &str) {
+    kill(group);
     eventually(&format!("{group} to be removed"), || {
         let directories: Vec<PathBuf> =
             existing(group).iter().flat_map(|directory| subtree(directory)).collect();

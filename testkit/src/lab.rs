@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use rustix::mount::{UnmountFlags, unmount};
 use rustix::process::Signal;
 
+use crate::cgroup_driver::CgroupDriver;
 use crate::command::{Cmd, Output};
 use crate::config::Config;
 use crate::container::Container;
@@ -20,6 +21,7 @@ use crate::hang::eventually;
 use crate::hierarchy;
 use crate::process;
 use crate::runtime::Runtime;
+use crate::systemd;
 
 static SEQUENCE: AtomicU32 = AtomicU32::new(0);
 
@@ -33,6 +35,7 @@ pub struct Lab {
     binary: PathBuf,
     directory: PathBuf,
     group: String,
+    driver: CgroupDriver,
     daemons: Mutex<Daemons>,
 }
 
@@ -52,6 +55,7 @@ impl Lab {
             binary,
             directory,
             group: format!("/sluice-test-{name}"),
+            driver: CgroupDriver::of_this_host(),
             daemons: Mutex::default(),
         };
         fs::create_dir(&lab.directory).unwrap();
@@ -104,6 +108,24 @@ impl Lab {
     #[must_use]
     pub fn group(&self) -> &str {
         &self.group
+    }
+
+    /// Which cgroup driver the engines of this lab use: their default on this host.
+    #[must_use]
+    pub fn driver(&self) -> CgroupDriver {
+        self.driver
+    }
+
+    /// The lab's slice, such as `sluice_test_123_0.slice`: in it live the containers whose groups systemd makes.
+    #[must_use]
+    pub fn slice(&self) -> String {
+        format!("{}.slice", self.group.trim_start_matches('/').replace('-', "_"))
+    }
+
+    /// What an engine is told by `--cgroup-parent`, in its driver's form: the lab's group or its slice.
+    #[must_use]
+    pub fn cgroup_parent(&self) -> String {
+        if self.driver.is_systemd() { self.slice() } else { self.group.clone() }
     }
 
     /// Writes a file of the lab; returns its path.
@@ -233,6 +255,7 @@ impl Lab {
             .flat_map(|directory| hierarchy::subtree(directory).split_off(1))
             .collect();
         assert_eq!(groups, Vec::<PathBuf>::new(), "control groups left");
+        assert_eq!(systemd::below(&self.slice()), Vec::<PathBuf>::new(), "scopes left");
         let left: Vec<String> = self.processes().into_iter().map(process::describe).collect();
         assert!(left.is_empty(), "processes left:\n{}", left.concat());
     }
@@ -271,8 +294,19 @@ impl Lab {
         };
         let mut pids: Vec<i32> = process::all().into_iter().filter(marked).collect();
         pids.extend(hierarchy::pids(&self.group));
+        pids.extend(hierarchy::pids(&format!("/{}", self.slice())));
         pids.retain(|pid| process::is_alive(*pid));
         pids
+    }
+
+    /// Ends what is in the lab's groups and removes them; a slice goes by systemd, which made it.
+    fn destroy_groups(&self) {
+        hierarchy::destroy(&self.group);
+        let group = format!("/{}", self.slice());
+        if !hierarchy::existing(&group).is_empty() {
+            hierarchy::kill(&group);
+            systemd::stop(self, &self.slice());
+        }
     }
 }
 
@@ -280,7 +314,7 @@ impl Drop for Lab {
     fn drop(&mut self) {
         let keep = std::env::var_os("SLUICE_TEST_KEEP").is_some();
         eventually("processes of the lab to die", || {
-            hierarchy::destroy(&self.group);
+            self.destroy_groups();
             let pids = self.processes();
             pids.iter().for_each(|pid| process::signal(*pid, Signal::KILL));
             pids.is_empty()

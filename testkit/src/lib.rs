@@ -13,6 +13,7 @@
 )]
 
 pub mod case;
+pub mod cgroup_driver;
 pub mod command;
 pub mod compile;
 pub mod config;
@@ -34,7 +35,9 @@ pub mod process;
 pub mod pty;
 pub mod rootfs;
 pub mod runtime;
+pub mod systemd;
 
+pub use cgroup_driver::CgroupDriver;
 pub use command::{Cmd, Output, Running};
 pub use config::Config;
 pub use container::Container;

@@ -1,9 +1,11 @@
 //! A private podman: own storage, no daemon, no network, limits given explicitly.
 
+use crate::cgroup_driver::CgroupDriver;
 use crate::command::{Cmd, Output};
 use crate::hang::eventually;
 use crate::hierarchy;
 use crate::lab::Lab;
+use crate::systemd;
 
 /// Name of the image that every test runs.
 pub const IMAGE: &str = "localhost/busybox:test";
@@ -11,25 +13,48 @@ pub const IMAGE: &str = "localhost/busybox:test";
 /// Limits given to every container: without `CAP_SYS_RESOURCE` podman's own defaults are refused by the kernel.
 const ULIMITS: [&str; 2] = ["--ulimit=nofile=1024:1024", "--ulimit=nproc=4096:4096"];
 
+/// Where the containers and pods of root's podman live when it is not told.
+const DEFAULT_SLICE: &str = "machine.slice";
+
 /// podman with the lab's runtime.
 #[derive(Debug)]
 pub struct Podman<'lab> {
     lab: &'lab Lab,
+    /// `--cgroup-parent` of containers and pods, if it is given.
+    parent: Option<String>,
 }
 
 impl<'lab> Podman<'lab> {
-    /// Prepares the storage and imports [`IMAGE`].
+    /// Prepares the storage and imports [`IMAGE`]; containers live in the lab's group or slice.
     ///
     /// # Panics
-    /// When podman fails.
+    /// When podman fails, or does not use the cgroup driver that is its default.
     #[must_use]
     #[track_caller]
     pub fn new(lab: &'lab Lab) -> Self {
-        let podman = Self { lab };
+        Self::prepare(lab, Some(lab.cgroup_parent()))
+    }
+
+    /// The same with podman's own slice; without systemd its own group would lie outside of the lab, so that is given.
+    ///
+    /// # Panics
+    /// As [`Self::new`].
+    #[must_use]
+    #[track_caller]
+    pub fn stock(lab: &'lab Lab) -> Self {
+        Self::prepare(lab, (!lab.driver().is_systemd()).then(|| lab.cgroup_parent()))
+    }
+
+    #[track_caller]
+    fn prepare(lab: &'lab Lab, parent: Option<String>) -> Self {
+        let podman = Self { lab, parent };
         lab.write(
             "containers.conf",
             "[containers]\ndefault_ulimits = [\"nofile=1024:1024\", \"nproc=4096:4096\"]\n",
         );
+        let driver = podman.ok(&["info", "--format={{.Host.CgroupManager}}"]).stdout;
+        lab.step(&format!("podman's default cgroup driver here: {}", driver.trim()));
+        assert_eq!(driver.trim(), lab.driver().name());
         podman.cli(&["import"]).args([lab.image()]).args([IMAGE]).ok();
         podman
     }
@@ -37,22 +62,30 @@ impl<'lab> Podman<'lab> {
     /// `podman FLAGS ARGUMENTS...`
     #[must_use]
     pub fn cli(&self, arguments: &[&str]) -> Cmd {
-        let path = |name: &str| self.lab.path(name).display().to_string();
-        let cmd = self.lab.daemon("podman").env("CONTAINERS_CONF", self.lab.path("containers.conf")).args([
-            "--root",
-            &path("pm/root"),
-            "--runroot",
-            &path("pm/run"),
-        ]);
-        let cmd = cmd.args([
-            "--tmpdir",
-            &path("pm/tmp"),
-            "--cgroup-manager",
-            "cgroupfs",
-            "--events-backend",
-            "none",
-        ]);
-        cmd.args(["--runtime"]).args([self.lab.binary()]).args(arguments)
+        let conf = self.lab.path("containers.conf");
+        let mut cmd = self.lab.daemon("podman").env("CONTAINERS_CONF", conf);
+        for (flag, name) in [("--root", "pm/root"), ("--runroot", "pm/run"), ("--tmpdir", "pm/tmp")] {
+            cmd = cmd.args([flag]).args([self.lab.path(name)]);
+        }
+        cmd.args(["--events-backend=none", "--runtime"]).args([self.lab.binary()]).args(arguments)
+    }
+
+    /// `--cgroup-parent=...`, or nothing where podman's own is used: for `podman run` and `podman pod create`.
+    #[must_use]
+    pub fn placement(&self) -> Vec<String> {
+        self.parent.iter().map(|parent| format!("--cgroup-parent={parent}")).collect()
+    }
+
+    /// Group that the driver should give a container by its id, from the root of the hierarchies.
+    #[must_use]
+    pub fn group_of(&self, id: &str) -> String {
+        match self.lab.driver() {
+            CgroupDriver::Cgroupfs => format!("{}/libpod-{id}", self.lab.group()),
+            CgroupDriver::Systemd => {
+                let slice = self.parent.as_deref().unwrap_or(DEFAULT_SLICE);
+                format!("/{slice}/libpod-{id}.scope")
+            }
+        }
     }
 
     /// Runs `podman ARGUMENTS...` and asserts that it succeeds.
@@ -67,11 +100,11 @@ impl<'lab> Podman<'lab> {
         self.cli(&["run"]).args(ULIMITS).args(flags).args([IMAGE]).args(command)
     }
 
-    /// `podman run FLAGS... IMAGE COMMAND...` without network and below the lab's group.
+    /// `podman run FLAGS... IMAGE COMMAND...` without network.
     #[must_use]
     pub fn run(&self, flags: &[&str], command: &[&str]) -> Cmd {
-        let parent = format!("--cgroup-parent={}", self.lab.group());
-        self.cli(&["run", "--network=none", &parent]).args(ULIMITS).args(flags).args([IMAGE]).args(command)
+        let cmd = self.cli(&["run", "--network=none"]).args(self.placement()).args(ULIMITS);
+        cmd.args(flags).args([IMAGE]).args(command)
     }
 }
 
@@ -95,6 +128,11 @@ impl Drop for Podman<'_> {
         if !std::thread::panicking() {
             self.ok(&["rm", "--force", "--all", "--time=0"]);
             self.remove_left("conmon");
+            eventually("podman's scopes to be gone", || systemd::below(&self.lab.slice()).is_empty());
+        } else if self.parent.is_none() {
+            for storage in ["pm/root/overlay-containers", "pm/root/vfs-containers"] {
+                systemd::stop_scopes(self.lab, &self.lab.path(storage));
+            }
         }
     }
 }

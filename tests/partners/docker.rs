@@ -3,9 +3,79 @@
 use rustix::process::Signal;
 use serde_json::json;
 use testkit::docker::{Docker, IMAGE};
-use testkit::{conformance, hang, pty, require_partner};
+use testkit::{Lab, conformance, hang, hierarchy, partner, pty, require_partner, systemd};
+
+/// Limits of memory (bytes) and of processes, as the kernel has them for a group.
+fn limits(group: &str) -> (u64, u64) {
+    let memory = if hierarchy::is_v1("memory") { "memory.limit_in_bytes" } else { "memory.max" };
+    let [memory, pids] = [("memory", memory), ("pids", "pids.max")].map(|(controller, file)| {
+        let text = std::fs::read_to_string(hierarchy::directory(controller, group).join(file)).unwrap();
+        text.trim().parse().unwrap()
+    });
+    (memory, pids)
+}
+
+/// Asserts that every process of a stock `docker run` and `docker exec` has dockerd's own profile, where there are profiles.
+fn assert_apparmor(lab: &Lab, docker: &Docker<'_>) {
+    lab.step("AppArmor");
+    let enabled = std::fs::read_to_string("/sys/module/apparmor/parameters/enabled").unwrap_or_default();
+    if enabled.trim() != "Y" {
+        partner::not_run("this kernel has no AppArmor: docker-default");
+        return;
+    }
+    let attribute = ["cat", "/proc/self/attr/current"];
+    docker.ok(&[&["exec", "one"][..], &attribute].concat()).prints("docker-default (enforce)");
+    docker
+        .ok(&[&["run", "--rm", "--runtime=tested", IMAGE][..], &attribute].concat())
+        .prints("docker-default (enforce)");
+    // The profile forbids it to everybody; with all capabilities and no filter nothing else does.
+    let free = ["run", "--rm", "--runtime=tested", "--cap-add=ALL", "--security-opt=seccomp=unconfined"];
+    let mount = [IMAGE, "mount", "-t", "tmpfs", "t", "/tmp"];
+    assert_ne!(docker.cli(&[&free[..], &mount].concat()).run().status.code(), Some(0));
+    docker.ok(&[&free[..], &["--security-opt=apparmor=unconfined"], &mount].concat());
+}
 
 conformance! {
+    fn one_line_of_daemon_json_is_enough(lab) {
+        require_partner!("dockerd");
+        let docker = Docker::stock(lab);
+
+        lab.step("run: the group is the driver's own");
+        docker.ok(&["run", "--rm", "--runtime=tested", IMAGE, "echo", "hello"]).prints("hello");
+        docker.sleeper("one", &["--runtime=tested", "--memory=128m", "--pids-limit=50"]);
+        let found = docker.inspect("one");
+        let (id, pid) = (found["Id"].as_str().unwrap(), &found["State"]["Pid"]);
+        let text = std::fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap();
+        assert_eq!(hierarchy::group_in(&text, "pids"), docker.group_of(id));
+        assert_eq!(limits(&docker.group_of(id)), (128 << 20, 50));
+
+        lab.step("exec, top, pause");
+        docker.cli(&["exec", "one", "sh", "-c", "exit 7"]).run().code(7);
+        assert!(docker.ok(&["top", "one"]).stdout.contains("sleep 1000000"));
+        docker.ok(&["pause", "one"]);
+        docker.ok(&["unpause", "one"]);
+        assert_apparmor(lab, &docker);
+
+        lab.step("update, which systemd keeps to");
+        docker.ok(&["update", "--memory=64m", "--memory-swap=64m", "--pids-limit=60", "one"]);
+        assert_eq!(limits(&docker.group_of(id)), (64 << 20, 60));
+        if lab.driver().is_systemd() {
+            systemd::reload(lab);
+            assert_eq!(limits(&docker.group_of(id)), (64 << 20, 60));
+        }
+
+        lab.step("restart, stop, rm");
+        docker.ok(&["restart", "--time=0", "one"]);
+        assert_eq!(limits(&docker.group_of(id)), (64 << 20, 60));
+        docker.ok(&["exec", "one", "true"]);
+        docker.ok(&["stop", "--time=0", "one"]);
+        docker.ok(&["rm", "one"]);
+        assert!(hierarchy::existing(&docker.group_of(id)).is_empty());
+        if lab.driver().is_systemd() {
+            systemd::wait_gone(lab, &format!("docker-{id}.scope"));
+        }
+    }
+
     fn a_container_lives_through_its_commands(lab) {
         require_partner!("dockerd");
         let docker = Docker::start(lab);
@@ -47,8 +117,7 @@ conformance! {
         lab.step("update");
         docker.ok(&["update", "--memory=64m", "--memory-swap=64m", "--pids-limit=60", "one"]);
         let id = docker.inspect("one")["Id"].as_str().unwrap().to_owned();
-        let group = format!("{}/{id}", lab.group());
-        let limit = testkit::hierarchy::directory("pids", &group).join("pids.max");
+        let limit = hierarchy::directory("pids", &docker.group_of(&id)).join("pids.max");
         assert_eq!(std::fs::read_to_string(limit).unwrap(), "60\n");
 
         lab.step("kill by signal, restart, stop, start");

@@ -1,9 +1,62 @@
 //! podman with conmon: no daemon, the runtime is called by two programs.
 
 use testkit::podman::{IMAGE, Podman};
-use testkit::{conformance, hang, process, require_partner};
+use testkit::{conformance, hang, hierarchy, process, require_partner, systemd};
+
+/// The group of a container's init as the kernel names it.
+fn group_of(podman: &Podman<'_>, name: &str) -> String {
+    let pid = podman.ok(&["inspect", "--format={{.State.Pid}}", name]).stdout;
+    let text = std::fs::read_to_string(format!("/proc/{}/cgroup", pid.trim())).unwrap();
+    hierarchy::group_in(&text, "pids")
+}
+
+fn id_of(podman: &Podman<'_>, name: &str) -> String {
+    podman.ok(&["inspect", "--format={{.Id}}", name]).stdout.trim().to_owned()
+}
 
 conformance! {
+    fn its_defaults_are_enough(lab) {
+        require_partner!("podman");
+        let podman = Podman::stock(lab);
+
+        lab.step("run: the group is the driver's own");
+        podman.run(&["--rm"], &["echo", "hello"]).ok().prints("hello");
+        let flags = ["--detach", "--name=one", "--pids-limit=50", "--memory=128m"];
+        let health = ["--health-cmd=true", "--health-interval=disable"];
+        podman.run(&[&flags[..], &health].concat(), &["sleep", "1000000"]).ok();
+        let id = id_of(&podman, "one");
+        let group = podman.group_of(&id);
+        assert_eq!(group_of(&podman, "one"), group);
+        let limit = |controller: &str, file: &str| {
+            std::fs::read_to_string(hierarchy::directory(controller, &group).join(file)).unwrap()
+        };
+        assert_eq!(limit("pids", "pids.max"), "50\n");
+
+        lab.step("exec, top, pause, health check");
+        podman.cli(&["exec", "one", "sh", "-c", "exit 7"]).run().code(7);
+        assert!(podman.ok(&["top", "one", "pid", "comm"]).stdout.contains("sleep"));
+        podman.ok(&["pause", "one"]);
+        podman.ok(&["unpause", "one"]);
+        podman.ok(&["healthcheck", "run", "one"]);
+
+        lab.step("update, which systemd keeps to");
+        podman.ok(&["update", "--memory=64m", "one"]);
+        let memory = if hierarchy::is_v1("memory") { "memory.limit_in_bytes" } else { "memory.max" };
+        assert_eq!(limit("memory", memory), "67108864\n");
+        if lab.driver().is_systemd() {
+            systemd::reload(lab);
+            assert_eq!(limit("memory", memory), "67108864\n");
+        }
+
+        lab.step("stop, rm");
+        podman.ok(&["stop", "--time=0", "one"]);
+        podman.ok(&["rm", "one"]);
+        hang::eventually("the group to be gone", || hierarchy::existing(&group).is_empty());
+        if lab.driver().is_systemd() {
+            systemd::wait_gone(lab, &format!("libpod-{id}.scope"));
+        }
+    }
+
     fn a_container_lives_through_its_commands(lab) {
         require_partner!("podman");
         let podman = Podman::new(lab);
@@ -58,10 +111,9 @@ conformance! {
     fn the_containers_of_a_pod_share_namespaces(lab) {
         require_partner!("podman");
         let podman = Podman::new(lab);
-        let parent = format!("--cgroup-parent={}", lab.group());
         let infra = ["--infra-image", IMAGE, "--infra-command=sleep 1000000", "--infra-name=infra"];
-        let create = ["pod", "create", "--name=pod", "--network=none", "--share=ipc,net,uts", &parent];
-        podman.cli(&[&create[..], &infra].concat()).ok();
+        let create = ["pod", "create", "--name=pod", "--network=none", "--share=ipc,net,uts"];
+        podman.cli(&[&create[..], &infra].concat()).args(podman.placement()).ok();
         podman.ok(&["pod", "start", "pod"]);
         let member = ["--pod=pod", "--rm"];
         let script = "readlink /proc/self/ns/net; readlink /proc/self/ns/ipc; readlink /proc/self/ns/uts; readlink /proc/self/ns/pid";
