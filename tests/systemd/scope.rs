@@ -53,6 +53,12 @@ impl<'lab> Scope<'lab> {
         Self { lab, slice: slice.to_owned(), name, container }
     }
 
+    /// The same bundle with this `cgroupsPath`, which names somebody else's unit.
+    pub(crate) fn bundle_at(lab: &'lab Lab, path: &str) -> Self {
+        let container = lab.bundle(&Config::new().set("/linux/cgroupsPath", json!(path)));
+        Self { lab, slice: String::new(), name: String::new(), container }
+    }
+
     /// A container that sleeps.
     pub(crate) fn sleeper(lab: &'lab Lab, config: &Config) -> Self {
         let scope = Self::bundle(lab, config);

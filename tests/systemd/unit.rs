@@ -80,6 +80,21 @@ conformance! {
         other.wait();
     }
 
+    fn a_slice_of_that_name_is_left_alone(lab) {
+        let Some(_peace) = systemd() else { return };
+        if lab.reference_lacks("a look at the unit: it joins what is there") {
+            return;
+        }
+        let slice = "sluicetest3-other.slice";
+        lab.program("systemctl").args(["start", slice]).ok();
+        let scope = Scope::bundle_at(lab, &format!("sluicetest3.slice:st:{slice}"));
+        let output = scope.create().run();
+        let state = show(lab, slice, "ActiveState");
+        lab.program("systemctl").args(["stop", slice]).ok();
+        output.code(1).says(&format!("start unit {slice}: it is there already (active)"));
+        assert_eq!(state, "active", "{slice} was there before");
+    }
+
     fn a_unit_that_ended_badly_is_cleared_away(lab) {
         let Some(_peace) = systemd() else { return };
         if lab.reference_lacks("a second try") {

@@ -658,13 +658,7 @@ impl Birth<'_> {
         if self.entry.is_none() {
             return;
         }
-        let removed = if self.made == *self.cgroup.paths() {
-            self.cgroup.kill(LIMIT).and_then(|()| self.cgroup.remove(LIMIT))
-        } else {
-            // A group that was there before belongs to somebody else; only init was ever put into it.
-            Cgroup::new(self.made.clone()).remove(LIMIT)
-        };
-        if let Err(error) = removed {
+        if let Err(error) = self.remove_groups(LIMIT) {
             log::error!(
                 "after a failed create: {}; `delete --force {}` tries again",
                 crate::error::chain(&error),
@@ -672,7 +666,6 @@ impl Birth<'_> {
             );
             return;
         }
-        placement::forget(&self.record);
         if let Some(entry) = self.entry.take() {
             if self.hooks_begun {
                 crate::delete::run_poststop(&self.proc, &entry, &self.record);
@@ -682,6 +675,22 @@ impl Birth<'_> {
                 Err(error) => log::error!("after a failed create: {}", crate::error::chain(&error)),
             }
         }
+    }
+
+    /// Takes away the groups that this create made, and their unit.
+    fn remove_groups(&self, limit: Duration) -> Result<(), cgroup::Error> {
+        if self.systemd.as_ref().is_some_and(|systemd| !systemd.has_begun()) {
+            // Groups that are there now belong to somebody else's unit: another create was faster, or it is older.
+            return Ok(());
+        }
+        if self.made == *self.cgroup.paths() {
+            self.cgroup.kill(limit).and_then(|()| self.cgroup.remove(limit))?;
+        } else {
+            // A group that was there before belongs to somebody else; only init was ever put into it.
+            Cgroup::new(self.made.clone()).remove(limit)?;
+        }
+        placement::forget(&self.record);
+        Ok(())
     }
 }
 

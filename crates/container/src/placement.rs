@@ -95,6 +95,11 @@ impl Systemd {
         let present = Paths::of_process(&layout, &proc.cgroups(pid).map_err(Error::Proc)?);
         cgroup.adopt(pid, &present).map_err(Error::Cgroup)
     }
+
+    /// Whether the unit may be there because of this container; one that was there before is somebody else's.
+    pub(crate) fn has_begun(&self) -> bool {
+        self.manager.has_begun()
+    }
 }
 
 fn limits(cgroup: &Cgroup, resources: &Resources) -> Result<Vec<systemd::Property>, Error> {

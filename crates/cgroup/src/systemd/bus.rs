@@ -12,7 +12,7 @@ use rustix::net::{AddressFamily, SocketFlags, SocketType};
 use serde::Serialize;
 use zbus::Type;
 
-use super::message::{self, Call, Kind, Message, PREFIX};
+use super::message::{self, Call, Extent, Kind, Message, PREFIX};
 use super::{Address, Error};
 
 /// How long a conversation may take: more than systemd needs on a busy machine, less than a caller's patience.
@@ -29,6 +29,8 @@ pub(super) struct Bus {
     clock: Clock,
     serial: u32,
     unread: Vec<u8>,
+    /// How many of the next bytes belong to a message that is not read.
+    skipped: usize,
     signals: VecDeque<Message>,
 }
 
@@ -73,7 +75,8 @@ impl Bus {
     pub(super) fn connect(address: &Address, clock: Clock) -> Result<Self, Error> {
         let socket = socket(address, clock)?;
         let (unread, signals) = (Vec::new(), VecDeque::new());
-        let mut bus = Self { socket, address: address.clone(), clock, serial: 0, unread, signals };
+        let mut bus =
+            Self { socket, address: address.clone(), clock, serial: 0, unread, skipped: 0, signals };
         bus.authenticate()?;
         Ok(bus)
     }
@@ -170,13 +173,26 @@ impl Bus {
 
     /// Takes a message from what was read, if all of it is there.
     fn whole(&mut self, step: &str) -> Result<Option<Message>, Error> {
+        self.skip();
         let Some(prefix) = self.unread.first_chunk::<PREFIX>() else { return Ok(None) };
-        let length = message::length(prefix).map_err(|reason| malformed(step, reason))?;
+        let length = match message::extent(prefix).map_err(|reason| malformed(step, reason))? {
+            Extent::Read(length) => length,
+            Extent::Skip(length) => {
+                self.skipped = length;
+                return self.whole(step);
+            }
+        };
         if self.unread.len() < length {
             return Ok(None);
         }
         let bytes: Vec<u8> = self.unread.drain(..length).collect();
         Message::decode(&bytes).map(Some).map_err(|reason| malformed(step, reason))
+    }
+
+    fn skip(&mut self) {
+        let count = self.skipped.min(self.unread.len());
+        self.unread.drain(..count);
+        self.skipped -= count;
     }
 
     fn send(&mut self, step: &str, mut bytes: &[u8]) -> Result<(), Error> {

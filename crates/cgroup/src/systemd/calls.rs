@@ -29,6 +29,10 @@ pub struct Manager {
     bus: Bus,
     address: Address,
     clock: Clock,
+    /// The unique name of the one who answers for systemd; only its signals are believed.
+    answers: Option<String>,
+    /// Whether a unit may be there because we asked for it.
+    has_begun: bool,
 }
 
 /// A job that systemd has begun.
@@ -47,7 +51,7 @@ impl Manager {
     pub fn connect(address: &Address, limit: Duration) -> Result<Self, Error> {
         let clock = Clock::new(limit);
         let bus = greet(address, clock)?;
-        Ok(Self { bus, address: address.clone(), clock })
+        Ok(Self { bus, address: address.clone(), clock, answers: None, has_begun: false })
     }
 
     /// The group below which this systemd makes its groups, as in `/proc/PID/cgroup`.
@@ -80,6 +84,7 @@ impl Manager {
             let is_known = !error.is_lost();
             if error.is_unit_exists() {
                 if is_there() {
+                    self.has_begun = true;
                     return Ok(());
                 }
                 let state = self.again(|manager| manager.state(unit))?;
@@ -98,6 +103,13 @@ impl Manager {
         }
     }
 
+    /// Whether systemd took the request to start a unit, or may have taken it: then what is there under its name is ours
+    /// to take away. A unit that was there before is not.
+    #[must_use]
+    pub fn has_begun(&self) -> bool {
+        self.has_begun
+    }
+
     fn try_start(&mut self, unit: &Unit, properties: &[Property]) -> Result<(), Error> {
         let step = format!("ask systemd to start unit {}", unit.name);
         self.subscribe()?;
@@ -105,7 +117,9 @@ impl Manager {
         // Compat: runc: `replace`, where a job for the same unit that has not begun gives way.
         let arguments = (unit.name.as_str(), "replace", borrowed(properties), auxiliary);
         let clock = Clock::new(self.clock.left());
-        let answer = self.ask(&step, "StartTransientUnit", &arguments)?;
+        let answer = self.ask(&step, "StartTransientUnit", &arguments);
+        self.has_begun = answer.as_ref().err().is_none_or(Error::is_undecided);
+        let answer = answer?;
         let path = object_path(&step, &answer)?;
         self.finish(&Job { verb: "start", unit, path, clock })
     }
@@ -194,7 +208,7 @@ impl Manager {
                 Err(error) if error.is_lost() => self.reconnect().map(|()| None)?,
                 heard => heard?,
             };
-            if let Some(result) = heard.and_then(|signal| result_of(&signal, job.path.as_str())) {
+            if let Some(result) = heard.and_then(|signal| self.result_of(&signal, job)) {
                 return job.judge(&result);
             }
             if job.clock.left().is_zero() {
@@ -229,7 +243,7 @@ impl Manager {
     fn property(&mut self, step: &str, path: &str, (interface, name): (&str, &str)) -> Result<String, Error> {
         let call =
             Call { destination: SYSTEMD, path, interface: "org.freedesktop.DBus.Properties", member: "Get" };
-        let answer = self.bus.call(step, call, &(interface, name))?;
+        let answer = self.told(step, call, &(interface, name))?;
         let (value,) = answer.body::<(OwnedVariant,)>().map_err(|reason| malformed(step, reason))?;
         String::try_from(value).map_err(|error| malformed(step, error.to_string()))
     }
@@ -241,7 +255,24 @@ impl Manager {
         arguments: &B,
     ) -> Result<Message, Error> {
         let call = Call { destination: SYSTEMD, path: SYSTEMD_PATH, interface: MANAGER, member };
-        self.bus.call(step, call, arguments)
+        self.told(step, call, arguments)
+    }
+
+    /// Calls systemd, and keeps the name under which it answers. A refusal may come from the bus and names nobody.
+    fn told<B: Serialize + Type>(
+        &mut self,
+        step: &str,
+        call: Call<'_>,
+        arguments: &B,
+    ) -> Result<Message, Error> {
+        let answer = self.bus.call(step, call, arguments)?;
+        self.answers.clone_from(&answer.sender);
+        Ok(answer)
+    }
+
+    /// The result, if the signal is systemd's and tells of this job.
+    fn result_of(&self, signal: &Message, job: &Job<'_>) -> Option<String> {
+        is_end_of_job(signal, self.answers.as_deref()).then(|| result_of(signal, job.path.as_str())).flatten()
     }
 
     /// Asks again when the answer was lost; for what means the same when it is said twice.
@@ -295,11 +326,16 @@ fn greet(address: &Address, clock: Clock) -> Result<Bus, Error> {
     Ok(bus)
 }
 
-/// The result, if the signal tells of this job.
+/// Whether the signal tells of the end of a job, and comes from `systemd`: any process on the bus can send us one.
+fn is_end_of_job(signal: &Message, systemd: Option<&str>) -> bool {
+    let Kind::Signal(what) = &signal.kind else { return false };
+    (what.path.as_str(), what.interface.as_str(), what.member.as_str())
+        == (SYSTEMD_PATH, MANAGER, "JobRemoved")
+        && signal.sender.as_deref() == systemd
+}
+
+/// The result, if the job is this one.
 fn result_of(signal: &Message, job: &str) -> Option<String> {
-    if !matches!(&signal.kind, Kind::Signal(name) if name == "JobRemoved") {
-        return None;
-    }
     let (_, path, _, result) = signal.body::<(u32, OwnedObjectPath, String, String)>().ok()?;
     (path.as_str() == job).then_some(result)
 }
@@ -314,4 +350,29 @@ fn borrowed(properties: &[Property]) -> Vec<(&str, &Variant<'static>)> {
 
 fn malformed(step: &str, reason: impl Into<String>) -> Error {
     Error::Malformed { step: step.to_owned(), reason: reason.into() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::message::signal_from;
+    use super::*;
+
+    #[test]
+    fn only_systemds_own_signals_end_a_job() {
+        let job = "/org/freedesktop/systemd1/job/7";
+        let hear = |sender, path, interface, member| signal_from(sender, (path, interface, member), job);
+        let genuine = hear(":1.1", SYSTEMD_PATH, MANAGER, "JobRemoved");
+        assert!(is_end_of_job(&genuine, Some(":1.1")));
+        assert_eq!(result_of(&genuine, job).as_deref(), Some("done"));
+        assert_eq!(result_of(&genuine, "/org/freedesktop/systemd1/job/8"), None);
+        for forged in [
+            hear(":1.2", SYSTEMD_PATH, MANAGER, "JobRemoved"),
+            hear(":1.1", "/other", MANAGER, "JobRemoved"),
+            hear(":1.1", SYSTEMD_PATH, "a.Other", "JobRemoved"),
+            hear(":1.1", SYSTEMD_PATH, MANAGER, "JobNew"),
+        ] {
+            assert!(!is_end_of_job(&forged, Some(":1.1")), "{forged:?}");
+        }
+        assert!(!is_end_of_job(&genuine, None), "nobody has answered for systemd yet");
+    }
 }

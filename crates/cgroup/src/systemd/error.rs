@@ -139,6 +139,11 @@ impl Error {
         }
     }
 
+    /// Whether a call may have been carried out all the same.
+    pub(super) fn is_undecided(&self) -> bool {
+        self.is_lost() || !matches!(self, Self::Refused { .. })
+    }
+
     /// Whether systemd does not have such a unit.
     pub(super) fn is_no_such_unit(&self) -> bool {
         matches!(self, Self::Refused { name, .. } if name == "org.freedesktop.systemd1.NoSuchUnit")

@@ -17,6 +17,9 @@ pub(super) const PREFIX: usize = 16;
 /// The longest message that is read: answers of systemd to us have a few hundred bytes.
 const LONGEST: usize = 1 << 20;
 
+/// The longest message that there can be. Source: the D-Bus specification, "Message Format".
+const MOST: usize = 1 << 27;
+
 /// Kinds of messages.
 const CALL: u8 = 1;
 const RETURN: u8 = 2;
@@ -30,6 +33,7 @@ const MEMBER: u8 = 3;
 const ERROR_NAME: u8 = 4;
 const REPLY_SERIAL: u8 = 5;
 const DESTINATION: u8 = 6;
+const SENDER: u8 = 7;
 const SIGNATURE: u8 = 8;
 
 /// Which method of whom is called.
@@ -48,16 +52,35 @@ pub(super) enum Kind {
     Return(u32),
     /// The refusal of the call with this serial, and its name.
     Refusal(u32, String),
-    /// A signal of this name.
-    Signal(String),
+    /// Something that happened somewhere.
+    Signal(Signal),
     /// Nothing for us.
     Other,
+}
+
+/// What a signal tells of. Anybody on the bus can send one to us, whatever signals were asked for.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Signal {
+    pub(super) path: String,
+    pub(super) interface: String,
+    pub(super) member: String,
+}
+
+/// How many bytes a message has, and what becomes of them.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Extent {
+    /// It is read.
+    Read(usize),
+    /// It is somebody else's, and longer than anything that we asked for.
+    Skip(usize),
 }
 
 /// A message that came in.
 #[derive(Debug)]
 pub(super) struct Message {
     pub(super) kind: Kind,
+    /// The unique name of whoever sent it, as the bus says; none without a bus between.
+    pub(super) sender: Option<String>,
     body: Data<'static, 'static>,
     has_body: bool,
 }
@@ -135,17 +158,21 @@ pub(super) fn encode<B: Serialize + Type>(serial: u32, call: Call<'_>, body: &B)
     Ok(bytes)
 }
 
-/// The length of the message that begins with these bytes.
-pub(super) fn length(prefix: &[u8; PREFIX]) -> Result<usize, &'static str> {
+/// The extent of the message that begins with these bytes.
+pub(super) fn extent(prefix: &[u8; PREFIX]) -> Result<Extent, &'static str> {
     let (body, _) = lengths(prefix)?;
-    let total = start_of_body(prefix)?.checked_add(body).filter(|total| *total <= LONGEST);
-    total.ok_or("it is longer than any answer of systemd")
+    let total = start_of_body(prefix)?.checked_add(body).filter(|total| *total <= MOST);
+    match (total.ok_or("it is longer than a message can be")?, prefix[1]) {
+        (total, _) if total <= LONGEST => Ok(Extent::Read(total)),
+        (_, RETURN | ERROR) => Err("it is longer than any answer of systemd"),
+        (total, _) => Ok(Extent::Skip(total)),
+    }
 }
 
 fn start_of_body(prefix: &[u8; PREFIX]) -> Result<usize, &'static str> {
     let (_, fields) = lengths(prefix)?;
     let end = PREFIX.checked_add(fields).and_then(|end| end.checked_next_multiple_of(8));
-    end.filter(|end| *end <= LONGEST).ok_or("its header is too long")
+    end.filter(|end| *end <= MOST).ok_or("its header is too long")
 }
 
 /// Lengths of the body and of the fields, in bytes.
@@ -156,7 +183,7 @@ fn lengths(prefix: &[u8; PREFIX]) -> Result<(usize, usize), &'static str> {
             b'l' => u32::from_le_bytes(bytes),
             _ => u32::from_be_bytes(bytes),
         };
-        usize::try_from(value).map_err(|_| "it is longer than any answer of systemd")
+        usize::try_from(value).map_err(|_| "it is longer than a message can be")
     };
     endian(prefix[0])?;
     Ok((number(4)?, number(12)?))
@@ -180,7 +207,8 @@ impl Message {
         let head = Data::new(head, context);
         let (heard, _) = head.deserialize::<Heard<'_>>().map_err(|error| error.to_string())?;
         let kind = kind(&heard);
-        Ok(Self { kind, body: Data::new(body.to_vec(), context), has_body: !body.is_empty() })
+        let sender = text(&heard, SENDER);
+        Ok(Self { kind, sender, body: Data::new(body.to_vec(), context), has_body: !body.is_empty() })
     }
 
     /// The arguments in it, as a tuple.
@@ -192,16 +220,41 @@ impl Message {
     }
 }
 
+fn field<'a>(heard: &'a Heard<'a>, wanted: u8) -> Option<&'a Variant<'a>> {
+    heard.fields.iter().find(|(code, _)| *code == wanted).map(|(_, value)| value)
+}
+
+fn text(heard: &Heard<'_>, code: u8) -> Option<String> {
+    match field(heard, code)? {
+        Variant::ObjectPath(path) => Some(path.to_string()),
+        value => <&str>::try_from(value).ok().map(str::to_owned),
+    }
+}
+
 fn kind(heard: &Heard<'_>) -> Kind {
-    let value = |wanted: u8| heard.fields.iter().find(|(code, _)| *code == wanted).map(|(_, value)| value);
-    let text = |code: u8| value(code).and_then(|value| <&str>::try_from(value).ok()).map(str::to_owned);
-    let serial = value(REPLY_SERIAL).and_then(|value| u32::try_from(value).ok());
+    let serial = field(heard, REPLY_SERIAL).and_then(|value| u32::try_from(value).ok());
     match (heard.kind, serial) {
         (RETURN, Some(serial)) => Kind::Return(serial),
-        (ERROR, Some(serial)) => Kind::Refusal(serial, text(ERROR_NAME).unwrap_or_default()),
-        (SIGNAL, _) => text(MEMBER).map_or(Kind::Other, Kind::Signal),
+        (ERROR, Some(serial)) => Kind::Refusal(serial, text(heard, ERROR_NAME).unwrap_or_default()),
+        (SIGNAL, _) => signal(heard).map_or(Kind::Other, Kind::Signal),
         _ => Kind::Other,
     }
+}
+
+fn signal(heard: &Heard<'_>) -> Option<Signal> {
+    let (path, interface, member) = (text(heard, PATH)?, text(heard, INTERFACE)?, text(heard, MEMBER)?);
+    Some(Signal { path, interface, member })
+}
+
+/// `JobRemoved` of `job`, done, as a bus would pass it on.
+#[cfg(test)]
+pub(super) fn signal_from(sender: &str, (path, interface, member): (&str, &str, &str), job: &str) -> Message {
+    let [path, interface, member] = [path, interface, member].map(str::to_owned);
+    let kind = Kind::Signal(Signal { path, interface, member });
+    let context = Context::new(LE, 0);
+    let job = zbus::ObjectPath::try_from(job).unwrap();
+    let body = to_bytes(context, &(7_u32, job, "a.scope", "done")).unwrap().to_vec();
+    Message { kind, sender: Some(sender.to_owned()), body: Data::new(body, context), has_body: true }
 }
 
 #[cfg(test)]
@@ -234,7 +287,7 @@ mod tests {
         let start = start_of_body(bytes.first_chunk().unwrap()).unwrap();
         assert_eq!(&bytes[start..], b"\x01\0\0\0a\0\0\0\x02\0\0\0bc\0");
         assert!(bytes.windows(8).any(|window| window == b"\x08\x01g\0\x02ss\0"), "{bytes:?}");
-        assert_eq!(length(bytes.first_chunk().unwrap()), Ok(bytes.len()));
+        assert_eq!(extent(bytes.first_chunk().unwrap()), Ok(Extent::Read(bytes.len())));
     }
 
     #[test]
@@ -242,14 +295,13 @@ mod tests {
         let bytes = encode(1, GET, &()).unwrap();
         assert_eq!(&bytes[4..8], [0; 4]);
         assert!(!bytes.windows(3).any(|window| window == b"\x08\x01g"));
-        assert_eq!(length(bytes.first_chunk().unwrap()), Ok(bytes.len()));
+        assert_eq!(extent(bytes.first_chunk().unwrap()), Ok(Extent::Read(bytes.len())));
     }
 
     #[test]
     fn answers_refusals_and_signals_are_told_apart() {
         let serial = || (REPLY_SERIAL, Field::Value(Variant::from(7_u32)));
         let name = (ERROR_NAME, Field::Value(Variant::from("a.b.C")));
-        let member = (MEMBER, Field::Value(Variant::from("JobRemoved")));
         let body = b"\x02\0\0\0hi\0";
         let answer = Message::decode(&message(RETURN, vec![serial()], body)).unwrap();
         assert_eq!(answer.kind, Kind::Return(7));
@@ -258,17 +310,49 @@ mod tests {
         let refusal = Message::decode(&message(ERROR, vec![serial(), name], b"")).unwrap();
         assert_eq!(refusal.kind, Kind::Refusal(7, "a.b.C".to_owned()));
         assert!(refusal.body::<(String,)>().is_err());
-        let signal = Message::decode(&message(SIGNAL, vec![member], b"")).unwrap();
-        assert_eq!(signal.kind, Kind::Signal("JobRemoved".to_owned()));
+        assert_eq!(refusal.sender, None);
+    }
+
+    #[test]
+    fn a_signal_says_who_sent_it_and_from_where() {
+        let text = |code, text: &'static str| (code, Field::Value(Variant::from(text)));
+        let path = zbus::ObjectPath::try_from("/a/b").unwrap();
+        let fields = || {
+            let path = Field::Value(Variant::from(path.clone()));
+            vec![(PATH, path), text(INTERFACE, "a.B"), text(MEMBER, "C"), text(SENDER, ":1.7")]
+        };
+        let heard = Message::decode(&message(SIGNAL, fields(), b"")).unwrap();
+        let [path, interface, member] = ["/a/b", "a.B", "C"].map(str::to_owned);
+        assert_eq!(heard.kind, Kind::Signal(Signal { path, interface, member }));
+        assert_eq!(heard.sender.as_deref(), Some(":1.7"));
+        for missing in 0..3 {
+            let mut fields = fields();
+            fields.remove(missing);
+            assert_eq!(Message::decode(&message(SIGNAL, fields, b"")).unwrap().kind, Kind::Other);
+        }
+    }
+
+    #[test]
+    fn only_somebody_elses_message_may_be_long() {
+        let long = |kind, length: u32| {
+            let mut bytes = message(kind, vec![], b"");
+            bytes[4..8].copy_from_slice(&length.to_le_bytes());
+            extent(bytes.first_chunk().unwrap())
+        };
+        assert_eq!(long(SIGNAL, 1 << 21), Ok(Extent::Skip(PREFIX + (1 << 21))));
+        assert_eq!(long(CALL, 1 << 21), Ok(Extent::Skip(PREFIX + (1 << 21))));
+        assert!(long(RETURN, 1 << 21).is_err());
+        assert!(long(ERROR, 1 << 21).is_err());
+        assert!(long(SIGNAL, 1 << 27).is_err());
     }
 
     #[test]
     fn a_message_without_end_is_refused() {
         let mut bytes = message(RETURN, vec![], b"");
         bytes[4..8].copy_from_slice(&u32::MAX.to_le_bytes());
-        assert!(length(bytes.first_chunk().unwrap()).is_err());
+        assert!(extent(bytes.first_chunk().unwrap()).is_err());
         bytes[12..16].copy_from_slice(&u32::MAX.to_le_bytes());
-        assert!(length(bytes.first_chunk().unwrap()).is_err());
+        assert!(extent(bytes.first_chunk().unwrap()).is_err());
     }
 
     proptest! {
@@ -283,7 +367,7 @@ mod tests {
                 let _ = message.body::<(String,)>();
             }
             if let Some(prefix) = noise.first_chunk() {
-                let _ = length(prefix);
+                let _ = extent(prefix);
             }
         }
     }
