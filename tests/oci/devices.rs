@@ -65,6 +65,19 @@ conformance! {
         assert_eq!(c.shell("head -c 1 /dev/zero | wc -c"), "1");
     }
 
+    fn devices_in_an_update_are_not_touched(lab) {
+        let c = lab.sleeper();
+        for rules in [json!([{"allow": false, "access": "rwm"}]), json!([{"allow": true, "access": "rwm"}])] {
+            let resources = json!({"devices": rules, "pids": {"limit": 50}}).to_string();
+            c.verb("update", &["--resources=-"], &[]).stdin_bytes(resources.as_bytes()).ok();
+            c.exec(&["sh", "-c", "[ -e /dev/mem ] || mknod /dev/mem c 1 1; head -c 1 /dev/mem"])
+                .code(1)
+                .says("operation not permitted");
+            assert_eq!(c.shell("head -c 1 /dev/zero | wc -c; echo x >/dev/null"), "1");
+            assert_eq!(c.read_control("pids", "pids.max"), "50");
+        }
+    }
+
     fn the_list_in_the_kernel_is_the_references(lab) {
         if !hierarchy::is_v1("devices") {
             testkit::partner::not_run("cgroup v2 has a program in place of devices.list; what it decides is tested above");

@@ -18,7 +18,7 @@ impl<'lab> Profile<'lab> {
     fn load(lab: &'lab Lab) -> Option<Self> {
         let enabled = fs::read("/sys/module/apparmor/parameters/enabled").unwrap_or_default();
         if !enabled.starts_with(b"Y") {
-            partner::skip("this kernel runs without AppArmor");
+            partner::not_run("this kernel runs without AppArmor");
             return None;
         }
         partner::find("apparmor_parser")?;

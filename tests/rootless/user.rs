@@ -24,9 +24,7 @@ impl<'lab> User<'lab> {
     /// `None`, said aloud, where systemd is not the first process.
     pub(crate) fn of(lab: &'lab Lab) -> Option<Self> {
         if !Path::new("/run/systemd/system").is_dir() {
-            partner::skip(
-                "systemd is not the first process here, so a user has no manager to delegate groups",
-            );
+            partner::not_run("systemd is not PID 1 here, so a user has no manager to delegate groups");
             return None;
         }
         for program in ["runuser", "loginctl", "systemd-run", "newuidmap"] {

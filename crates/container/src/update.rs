@@ -9,7 +9,7 @@ use proc::Procfs;
 /// Applies the limits that are set in `wanted`; the others stay.
 ///
 /// The kernel's values and the state on disk change together: when the state cannot be written, the former values are
-/// written back.
+/// written back. Device rules stay as `create` made them, whatever `wanted` says.
 ///
 /// # Errors
 /// [`Error::NotFound`], [`Error::NotRunning`] (also while it is being created: `create` alone writes its state then),
@@ -17,7 +17,15 @@ use proc::Procfs;
 pub fn update(store: &Store, id: &ContainerId, wanted: &Resources) -> Result<(), Error> {
     let proc = Procfs::host().map_err(Error::Proc)?;
     let entry = store.entry(id)?;
-    apply(&proc, &entry, wanted).map_err(|error| entry.unless_deleted(error))
+    apply(&proc, &entry, &without_devices(wanted)).map_err(|error| entry.unless_deleted(error))
+}
+
+/// A caller that sends all of `linux.resources` back, as kubelet does through containerd again and again, has not what
+/// `create` added to the device rules: applied as they are, they would take `/dev/null` from a running program.
+///
+/// Compat: runc, `update`: device rules are skipped.
+fn without_devices(wanted: &Resources) -> Resources {
+    Resources { devices: Vec::new(), ..wanted.clone() }
 }
 
 fn apply(proc: &Procfs, entry: &Entry, wanted: &Resources) -> Result<(), Error> {
@@ -61,7 +69,7 @@ fn tell_systemd(unit: &cgroup::systemd::Unit, cgroup: &Cgroup, limits: &Resource
 }
 
 /// Of all limits the groups of fields that `wanted` speaks of: the kernel's files of one group depend on each other (on
-/// v2 swap means nothing without memory, a period nothing without its quota). Devices are never written again.
+/// v2 swap means nothing without memory, a period nothing without its quota).
 fn touched(all: &Resources, wanted: &Resources) -> Resources {
     Resources {
         memory: wanted.memory.as_ref().and(all.memory.clone()),
@@ -103,5 +111,16 @@ mod tests {
         let expected = parse(r#"{"memory":{"limit":1024,"swap":8192},"pids":{"limit":7}}"#);
         assert_eq!(merged(Some(&former), &wanted).unwrap(), expected);
         assert_eq!(merged(None, &wanted).unwrap(), wanted);
+    }
+
+    #[test]
+    fn device_rules_are_those_of_create() {
+        let parse = |text| serde_json::from_str::<Resources>(text).unwrap();
+        let former =
+            parse(r#"{"devices":[{"allow":true,"type":"c","major":1,"minor":3}],"pids":{"limit":7}}"#);
+        let wanted = without_devices(&parse(r#"{"devices":[{"allow":false}],"pids":{"limit":8}}"#));
+        let merged = merged(Some(&former), &wanted).unwrap();
+        assert_eq!((&merged.devices, &merged.pids), (&former.devices, &wanted.pids));
+        assert!(touched(&merged, &wanted).devices.is_empty());
     }
 }
