@@ -9,7 +9,8 @@ use crate::failure::Failure;
 /// Folders that hold no source.
 const SKIPPED: &[&str] = &[".git", "target", "artifacts", "corpus"];
 /// Endings of what counts as text.
-const TEXT: &[&str] = &[".rs", ".toml", ".md", ".json", ".yml", ".yaml", ".sh", "Makefile", "run", "setup"];
+const TEXT: &[&str] =
+    &[".rs", ".toml", ".md", ".json", ".yml", ".yaml", ".sh", ".svg", "Makefile", "run", "setup"];
 
 /// One text file.
 pub(crate) struct Source {
