@@ -30,7 +30,7 @@ ours! {
         let strace = format!("exec strace -f -qq -y -o '{}' -e trace=clone3,write \"$@\"", trace.display());
         // strace follows init to its end.
         let traced = c.create_with(&[]).through_shell(&strace).spawn();
-        hang::eventually("the container to be created", || lab.run(&["state", c.id()]).stdout.contains("\"created\""));
+        hang::eventually("the container to be created", || lab.run(&["state", c.id()]).stdout.contains("\"status\": \"created\""));
         c.delete_force().ok();
         traced.wait();
         let calls = fs::read_to_string(&trace).unwrap();

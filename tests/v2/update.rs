@@ -30,6 +30,9 @@ both! {
 }
 
 /// Files that the update below changes before its last write is refused.
+///
+/// Kernel: the nodes in force are compared, since a list of nodes that was empty stays filled while the group has
+/// processes.
 const FILES: [&str; 12] = [
     "memory.max",
     "memory.swap.max",
@@ -42,7 +45,7 @@ const FILES: [&str; 12] = [
     "pids.max",
     "hugetlb.2MB.max",
     "hugetlb.2MB.rsvd.max",
-    "cpuset.mems",
+    "cpuset.mems.effective",
 ];
 
 ours! {
