@@ -24,6 +24,8 @@ pub struct Stat {
     pub ppid: i32,
     /// Session id.
     pub session: i32,
+    /// When it started, in clock ticks of 10 ms after boot.
+    pub start_time: u64,
 }
 
 /// Reads `/proc/PID/stat`; `None` when there is no such process.
@@ -35,6 +37,7 @@ pub fn stat(pid: i32) -> Option<Stat> {
         state: fields.first()?.chars().next()?,
         ppid: fields.get(1)?.parse().ok()?,
         session: fields.get(3)?.parse().ok()?,
+        start_time: fields.get(19)?.parse().ok()?,
     })
 }
 

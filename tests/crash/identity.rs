@@ -3,7 +3,7 @@
 use std::fs;
 
 use serde_json::json;
-use testkit::{Config, Container, Lab, Runtime, process};
+use testkit::{Config, Container, Lab, Runtime, hang, process};
 
 use crate::damaged_state::edit;
 use crate::ours;
@@ -17,7 +17,12 @@ fn pretend_reuse(lab: &Lab, container: &Container<'_>, pid: i32) {
 fn a_reused_pid_is_a_stopped_container_and_the_new_process_is_left_alone() {
     ours(|lab| {
         let c = lab.sleeper();
-        let stranger = lab.program("/bin/sleep").args(["1000000"]).spawn();
+        // Kernel: start times count clock ticks of 10 ms. A pid comes round once all others were used, so never within one.
+        let started = |pid| process::stat(pid).unwrap().start_time;
+        let stranger = hang::eventually_some("a process of a later tick", || {
+            let stranger = lab.program("/bin/sleep").args(["1000000"]).spawn();
+            (started(stranger.pid()) != started(c.pid())).then_some(stranger)
+        });
         let init = process::pidfd(c.pid()).unwrap();
         rustix::process::pidfd_send_signal(&init, rustix::process::Signal::KILL).unwrap();
         process::wait_exit(&init, "init");
