@@ -5,18 +5,23 @@
 use super::Kind;
 use crate::Error;
 use crate::config::IdMapping;
-use launch::process::timespec;
+use launch::process::{timespec, wait_dead};
 use rustix::event::{PollFd, PollFlags, poll};
+use rustix::fd::{AsFd, OwnedFd};
 use rustix::io::Errno;
+use rustix::process::{Pid, PidfdFlags};
 use std::io::Read;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStderr, Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// How long a helper may take. It may ask a directory service who the user is.
 const LIMIT: Duration = Duration::from_secs(30);
 
 /// Longest part of the helper's complaint that is kept, in bytes.
-const COMPLAINT: u64 = 4096;
+const COMPLAINT: usize = 4096;
+
+/// How long the end of a killed helper is waited for.
+const AFTER_KILL: Duration = Duration::from_secs(1);
 
 /// Lets the helper write the mappings of a process.
 ///
@@ -40,7 +45,7 @@ pub(super) fn write(kind: Kind, pid: i32, mappings: &[IdMapping]) -> Result<(), 
         _ => refused(error.to_string()),
     })?;
     let own_name = format!("{}: ", kind.helper());
-    attend(child).map_err(|reason| refused(reason.replace(&own_name, "")))
+    attend(child, LIMIT).map_err(|reason| refused(reason.replace(&own_name, "")))
 }
 
 /// From `PATH`, else from where distributions put it.
@@ -56,15 +61,22 @@ fn start(helper: &str, arguments: &[String]) -> std::io::Result<Child> {
     }
 }
 
-/// Waits for the end of the helper; its complaint otherwise.
-fn attend(mut child: Child) -> Result<(), String> {
-    let until = Instant::now() + LIMIT;
+/// Waits for the end of the helper, not of what it leaves running; its complaint otherwise.
+fn attend(mut child: Child, limit: Duration) -> Result<(), String> {
+    let pidfd = rustix::process::pidfd_open(Pid::from_child(&child), PidfdFlags::empty());
     let mut complaint = Vec::new();
-    let drained = child.stderr.take().is_none_or(|stderr| drain(stderr, until, &mut complaint));
-    if !drained {
-        // A helper that sleeps in the kernel is left to init: waiting for it is what must not happen.
-        let _ = child.kill();
-        return Err(format!("not done after {} s, and killed", LIMIT.as_secs()));
+    let stderr = child.stderr.take();
+    let ended = pidfd.and_then(|pidfd| {
+        Ok(listen(&pidfd, stderr, Instant::now() + limit, &mut complaint)? || give_up(&mut child, &pidfd))
+    });
+    match ended {
+        Ok(true) => {}
+        Ok(false) => return Err(format!("not done after {} s, and killed", limit.as_secs())),
+        Err(errno) => {
+            let _ = child.kill();
+            let _ = child.try_wait();
+            return Err(format!("wait for it: {errno}"));
+        }
     }
     let status = child.wait().map_err(|error| error.to_string())?;
     if status.success() {
@@ -75,28 +87,52 @@ fn attend(mut child: Child) -> Result<(), String> {
     Err(if complaint.is_empty() { status.to_string() } else { complaint })
 }
 
-/// Reads to the end, which comes with the end of the helper; whether it came in time.
-fn drain(mut stderr: std::process::ChildStderr, until: Instant, complaint: &mut Vec<u8>) -> bool {
+/// Kills the helper and reaps it; one that sleeps in the kernel is left to init.
+fn give_up(child: &mut Child, pidfd: &OwnedFd) -> bool {
+    let _ = child.kill();
+    let _ = wait_dead(pidfd.as_fd(), AFTER_KILL);
+    let _ = child.try_wait();
+    false
+}
+
+/// Collects what the helper says until it has ended; whether that came in time.
+fn listen(
+    pidfd: &OwnedFd,
+    mut stderr: Option<ChildStderr>,
+    until: Instant,
+    complaint: &mut Vec<u8>,
+) -> Result<bool, Errno> {
     loop {
         let left = until.saturating_duration_since(Instant::now());
-        let mut fds = [PollFd::new(&stderr, PollFlags::IN)];
+        if left.is_zero() {
+            return Ok(false);
+        }
+        let mut fds = vec![PollFd::new(pidfd, PollFlags::IN)];
+        fds.extend(stderr.iter().map(|stderr| PollFd::new(stderr, PollFlags::IN)));
         match poll(&mut fds, Some(&timespec(left))) {
-            Ok(0) => return false,
+            Ok(0) => return Ok(false),
             Ok(_) => {}
             Err(Errno::INTR) => continue,
-            Err(_) => return true,
+            Err(errno) => return Err(errno),
         }
-        let mut chunk = [0; 1024];
-        match stderr.read(&mut chunk) {
-            Ok(0) | Err(_) => return true,
-            Ok(count) => {
-                let room = COMPLAINT.saturating_sub(complaint.len() as u64);
-                let kept = chunk.get(..count).unwrap_or(&[]);
-                let kept = kept.get(..usize::try_from(room).unwrap_or(0)).unwrap_or(kept);
-                complaint.extend_from_slice(kept);
-            }
+        let is_ready = |index: usize| fds.get(index).is_some_and(|fd| !fd.revents().is_empty());
+        let (has_ended, has_said) = (is_ready(0), is_ready(1));
+        // Who still talks after the helper's end is another process.
+        if has_said && !(has_ended && complaint.len() >= COMPLAINT) {
+            stderr = stderr.and_then(|stderr| read_on(stderr, complaint));
+        } else if has_ended {
+            return Ok(true);
         }
     }
+}
+
+/// What has been said by now; nothing is left to read from at the end.
+fn read_on(mut stderr: ChildStderr, complaint: &mut Vec<u8>) -> Option<ChildStderr> {
+    let mut chunk = [0; 1024];
+    let count = stderr.read(&mut chunk).ok().filter(|count| *count > 0)?;
+    let room = COMPLAINT.saturating_sub(complaint.len());
+    complaint.extend_from_slice(chunk.get(..count.min(room)).unwrap_or(&[]));
+    Some(stderr)
 }
 
 /// The line of `/etc/subuid` or `/etc/subgid` that would allow the mappings; nothing when the file has it already.
@@ -149,6 +185,31 @@ mod tests {
 
     fn mapping(container_id: u32, host_id: u32, size: u32) -> IdMapping {
         IdMapping { container_id, host_id, size }
+    }
+
+    fn helper(script: &str) -> Child {
+        let mut command = Command::new("sh");
+        command.args(["-c", script]).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+        command.spawn().unwrap()
+    }
+
+    #[test]
+    fn a_helper_is_waited_for_with_a_limit_whatever_it_closes() {
+        for script in ["exec 2>&-; exec sleep 1000", "exec sleep 1000"] {
+            let child = helper(script);
+            let pid = Pid::from_child(&child);
+            let reason = attend(child, Duration::from_secs(1)).unwrap_err();
+            assert_eq!(reason, "not done after 1 s, and killed");
+            let left = rustix::process::test_kill_process(pid);
+            assert_eq!(left, Err(Errno::SRCH), "{script} is left");
+        }
+    }
+
+    #[test]
+    fn what_a_helper_leaves_running_is_not_waited_for() {
+        assert_eq!(attend(helper("sleep 5 & exit 0"), Duration::from_secs(4)), Ok(()));
+        let reason = attend(helper("sleep 5 & echo no >&2; echo more >&2; exit 1"), Duration::from_secs(4));
+        assert_eq!(reason, Err("no; more".to_owned()));
     }
 
     #[test]
