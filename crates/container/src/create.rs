@@ -401,7 +401,7 @@ impl Birth<'_> {
         match self.cgroup.create() {
             Ok(()) => self.apply_limits(),
             Err(refusal) if request.rootless == Rootless::Yes => {
-                rootless::do_without_cgroup(refusal, config)?;
+                rootless::do_without_cgroup(refusal, self.cgroup.kind(), config)?;
                 // The record is written anew with init's identity.
                 self.record.cgroup = cgroup::Paths::default();
                 self.made = cgroup::Paths::default();

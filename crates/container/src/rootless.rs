@@ -89,7 +89,7 @@ pub(crate) fn attainable(resources: Resources) -> Resources {
 ///
 /// # Errors
 /// `refusal`, or what depends on the groups.
-pub(crate) fn do_without_cgroup(refusal: cgroup::Error, config: &Config) -> Result<(), Error> {
+pub(crate) fn do_without_cgroup(refusal: cgroup::Error, kind: Kind, config: &Config) -> Result<(), Error> {
     let (path, source) = match refusal {
         cgroup::Error::Make {
             path, source: source @ (Errno::ACCESS | Errno::PERM | Errno::ROFS), ..
@@ -97,7 +97,7 @@ pub(crate) fn do_without_cgroup(refusal: cgroup::Error, config: &Config) -> Resu
         other => return Err(Error::Cgroup(other)),
     };
     let wanted = if config.linux.cgroups_path.is_empty() {
-        limits(config.linux.resources.clone().unwrap_or_default())?
+        limits(kind, config.linux.resources.clone().unwrap_or_default())?
     } else {
         Some(format!("linux/cgroupsPath {:?}", config.linux.cgroups_path))
     };
@@ -111,9 +111,9 @@ pub(crate) fn do_without_cgroup(refusal: cgroup::Error, config: &Config) -> Resu
 }
 
 /// The place of the first limit that needs a cgroup.
-fn limits(resources: Resources) -> Result<Option<String>, Error> {
+fn limits(kind: Kind, resources: Resources) -> Result<Option<String>, Error> {
     let resources = Resources { devices: Vec::new(), ..resources };
-    let writes = cgroup::plan(Kind::V2, &resources).map_err(Error::Cgroup)?;
+    let writes = cgroup::plan(kind, &resources).map_err(Error::Cgroup)?;
     let needed = writes.into_iter().find(|write| write.presence == Presence::Required);
     Ok(needed.map(|write| format!("linux/resources/{}", write.field)))
 }
@@ -135,13 +135,14 @@ pub(crate) fn explain_refused_clone(config: &Config, cgroup: &cgroup::Paths, err
 mod tests {
     use super::*;
 
-    fn refused(path: &str, resources: &str) -> Result<(), Error> {
+    fn refused(kind: Kind, path: &str, resources: &str) -> Result<(), Error> {
         let text = format!(
             r#"{{"ociVersion":"1.0.2","root":{{"path":"r"}},"linux":{{"cgroupsPath":{path:?},"resources":{resources}}}}}"#
         );
         let config = Config::parse(text.as_bytes()).unwrap();
         do_without_cgroup(
             cgroup::Error::Make { path: "/g".into(), hint: None, source: Errno::ACCESS },
+            kind,
             &config,
         )
     }
@@ -149,14 +150,16 @@ mod tests {
     #[test]
     fn only_what_needs_no_cgroup_can_do_without() {
         for resources in ["{}", r#"{"devices":[{"allow":false,"access":"rwm"}]}"#, r#"{"memory":{}}"#] {
-            assert!(refused("", resources).is_ok(), "{resources}");
+            assert!(refused(Kind::V2, "", resources).is_ok(), "{resources}");
         }
-        for (path, resources, place) in [
-            ("", r#"{"memory":{"limit":1048576}}"#, "linux/resources/memory/limit"),
-            ("", r#"{"pids":{"limit":7}}"#, "linux/resources/pids/limit"),
-            ("/x", "{}", "linux/cgroupsPath \"/x\""),
+        let realtime = r#"{"cpu":{"realtimeRuntime":1000}}"#;
+        for (kind, path, resources, place) in [
+            (Kind::V2, "", r#"{"memory":{"limit":1048576}}"#, "linux/resources/memory/limit"),
+            (Kind::V2, "", r#"{"pids":{"limit":7}}"#, "linux/resources/pids/limit"),
+            (Kind::V1, "", realtime, "linux/resources/cpu/realtimeRuntime"),
+            (Kind::V2, "/x", "{}", "linux/cgroupsPath \"/x\""),
         ] {
-            let text = refused(path, resources).unwrap_err().to_string();
+            let text = refused(kind, path, resources).unwrap_err().to_string();
             assert!(text.starts_with(&format!("config.json/{place} needs a cgroup")), "{text}");
         }
     }
@@ -165,6 +168,6 @@ mod tests {
     fn another_failure_is_told_as_it_is() {
         let config = Config::parse(br#"{"ociVersion":"1.0.2","root":{"path":"r"}}"#).unwrap();
         let error = cgroup::Error::Make { path: "/g".into(), hint: None, source: Errno::NOSPC };
-        assert!(matches!(do_without_cgroup(error, &config), Err(Error::Cgroup(_))));
+        assert!(matches!(do_without_cgroup(error, Kind::V2, &config), Err(Error::Cgroup(_))));
     }
 }
