@@ -86,7 +86,12 @@ fn options() -> Vec<Arg> {
         // Compat: older runc: a path to the criu binary.
         value("criu", "FILE", "").hide(true),
         // Compat: crun: podman sends `--cgroup-manager disabled` for containers without a cgroup.
-        value("cgroup-manager", "NAME", "").hide(true),
+        value(
+            "cgroup-manager",
+            "NAME",
+            "crun's spelling: systemd is --systemd-cgroup; cgroupfs, disabled: the default",
+        )
+        .hide(true),
         switch("version", "Print the version").short('v'),
         Arg::new("help").short('h').long("help").action(ArgAction::Help).help("Print this help"),
     ]
@@ -277,6 +282,26 @@ mod tests {
         assert_eq!(globals.log_format, Format::Json);
         let systemd = Driver::Systemd { owner: Owner::System, bus: Address::system() };
         assert!(globals.debug && globals.driver == systemd && !globals.version);
+    }
+
+    #[test]
+    fn either_spelling_selects_systemd() {
+        let systemd = Driver::Systemd { owner: Owner::System, bus: Address::system() };
+        let driver = |environment: &Environment, words: &[&str]| {
+            let matches = command().try_get_matches_from(words).expect("the options parse");
+            super::driver(&matches, environment, Caller::Root).expect("valid")
+        };
+        let here = Environment::default();
+        for (words, expected) in [
+            (&["--systemd-cgroup"][..], &systemd),
+            (&["--cgroup-manager", "systemd"], &systemd),
+            (&["--cgroup-manager=systemd"], &systemd),
+            (&["--cgroup-manager=cgroupfs"], &Driver::Cgroupfs),
+            (&["--cgroup-manager=disabled"], &Driver::Cgroupfs),
+            (&[], &Driver::Cgroupfs),
+        ] {
+            assert_eq!(&driver(&here, words), expected, "{words:?}");
+        }
     }
 
     #[test]

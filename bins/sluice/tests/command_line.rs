@@ -156,6 +156,7 @@ fn wrong_global_values_are_named() {
     for (arguments, complaint) in [
         (["--log-format", "xml"], "invalid log-format: xml: must be text or json\n"),
         (["--rootless", "maybe"], "invalid rootless \"maybe\": must be true, false or auto\n"),
+        (["--cgroup-manager", "x"], "invalid cgroup-manager \"x\": must be cgroupfs, systemd or disabled\n"),
     ] {
         let output = sluice(&[&arguments[..], &["list"]].concat());
         assert_eq!(output.status.code(), Some(1));
