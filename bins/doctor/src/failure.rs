@@ -9,7 +9,6 @@ const NO_ANSWER: u8 = 64;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub(crate) enum Failure {
-    #[expect(dead_code, reason = "the verbs use it as they arrive")]
     /// Standard output is gone.
     #[error("write the answer")]
     Print(#[source] std::io::Error),
