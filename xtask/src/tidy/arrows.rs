@@ -14,10 +14,11 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("crates/launch", &["sys", "proc", "child"]),
     ("crates/container", &["sys", "proc", "seccomp", "child", "cgroup", "launch"]),
     ("bins/sluice", &["sys", "container"]),
+    ("bins/shim", &["sys", "proc", "cgroup", "launch", "container"]),
     ("testkit", &[]),
     ("tests", &["testkit"]),
     ("xtask", &[]),
-    ("fuzz/targets", &["proc", "seccomp", "cgroup", "container"]),
+    ("fuzz/targets", &["proc", "seccomp", "cgroup", "container", "shim"]),
 ];
 
 /// What tests may use beyond the arrows.
