@@ -105,10 +105,13 @@ impl Invocation {
             None => (flag, None),
         };
         let name = String::from_utf8_lossy(name).into_owned();
-        let on = given.is_none_or(|value| !matches!(value, b"false" | b"0" | b"f" | b"F" | b"False" | b"FALSE"));
+        let on =
+            given.is_none_or(|value| !matches!(value, b"false" | b"0" | b"f" | b"F" | b"False" | b"FALSE"));
         let mut value = || match given {
             Some(value) => Ok(OsStr::from_bytes(value)),
-            None => words.next().map(OsString::as_os_str).ok_or_else(|| Error::NoValue { name: name.clone() }),
+            None => {
+                words.next().map(OsString::as_os_str).ok_or_else(|| Error::NoValue { name: name.clone() })
+            }
         };
         let text = |value: &OsStr| value.to_string_lossy().into_owned();
         match name.as_str() {
@@ -157,7 +160,8 @@ mod tests {
 
     #[test]
     fn what_containerd_sends_is_understood() {
-        let words = ["-namespace", "k8s.io", "-address", "/run/c.sock", "-publish-binary", "/bin/c", "-id", "x"];
+        let words =
+            ["-namespace", "k8s.io", "-address", "/run/c.sock", "-publish-binary", "/bin/c", "-id", "x"];
         let invocation = parse(&[&words[..], &["-debug", "start"]].concat()).expect("valid");
         assert_eq!(invocation.action, Action::Start);
         assert_eq!((invocation.namespace.as_str(), invocation.id.as_str()), ("k8s.io", "x"));
