@@ -3,6 +3,12 @@
 //! **Invariant:** links nothing of the runtime and asks no daemon, but the kernel. Collecting never judges, rules
 //! never read; every read of the live system has a deadline.
 
+pub mod collect;
+mod error;
+pub mod redact;
+pub mod saved;
 pub mod snapshot;
 
+pub use collect::{Source, collect};
+pub use error::{Error, Result};
 pub use snapshot::Snapshot;
