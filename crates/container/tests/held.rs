@@ -113,6 +113,7 @@ impl Lab {
             listen_fds: 0,
             inherited: 0,
             notify_socket: None,
+            streams: None,
             terminal: Terminal::Socket,
             rootless: container::Rootless::No,
             driver: container::placement::Driver::Cgroupfs,
@@ -132,6 +133,7 @@ impl Lab {
             inherited: 0,
             cgroup: Vec::new(),
             paused: Paused::Refuse,
+            streams: None,
             terminal: Terminal::Socket,
         })?;
         let process = Process { pid: running.pid, pidfd: running.pidfd };
