@@ -113,7 +113,6 @@ impl Lab {
             listen_fds: 0,
             inherited: 0,
             notify_socket: None,
-            streams: None,
             terminal: Terminal::Socket,
             rootless: container::Rootless::No,
             driver: container::placement::Driver::Cgroupfs,
