@@ -1,7 +1,7 @@
 //! What a diagnosis says: one finding per thing that is wrong, with the process it hangs on, evidence and remedies.
 //!
 //! These types are the `findings` of `--json`, so a field once published keeps its name and its meaning
-//! (docs/doctor.md has the schema).
+//! (`docs/doctor.md` has the schema).
 
 use std::fmt;
 
@@ -86,7 +86,7 @@ pub struct Finding {
     pub id: String,
     /// The rule that found it: the name of its file in `crates/diagnose/src/rules`.
     pub rule: String,
-    /// Failure class (docs/classes.md), such as `EX-03`; none when there is no class for it.
+    /// Failure class, such as `EX-03`; none when there is no class for it.
     pub class: Option<String>,
     /// How bad it is.
     pub severity: Severity,

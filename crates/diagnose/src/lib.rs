@@ -13,6 +13,7 @@ pub mod report;
 pub mod rules;
 pub mod snapshot;
 pub mod time;
+pub mod version;
 pub mod view;
 
 pub use snapshot::Snapshot;

@@ -36,12 +36,61 @@ pub(crate) fn around_container(view: &View<'_>, id: &str) -> Graph {
 
 /// The waits of one process and of those it waits for, without anybody above.
 #[must_use]
-pub(crate) fn below(view: &View<'_>, process: &Process) -> Graph {
+pub(crate) fn below<'a>(view: &View<'a>, process: &'a Process) -> Graph {
     let mut build = Build { view, graph: Graph::default() };
     build.process(process);
     build.waits(process);
     build.graph
 }
+
+/// The waits of a runtime and of everything below it.
+#[must_use]
+pub(crate) fn runtime<'a>(view: &View<'a>, runtime: &'a Process) -> Graph {
+    let mut build = Build { view, graph: Graph::default() };
+    for member in view.family(runtime) {
+        build.process(member);
+        build.waits(member);
+    }
+    build.graph
+}
+
+/// The containerd that a shim publishes to.
+pub(crate) fn containerd_of<'a>(view: &View<'a>, shim: &Process) -> Option<&'a Process> {
+    Build { view, graph: Graph::default() }.listener(shim.option("-address")?, Role::Containerd)
+}
+
+/// The engines that are connected to a containerd.
+pub(crate) fn engines_of<'a>(view: &View<'a>, containerd: &Process) -> Vec<&'a Process> {
+    Build { view, graph: Graph::default() }.connected_to(containerd, &[Role::Engine, Role::Crio])
+}
+
+/// The daemon at the other end of a client's connection.
+pub(crate) fn daemon_of<'a>(view: &View<'a>, client: &Process) -> Option<&'a Process> {
+    let snapshot = view.snapshot;
+    let peers = client.fds.iter().filter_map(|fd| snapshot.socket(snapshot.socket(fd.socket()?)?.peer?));
+    let mut owners = peers.flat_map(|peer| &peer.owners);
+    let is_daemon = |pid: &&i32| matches!(view.role(**pid), Role::Engine | Role::Containerd | Role::Crio);
+    owners.find(is_daemon).and_then(|pid| snapshot.process(*pid))
+}
+
+/// Whether a runtime was started for an engine: their shim and engine share a containerd.
+pub(crate) fn works_for(view: &View<'_>, runtime: &Process, engine: &Process) -> bool {
+    let mut at = view.snapshot.process(runtime.ppid);
+    while let Some(parent) = at.filter(|parent| view.role(parent.pid) != Role::Shim) {
+        at = view.snapshot.process(parent.ppid);
+    }
+    let containerd = at.and_then(|shim| containerd_of(view, shim));
+    containerd.is_some_and(|containerd| engines_of(view, containerd).iter().any(|found| found.pid == engine.pid))
+}
+
+/// What a client asks for: the first argument that is no option.
+pub(crate) fn client_verb(client: &Process) -> Option<&str> {
+    let arguments = client.args.as_deref()?;
+    arguments.iter().skip(1).map(String::as_str).find(|argument| VERBS_OF_CLIENTS.contains(argument))
+}
+
+const VERBS_OF_CLIENTS: [&str; 10] =
+    ["exec", "inspect", "ps", "top", "stats", "logs", "attach", "run", "events", "info"];
 
 struct Build<'a, 'b> {
     view: &'b View<'a>,

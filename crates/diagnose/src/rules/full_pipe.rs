@@ -23,6 +23,7 @@
 use crate::finding::{Finding, Severity};
 use crate::graph::build;
 use crate::remedy::{Action, Identity, Remedy};
+use crate::rules::short;
 use crate::snapshot::{End, Pipe, Process, Role};
 use crate::view::View;
 
@@ -128,11 +129,6 @@ fn fill(pipe: &Pipe) -> String {
         (Some(bytes), Some(capacity)) => format!("{bytes} of {capacity} bytes"),
         _ => String::from("fill unknown"),
     }
-}
-
-/// The first twelve characters of an id, as docker shows it.
-fn short(container: Option<&str>) -> &str {
-    container.map_or("host", |id| id.get(..12).unwrap_or(id))
 }
 
 fn with_evidence(mut finding: Finding, view: &View<'_>, writer: &Process, pipe: &Pipe) -> Finding {
