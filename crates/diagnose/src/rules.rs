@@ -92,8 +92,11 @@ fn members<'a>(view: &View<'a>, group: &Cgroup) -> (Vec<&'a str>, Vec<&'a Proces
         memberships.any(|member| group.holds(&member.hierarchy, &member.path))
     };
     let processes: Vec<&Process> = view.snapshot.processes.iter().filter(within).collect();
-    let mut containers: Vec<&str> =
-        processes.iter().filter_map(|process| process.container.as_deref()).filter(|id| view.container(id).is_some()).collect();
+    let mut containers: Vec<&str> = processes
+        .iter()
+        .filter_map(|process| process.container.as_deref())
+        .filter(|id| view.container(id).is_some())
+        .collect();
     containers.sort_unstable();
     containers.dedup();
     (containers, processes)
@@ -108,6 +111,9 @@ fn most(processes: &[&Process]) -> String {
     }
     let mut counts: Vec<_> = counts.into_iter().collect();
     counts.sort_by_key(|(_, (_, threads))| std::cmp::Reverse(*threads));
-    let told = counts.iter().take(5).map(|(name, (count, threads))| format!("{count} {name} with {threads} threads"));
+    let told = counts
+        .iter()
+        .take(5)
+        .map(|(name, (count, threads))| format!("{count} {name} with {threads} threads"));
     told.collect::<Vec<_>>().join(", ")
 }

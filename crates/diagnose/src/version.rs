@@ -19,7 +19,8 @@ impl Version {
         let text = text.split_once(':').map_or(text, |(_epoch, rest)| rest).trim_start_matches('v');
         let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
         let (head, rest) = text.split_at(end);
-        let numbers: Option<Vec<u64>> = head.trim_end_matches('.').split('.').map(|part| part.parse().ok()).collect();
+        let numbers: Option<Vec<u64>> =
+            head.trim_end_matches('.').split('.').map(|part| part.parse().ok()).collect();
         let mut numbers = numbers?;
         numbers.resize(numbers.len().max(3), 0);
         let candidate = rest.get(1..).and_then(|rest| rest.strip_prefix("rc")).map(leading_number);
@@ -54,7 +55,14 @@ mod tests {
     #[test]
     fn versions_are_ordered_as_people_would() {
         let ascending = [
-            "1.0.0-rc9", "1.0.0~rc91+ds1", "1.0.0", "1.1.5+ds1-1", "1.13.1-75.git8633870", "1.13.1-84.git07f3374", "4.4.0-109-generic", "5:18.06.3~ce~3",
+            "1.0.0-rc9",
+            "1.0.0~rc91+ds1",
+            "1.0.0",
+            "1.1.5+ds1-1",
+            "1.13.1-75.git8633870",
+            "1.13.1-84.git07f3374",
+            "4.4.0-109-generic",
+            "5:18.06.3~ce~3",
             "v20.10.24",
         ];
         for pair in ascending.windows(2) {

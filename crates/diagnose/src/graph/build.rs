@@ -80,7 +80,8 @@ pub(crate) fn works_for(view: &View<'_>, runtime: &Process, engine: &Process) ->
         at = view.snapshot.process(parent.ppid);
     }
     let containerd = at.and_then(|shim| containerd_of(view, shim));
-    containerd.is_some_and(|containerd| engines_of(view, containerd).iter().any(|found| found.pid == engine.pid))
+    containerd
+        .is_some_and(|containerd| engines_of(view, containerd).iter().any(|found| found.pid == engine.pid))
 }
 
 /// What a client asks for: the first argument that is no option.

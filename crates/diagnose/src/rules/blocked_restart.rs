@@ -32,29 +32,50 @@ pub(super) fn check(view: &View<'_>) -> Vec<Finding> {
 /// Connections at the engine's door.
 fn knocks(view: &View<'_>, engine: &Process) -> u32 {
     let own = view.snapshot.sockets.iter().filter(|socket| socket.owners.contains(&engine.pid));
-    own.filter(|socket| socket.state == SocketState::Listening).filter_map(|socket| socket.receive_queue).sum()
+    own.filter(|socket| socket.state == SocketState::Listening)
+        .filter_map(|socket| socket.receive_queue)
+        .sum()
 }
 
 fn finding(view: &View<'_>, engine: &Process) -> Option<Finding> {
-    let older = |process: &&Process| process.start_time < engine.start_time && view.children(process.pid).next().is_none();
+    let older = |process: &&Process| {
+        process.start_time < engine.start_time && view.children(process.pid).next().is_none()
+    };
     let stuck = view.with_role(Role::Runtime).chain(view.with_role(Role::RuntimeInit)).filter(older);
-    let stuck = stuck.filter(|process| build::works_for(view, process, engine)).min_by_key(|process| process.start_time)?;
+    let stuck = stuck
+        .filter(|process| build::works_for(view, process, engine))
+        .min_by_key(|process| process.start_time)?;
     let id = view.container_of(stuck);
     let process = Identity { pid: stuck.pid, start_time: stuck.start_time };
-    let title = format!("{} has not served since its start {} ago: one container does not answer", view.label(engine), view.age(engine));
+    let title = format!(
+        "{} has not served since its start {} ago: one container does not answer",
+        view.label(engine),
+        view.age(engine)
+    );
     let graph = id.map(|id| build::around_container(view, id)).unwrap_or_default();
     Some(
         Finding::new("blocked_restart", &engine.pid.to_string(), Severity::Critical, title)
             .class("IN-07")
             .container(id)
-            .blocker(Some(stuck.pid), &view.name(stuck), format!("what it has waited for since {}, before the engine was started", view.age(stuck)))
+            .blocker(
+                Some(stuck.pid),
+                &view.name(stuck),
+                format!("what it has waited for since {}, before the engine was started", view.age(stuck)),
+            )
             .chain(graph.chain_to(&build::process_key(stuck.pid)))
             .evidence("the engine's socket", format!("{} connections are not accepted", knocks(view, engine)))
-            .evidence(format!("/proc/{}", stuck.pid), format!("{}, {} old", view.label(stuck), view.age(stuck)))
+            .evidence(
+                format!("/proc/{}", stuck.pid),
+                format!("{}, {} old", view.label(stuck), view.age(stuck)),
+            )
             .remedy(
-                Remedy::act("kill", format!("end process {} with SIGKILL", stuck.pid), Action::Kill { process })
-                    .costs("that exec fails")
-                    .may_follow("the engine goes on with its start; without live-restore it stops what ran"),
+                Remedy::act(
+                    "kill",
+                    format!("end process {} with SIGKILL", stuck.pid),
+                    Action::Kill { process },
+                )
+                .costs("that exec fails")
+                .may_follow("the engine goes on with its start; without live-restore it stops what ran"),
             ),
     )
 }

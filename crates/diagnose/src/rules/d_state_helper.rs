@@ -26,7 +26,8 @@ const PATIENCE_MS: u64 = 10_000;
 
 pub(super) fn check(view: &View<'_>) -> Vec<Finding> {
     let helpers = view.snapshot.processes.iter().filter(|process| {
-        matches!(view.role(process.pid), Role::Runtime | Role::RuntimeInit) && view.snapshot.age_ms(process) >= PATIENCE_MS
+        matches!(view.role(process.pid), Role::Runtime | Role::RuntimeInit)
+            && view.snapshot.age_ms(process) >= PATIENCE_MS
     });
     helpers.filter_map(|helper| finding(view, helper)).collect()
 }
@@ -41,17 +42,26 @@ fn finding(view: &View<'_>, helper: &Process) -> Option<Finding> {
     let container = view.container_of(helper);
     let graph = container.map(|id| build::around_container(view, id)).unwrap_or_default();
     let title = format!("{} sleeps uninterruptibly in {place}, {} old", view.label(helper), view.age(helper));
-    let mut finding = Finding::new("d_state_helper", &format!("{}/{}", short(container), helper.pid), Severity::Critical, title)
-        .class("DE-01")
-        .container(container)
-        .blocker(Some(helper.pid), &view.name(helper), format!("the kernel, in {place}"))
-        .chain(graph.chain_to(&build::process_key(helper.pid)))
-        .evidence(format!("/proc/{}/task/{}/wchan", helper.pid, thread.tid), place);
+    let mut finding = Finding::new(
+        "d_state_helper",
+        &format!("{}/{}", short(container), helper.pid),
+        Severity::Critical,
+        title,
+    )
+    .class("DE-01")
+    .container(container)
+    .blocker(Some(helper.pid), &view.name(helper), format!("the kernel, in {place}"))
+    .chain(graph.chain_to(&build::process_key(helper.pid)))
+    .evidence(format!("/proc/{}/task/{}/wchan", helper.pid, thread.tid), place);
     if !thread.stack.is_empty() {
-        finding = finding.evidence(format!("/proc/{}/task/{}/stack", helper.pid, thread.tid), thread.stack.join(" < "));
+        finding = finding
+            .evidence(format!("/proc/{}/task/{}/stack", helper.pid, thread.tid), thread.stack.join(" < "));
     }
-    for mount in view.snapshot.mounts.iter().filter(|mount| mount.fuse_waiting.is_some_and(|waiting| waiting > 0)) {
-        finding = finding.evidence(&mount.mount_point, format!("{} of {} owes answers", mount.fs_type, mount.source));
+    for mount in
+        view.snapshot.mounts.iter().filter(|mount| mount.fuse_waiting.is_some_and(|waiting| waiting > 0))
+    {
+        finding = finding
+            .evidence(&mount.mount_point, format!("{} of {} owes answers", mount.fs_type, mount.source));
     }
     let known = format!(":{} blocked for more than", helper.pid);
     for line in view.snapshot.kernel_log.iter().filter(|line| line.text.contains(&known)) {

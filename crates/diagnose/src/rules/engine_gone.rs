@@ -37,7 +37,11 @@ fn finding(view: &View<'_>, containerd: &Process, shims: &[&Process]) -> Option<
     }
     let execs = shims.iter().flat_map(|shim| view.children(shim.pid)).filter(|child| is_exec(view, child));
     let execs: Vec<&Process> = execs.collect();
-    let title = format!("no dockerd is connected to {}, which keeps {} containers of it", view.label(containerd), shims.len());
+    let title = format!(
+        "no dockerd is connected to {}, which keeps {} containers of it",
+        view.label(containerd),
+        shims.len()
+    );
     let one = (shims.len() == 1).then(|| shims[0].option("-id")).flatten();
     let mut finding = Finding::new("engine_gone", &containerd.pid.to_string(), Severity::Critical, title)
         .class(if execs.is_empty() { "LO-01" } else { "EX-29" })
@@ -45,17 +49,23 @@ fn finding(view: &View<'_>, containerd: &Process, shims: &[&Process]) -> Option<
         .blocker(None, "dockerd", "to be started")
         .evidence(format!("sockets of {}", view.label(containerd)), "no engine at the other ends");
     for exec in execs.iter().take(8) {
-        finding = finding.evidence(format!("/proc/{}", exec.pid), format!("{}: an exec without a client", view.label(exec)));
+        finding = finding.evidence(
+            format!("/proc/{}", exec.pid),
+            format!("{}: an exec without a client", view.label(exec)),
+        );
     }
-    Some(finding.remedy(
-        Remedy::advise("start", "start dockerd (systemctl start docker)")
-            .costs("without live-restore it ends the containers that run")
-            .may_follow("execs that ran have no client any more; their exit status is lost"),
-    ))
+    Some(
+        finding.remedy(
+            Remedy::advise("start", "start dockerd (systemctl start docker)")
+                .costs("without live-restore it ends the containers that run")
+                .may_follow("execs that ran have no client any more; their exit status is lost"),
+        ),
+    )
 }
 
 /// A child of the shim in a container, beside its init.
 fn is_exec(view: &View<'_>, child: &Process) -> bool {
-    let init = child.container.as_deref().and_then(|id| view.container(id)).and_then(|container| container.init);
+    let init =
+        child.container.as_deref().and_then(|id| view.container(id)).and_then(|container| container.init);
     view.role(child.pid) == Role::InContainer && init.is_some_and(|pid| pid != child.pid)
 }

@@ -30,7 +30,8 @@ const YOUNG_MS: u64 = 30_000;
 
 pub(super) fn check(view: &View<'_>) -> Vec<Finding> {
     let host = &view.snapshot.host;
-    let in_flight = |process: &&Process| build::verb(process) == Some("exec") && view.snapshot.age_ms(process) < YOUNG_MS;
+    let in_flight =
+        |process: &&Process| build::verb(process) == Some("exec") && view.snapshot.age_ms(process) < YOUNG_MS;
     let execs = view.with_role(Role::Runtime).filter(in_flight).count();
     let processors = usize::try_from(host.processors.max(1)).unwrap_or(1);
     let busy = host.load[0] > f64::from(host.processors.max(1));
@@ -43,6 +44,9 @@ pub(super) fn check(view: &View<'_>) -> Vec<Finding> {
         .blocker(None, "processors", format!("{processors} processors, load {:.1}", host.load[0]))
         .evidence("processes", format!("{execs} runtimes with the verb exec"))
         .evidence("/proc/loadavg", format!("{:.1} {:.1} {:.1}", host.load[0], host.load[1], host.load[2]))
-        .remedy(Remedy::advise("spread", "make exec probes rarer, or let them ask by HTTP or TCP").costs("failures are noticed later"));
+        .remedy(
+            Remedy::advise("spread", "make exec probes rarer, or let them ask by HTTP or TCP")
+                .costs("failures are noticed later"),
+        );
     vec![finding]
 }

@@ -24,7 +24,8 @@ use crate::view::View;
 const PATIENCE_MS: u64 = 300;
 
 pub(super) fn check(view: &View<'_>) -> Vec<Finding> {
-    let helpers = view.with_role(Role::RuntimeInit).filter(|helper| view.snapshot.age_ms(helper) >= PATIENCE_MS);
+    let helpers =
+        view.with_role(Role::RuntimeInit).filter(|helper| view.snapshot.age_ms(helper) >= PATIENCE_MS);
     helpers.filter_map(|helper| finding(view, helper, build::frozen_by(view, helper)?)).collect()
 }
 

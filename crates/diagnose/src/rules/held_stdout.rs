@@ -37,31 +37,63 @@ fn finding(view: &View<'_>, process: &Process) -> Option<Finding> {
         return None;
     }
     let (fd, pipe) = process.fds.iter().find_map(|fd| held(view, process, fd, init))?;
-    let shim = pipe.readers.iter().map(|end| end.pid).find(|pid| matches!(view.role(*pid), Role::Shim | Role::Conmon | Role::Runtime))?;
+    let shim = pipe
+        .readers
+        .iter()
+        .map(|end| end.pid)
+        .find(|pid| matches!(view.role(*pid), Role::Shim | Role::Conmon | Role::Runtime))?;
     let reader = view.snapshot.process(shim).map(|shim| view.label(shim))?;
     let identity = Identity { pid: process.pid, start_time: process.start_time };
     let title = format!("{} holds the output of an exec that has ended", view.label(process));
     Some(
-        Finding::new("held_stdout", &format!("{}/{}", short(Some(id)), process.pid), Severity::Warning, title)
-            .class("EX-26")
-            .container(Some(id))
-            .blocker(Some(process.pid), &view.name(process), format!("nothing; {reader} waits for it to close descriptor {}", fd.number))
-            .evidence(format!("/proc/{}/fd/{}", process.pid, fd.number), format!("pipe:[{}], read by {reader}", pipe.inode))
-            .evidence(format!("/proc/{}/stat", process.pid), format!("parent is the container's init {}, session {} is another's", init.pid, process.session))
-            .remedy(Remedy::advise("redirect", "let what is to stay redirect its output: COMMAND >/dev/null 2>&1 &"))
-            .remedy(
-                Remedy::act("kill", format!("end process {} with SIGKILL", process.pid), Action::Kill { process: identity })
-                    .costs("that process, which an exec started in the container"),
-            ),
+        Finding::new(
+            "held_stdout",
+            &format!("{}/{}", short(Some(id)), process.pid),
+            Severity::Warning,
+            title,
+        )
+        .class("EX-26")
+        .container(Some(id))
+        .blocker(
+            Some(process.pid),
+            &view.name(process),
+            format!("nothing; {reader} waits for it to close descriptor {}", fd.number),
+        )
+        .evidence(
+            format!("/proc/{}/fd/{}", process.pid, fd.number),
+            format!("pipe:[{}], read by {reader}", pipe.inode),
+        )
+        .evidence(
+            format!("/proc/{}/stat", process.pid),
+            format!("parent is the container's init {}, session {} is another's", init.pid, process.session),
+        )
+        .remedy(Remedy::advise(
+            "redirect",
+            "let what is to stay redirect its output: COMMAND >/dev/null 2>&1 &",
+        ))
+        .remedy(
+            Remedy::act(
+                "kill",
+                format!("end process {} with SIGKILL", process.pid),
+                Action::Kill { process: identity },
+            )
+            .costs("that process, which an exec started in the container"),
+        ),
     )
 }
 
 /// A pipe that the process writes to, that a process of the host reads, and that is no output of init.
-fn held<'a, 'b>(view: &View<'a>, process: &'b Process, fd: &'b Fd, init: &Process) -> Option<(&'b Fd, &'a Pipe)> {
+fn held<'a, 'b>(
+    view: &View<'a>,
+    process: &'b Process,
+    fd: &'b Fd,
+    init: &Process,
+) -> Option<(&'b Fd, &'a Pipe)> {
     let inode = fd.pipe().filter(|_| fd.writes())?;
     let pipe = view.snapshot.pipe(inode)?;
     let of_init = init.fds.iter().any(|other| other.pipe() == Some(inode));
-    let other_writer = pipe.writers.iter().any(|end| end.pid != process.pid && view.role(end.pid) != Role::InContainer);
+    let other_writer =
+        pipe.writers.iter().any(|end| end.pid != process.pid && view.role(end.pid) != Role::InContainer);
     let session_lives = view.snapshot.process(process.session).is_some();
     (!of_init && !other_writer && !session_lives).then_some((fd, pipe))
 }

@@ -28,25 +28,65 @@ struct Row {
     what: &'static str,
 }
 
-const fn row(program: &'static str, range: (&'static str, &'static str), class: &'static str, what: &'static str) -> Row {
+const fn row(
+    program: &'static str,
+    range: (&'static str, &'static str),
+    class: &'static str,
+    what: &'static str,
+) -> Row {
     Row { program, from: range.0, below: range.1, class, what }
 }
 
 const TABLE: &[Row] = &[
-    row("runc", ("0", "1.0.0-rc91"), "EX-01", "rewrites state.json in place: execs fail with EOF while it is updated"),
-    row("runc", ("1.1.3", "1.1.4"), "EX-23", "takes the right to open terminals away at systemctl daemon-reload"),
+    row(
+        "runc",
+        ("0", "1.0.0-rc91"),
+        "EX-01",
+        "rewrites state.json in place: execs fail with EOF while it is updated",
+    ),
+    row(
+        "runc",
+        ("1.1.3", "1.1.4"),
+        "EX-23",
+        "takes the right to open terminals away at systemctl daemon-reload",
+    ),
     row("runc", ("1.2.0", "1.2.6"), "EX-13", "cannot exec into a container with a time namespace"),
     row("runc", ("1.3.0", "1.3.6"), "EX-15", "loses the exit of a very short command: exec hangs"),
     row("runc", ("1.4.0", "1.4.2"), "EX-15", "loses the exit of a very short command: exec hangs"),
     row("runc", ("1.5.0-rc1", "1.5.0-rc3"), "EX-15", "loses the exit of a very short command: exec hangs"),
-    row("containerd", ("1.6.21", "1.6.22"), "EX-30", "one lock around the shim's events: execs wait for each other"),
-    row("containerd", ("1.7.1", "1.7.3"), "EX-30", "one lock around the shim's events: execs wait for each other"),
-    row("containerd", ("2.3.0", "2.3.1"), "IN-08", "tears new containers down when a shim answers after two seconds"),
+    row(
+        "containerd",
+        ("1.6.21", "1.6.22"),
+        "EX-30",
+        "one lock around the shim's events: execs wait for each other",
+    ),
+    row(
+        "containerd",
+        ("1.7.1", "1.7.3"),
+        "EX-30",
+        "one lock around the shim's events: execs wait for each other",
+    ),
+    row(
+        "containerd",
+        ("2.3.0", "2.3.1"),
+        "IN-08",
+        "tears new containers down when a shim answers after two seconds",
+    ),
     row("docker", ("0", "17.6.0"), "EX-24", "leaves the fifos of failed execs behind until /run is full"),
-    row("docker", ("1.11.0", "1.13.0"), "EX-53", "forgets the process of a running container when containerd restarts"),
+    row(
+        "docker",
+        ("1.11.0", "1.13.0"),
+        "EX-53",
+        "forgets the process of a running container when containerd restarts",
+    ),
     row("docker", ("17.6.0", "18.6.0"), "IN-03", "`docker ps` hangs behind the lock of one container"),
     row("kernel", ("4.4.0-109", "4.4.0-110"), "EX-08", "setns fails for processes that join namespaces"),
-    row("kernel", ("3.10.0", "4.0.0"), "ST-05", "leaks memory groups with kernel memory accounting: creating them fails at 65535"),
+    row(
+        "kernel",
+        ("3.10.0", "4.0.0"),
+        "ST-05",
+        "leaks memory groups with kernel memory accounting: creating them fails at 65535",
+    ),
 ];
 
 /// The classes of the table.

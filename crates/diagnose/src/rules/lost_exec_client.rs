@@ -25,14 +25,17 @@ use crate::view::View;
 const PATIENCE_MS: u64 = 3_000;
 
 pub(super) fn check(view: &View<'_>) -> Vec<Finding> {
-    let waits = |client: &&Process| build::client_verb(client) == Some("exec") && view.snapshot.age_ms(client) >= PATIENCE_MS;
+    let waits = |client: &&Process| {
+        build::client_verb(client) == Some("exec") && view.snapshot.age_ms(client) >= PATIENCE_MS
+    };
     let clients = view.with_role(Role::Client).filter(waits);
     clients.filter_map(|client| finding(view, client, asked_for(view, client)?)).collect()
 }
 
 /// The one container that a client names.
 fn asked_for<'a>(view: &View<'a>, client: &Process) -> Option<&'a Container> {
-    let mut named = view.snapshot.containers.iter().filter(|container| build::names(view, client, &container.id));
+    let mut named =
+        view.snapshot.containers.iter().filter(|container| build::names(view, client, &container.id));
     named.next().filter(|_| named.next().is_none())
 }
 
@@ -46,17 +49,33 @@ fn finding(view: &View<'_>, client: &Process, container: &Container) -> Option<F
     let engine = build::daemon_of(view, client)?;
     let since = if restarted { "was started again since" } else { "has ended" };
     let identity = Identity { pid: client.pid, start_time: client.start_time };
-    let title = format!("{} has waited {} for an exec in a container that {since}", view.label(client), view.age(client));
+    let title = format!(
+        "{} has waited {} for an exec in a container that {since}",
+        view.label(client),
+        view.age(client)
+    );
     Some(
-        Finding::new("lost_exec_client", &format!("{}/{}", short(Some(&container.id)), client.pid), Severity::Warning, title)
-            .class("IN-05")
-            .container(Some(&container.id))
-            .blocker(Some(engine.pid), &view.name(engine), "the end of an exec, which nobody will report")
-            .evidence(format!("/proc/{}", client.pid), format!("connected to {}, {} old", view.label(engine), view.age(client)))
-            .evidence("the container", since)
-            .remedy(
-                Remedy::act("kill", format!("end the client {} with SIGKILL", client.pid), Action::Kill { process: identity })
-                    .costs("its caller sees exit status 137 instead of an answer that cannot come"),
-            ),
+        Finding::new(
+            "lost_exec_client",
+            &format!("{}/{}", short(Some(&container.id)), client.pid),
+            Severity::Warning,
+            title,
+        )
+        .class("IN-05")
+        .container(Some(&container.id))
+        .blocker(Some(engine.pid), &view.name(engine), "the end of an exec, which nobody will report")
+        .evidence(
+            format!("/proc/{}", client.pid),
+            format!("connected to {}, {} old", view.label(engine), view.age(client)),
+        )
+        .evidence("the container", since)
+        .remedy(
+            Remedy::act(
+                "kill",
+                format!("end the client {} with SIGKILL", client.pid),
+                Action::Kill { process: identity },
+            )
+            .costs("its caller sees exit status 137 instead of an answer that cannot come"),
+        ),
     )
 }

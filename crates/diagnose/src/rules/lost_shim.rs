@@ -20,7 +20,10 @@ use crate::view::View;
 
 pub(super) fn check(view: &View<'_>) -> Vec<Finding> {
     let tasks = view.snapshot.tasks.iter().filter_map(|task| view.container(&task.id));
-    tasks.filter(|container| container.shim.is_none()).filter_map(|container| finding(view, container)).collect()
+    tasks
+        .filter(|container| container.shim.is_none())
+        .filter_map(|container| finding(view, container))
+        .collect()
 }
 
 fn finding(view: &View<'_>, container: &Container) -> Option<Finding> {

@@ -41,16 +41,30 @@ fn finding(view: &View<'_>, group: &Cgroup, memory: &Memory) -> Option<Finding> 
         return None;
     }
     let (current, max) = (memory.current?, memory.max?);
-    let title = format!("out of memory: {current} of {max} bytes in {}, {} killed so far", group.directory, killed(memory));
+    let title = format!(
+        "out of memory: {current} of {max} bytes in {}, {} killed so far",
+        group.directory,
+        killed(memory)
+    );
     Some(
         Finding::new("memory_limit", &subject(&containers, group), Severity::Warning, title)
             .class("EX-45")
             .container((containers.len() == 1).then(|| containers[0]))
-            .blocker(None, "memory limit", format!("memory in {}: {current} of {max} bytes are taken", group.directory))
+            .blocker(
+                None,
+                "memory limit",
+                format!("memory in {}: {current} of {max} bytes are taken", group.directory),
+            )
             .evidence(format!("usage of {}", group.directory), format!("{current} of {max} bytes"))
             .evidence(format!("events of {}", group.directory), format!("oom_kill {}", killed(memory)))
             .evidence("processes of the group", most(&processes))
-            .remedy(Remedy::advise("raise", "raise the limit (docker update --memory, or the pod's limits)").costs("memory of the host"))
-            .remedy(Remedy::advise("find", "find what fills it: a tmpfs mount counts, and killing does not empty it")),
+            .remedy(
+                Remedy::advise("raise", "raise the limit (docker update --memory, or the pod's limits)")
+                    .costs("memory of the host"),
+            )
+            .remedy(Remedy::advise(
+                "find",
+                "find what fills it: a tmpfs mount counts, and killing does not empty it",
+            )),
     )
 }

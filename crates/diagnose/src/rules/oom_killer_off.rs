@@ -39,16 +39,26 @@ fn finding(view: &View<'_>, group: &Cgroup) -> Option<Finding> {
     let blocker = helper.or(sleepers.first()).copied()?;
     let severity = if helper.is_some() { Severity::Critical } else { Severity::Warning };
     let limit = group.memory.as_ref().and_then(|memory| memory.max).unwrap_or_default();
-    let title = format!("{} sleeps for memory: the limit of {limit} bytes is reached and the OOM killer is off", view.label(blocker));
+    let title = format!(
+        "{} sleeps for memory: the limit of {limit} bytes is reached and the OOM killer is off",
+        view.label(blocker)
+    );
     let graph = containers.first().map(|id| build::around_container(view, id)).unwrap_or_default();
     let mut finding = Finding::new("oom_killer_off", &subject(&containers, group), severity, title)
         .class("EX-50")
         .container((containers.len() == 1).then(|| containers[0]))
-        .blocker(Some(blocker.pid), &view.name(blocker), format!("memory of {}, of which nothing is left", group.directory))
+        .blocker(
+            Some(blocker.pid),
+            &view.name(blocker),
+            format!("memory of {}, of which nothing is left", group.directory),
+        )
         .chain(graph.chain_to(&build::process_key(blocker.pid)))
         .evidence(format!("{}/memory.oom_control", group.directory), "oom_kill_disable 1, under_oom 1");
     for process in &sleepers {
-        finding = finding.evidence(format!("/proc/{}/stat", process.pid), format!("{} sleeps in mem_cgroup_oom_synchronize", view.label(process)));
+        finding = finding.evidence(
+            format!("/proc/{}/stat", process.pid),
+            format!("{} sleeps in mem_cgroup_oom_synchronize", view.label(process)),
+        );
     }
     Some(with_remedies(finding, helper.copied(), group))
 }
@@ -65,9 +75,16 @@ fn with_remedies(mut finding: Finding, helper: Option<&Process>, group: &Cgroup)
     }
     finding
         .remedy(
-            Remedy::act("killer", "switch the OOM killer on", Action::EnableOomKiller { group: group.directory.clone() })
-                .costs("the kernel ends a process of the container, perhaps its main one")
-                .may_follow("the container may stop, and be started again by whoever watches it"),
+            Remedy::act(
+                "killer",
+                "switch the OOM killer on",
+                Action::EnableOomKiller { group: group.directory.clone() },
+            )
+            .costs("the kernel ends a process of the container, perhaps its main one")
+            .may_follow("the container may stop, and be started again by whoever watches it"),
         )
-        .remedy(Remedy::advise("raise", "raise the limit (docker update --memory, --memory-swap)").costs("memory of the host"))
+        .remedy(
+            Remedy::advise("raise", "raise the limit (docker update --memory, --memory-swap)")
+                .costs("memory of the host"),
+        )
 }

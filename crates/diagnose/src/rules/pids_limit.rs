@@ -46,7 +46,11 @@ fn finding(view: &View<'_>, group: &Cgroup, pids: &Pids) -> Option<Finding> {
     let title = if full {
         format!("no place for another process: {current} of {max} in {}", group.directory)
     } else {
-        format!("{} places left for a runtime that needs {WANTED}: {current} of {max} in {}", max - current, group.directory)
+        format!(
+            "{} places left for a runtime that needs {WANTED}: {current} of {max} in {}",
+            max - current,
+            group.directory
+        )
     };
     let file = format!("{}/pids.max", group.directory);
     let raised = max + max.max(WANTED * 4) / 2;
@@ -58,7 +62,10 @@ fn finding(view: &View<'_>, group: &Cgroup, pids: &Pids) -> Option<Finding> {
         .evidence(file, max.to_string())
         .evidence(format!("{}/pids.current", group.directory), current.to_string());
     if let Some(refused) = pids.refused {
-        finding = finding.evidence(format!("{}/pids.events", group.directory), format!("max {refused}: so many forks were refused"));
+        finding = finding.evidence(
+            format!("{}/pids.events", group.directory),
+            format!("max {refused}: so many forks were refused"),
+        );
     }
     finding = finding.evidence("processes of the group", most(&processes));
     Some(
@@ -68,6 +75,9 @@ fn finding(view: &View<'_>, group: &Cgroup, pids: &Pids) -> Option<Finding> {
                     .costs("more processes may be made in this group; systemd or the engine may set it back")
                     .may_follow("if something leaks, the group is full again later"),
             )
-            .remedy(Remedy::advise("end", "end what fills the group: the list of its processes is in the evidence")),
+            .remedy(Remedy::advise(
+                "end",
+                "end what fills the group: the list of its processes is in the evidence",
+            )),
     )
 }

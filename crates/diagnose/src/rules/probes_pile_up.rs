@@ -43,7 +43,8 @@ pub(super) fn check(view: &View<'_>) -> Vec<Finding> {
 
 /// Handed to init, from a session that is not init's.
 fn is_leftover(view: &View<'_>, process: &Process, id: &str) -> bool {
-    let init = view.container(id).and_then(|container| container.init).and_then(|pid| view.snapshot.process(pid));
+    let init =
+        view.container(id).and_then(|container| container.init).and_then(|pid| view.snapshot.process(pid));
     init.is_some_and(|init| process.ppid == init.pid && process.session != init.session)
 }
 
@@ -53,19 +54,32 @@ fn finding(view: &View<'_>, (id, args): Key<'_>, processes: &[&Process]) -> Opti
     let oldest = processes.iter().min_by_key(|process| process.start_time)?;
     let identity = Identity { pid: oldest.pid, start_time: oldest.start_time };
     let title = format!("{} leftovers of `{command}`, one every {}", processes.len(), words(period));
-    let mut finding = Finding::new("probes_pile_up", &format!("{}/{}", id.get(..12).unwrap_or(id), oldest.comm), Severity::Warning, title)
-        .class("EX-27")
-        .container(Some(id))
-        .blocker(Some(oldest.pid), &oldest.comm, format!("its own end; the oldest of {}", processes.len()));
+    let mut finding = Finding::new(
+        "probes_pile_up",
+        &format!("{}/{}", id.get(..12).unwrap_or(id), oldest.comm),
+        Severity::Warning,
+        title,
+    )
+    .class("EX-27")
+    .container(Some(id))
+    .blocker(Some(oldest.pid), &oldest.comm, format!("its own end; the oldest of {}", processes.len()));
     for process in processes.iter().take(8) {
-        finding = finding.evidence(format!("/proc/{}", process.pid), format!("{} old, handed to init", view.age(process)));
+        finding = finding
+            .evidence(format!("/proc/{}", process.pid), format!("{} old, handed to init", view.age(process)));
     }
     Some(
         finding
-            .remedy(Remedy::advise("repair", "give the probe's command a deadline of its own and let it leave no child"))
+            .remedy(Remedy::advise(
+                "repair",
+                "give the probe's command a deadline of its own and let it leave no child",
+            ))
             .remedy(
-                Remedy::act("kill", format!("end the oldest, {}, with SIGKILL", oldest.pid), Action::Kill { process: identity })
-                    .costs("nothing that anybody waits for"),
+                Remedy::act(
+                    "kill",
+                    format!("end the oldest, {}, with SIGKILL", oldest.pid),
+                    Action::Kill { process: identity },
+                )
+                .costs("nothing that anybody waits for"),
             ),
     )
 }

@@ -23,20 +23,32 @@ use crate::view::View;
 const PATIENCE_MS: u64 = 60_000;
 
 pub(super) fn check(view: &View<'_>) -> Vec<Finding> {
-    let old = |helper: &&Process| view.snapshot.age_ms(helper) >= PATIENCE_MS && view.role(helper.ppid) != Role::Runtime;
+    let old = |helper: &&Process| {
+        view.snapshot.age_ms(helper) >= PATIENCE_MS && view.role(helper.ppid) != Role::Runtime
+    };
     view.with_role(Role::RuntimeInit).filter(old).map(|helper| finding(view, helper)).collect()
 }
 
 fn finding(view: &View<'_>, helper: &Process) -> Finding {
     let container = view.container_of(helper);
-    let parent = view.snapshot.process(helper.ppid).map_or_else(|| helper.ppid.to_string(), |parent| view.label(parent));
+    let parent = view
+        .snapshot
+        .process(helper.ppid)
+        .map_or_else(|| helper.ppid.to_string(), |parent| view.label(parent));
     let process = Identity { pid: helper.pid, start_time: helper.start_time };
     let title = format!("{} was left behind {} ago", view.label(helper), view.age(helper));
     Finding::new("stale_runc_init", &format!("{}/{}", short(container), helper.pid), Severity::Warning, title)
         .class("ST-12")
         .container(container)
-        .blocker(Some(helper.pid), &view.name(helper), format!("a runtime that is gone; its parent is {parent}"))
-        .evidence(format!("/proc/{}", helper.pid), format!("{}, parent {parent}, {} old", view.label(helper), view.age(helper)))
+        .blocker(
+            Some(helper.pid),
+            &view.name(helper),
+            format!("a runtime that is gone; its parent is {parent}"),
+        )
+        .evidence(
+            format!("/proc/{}", helper.pid),
+            format!("{}, parent {parent}, {} old", view.label(helper), view.age(helper)),
+        )
         .remedy(
             Remedy::act("kill", format!("end process {} with SIGKILL", helper.pid), Action::Kill { process })
                 .costs("a container that was created and is still to be started is gone"),

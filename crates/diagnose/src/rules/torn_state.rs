@@ -37,7 +37,15 @@ fn finding(view: &View<'_>, state: &RuntimeState) -> Finding {
     let finding = Finding::new("torn_state", short(Some(&state.id)), Severity::Critical, title)
         .class("EX-01")
         .container(Some(&state.id))
-        .evidence(&state.path, format!("{} of {} reads were torn, {} bytes", state.torn_reads, state.reads, state.size.unwrap_or_default()));
+        .evidence(
+            &state.path,
+            format!(
+                "{} of {} reads were torn, {} bytes",
+                state.torn_reads,
+                state.reads,
+                state.size.unwrap_or_default()
+            ),
+        );
     let finding = match &state.file {
         StateFile::Torn { error } => finding.evidence(&state.path, error),
         _ => finding,
@@ -45,13 +53,19 @@ fn finding(view: &View<'_>, state: &RuntimeState) -> Finding {
     match updater {
         Some(updater) => with_updater(finding, view, updater),
         None if always => finding.blocker(None, &state.path, "a whole text; it ends too early").remedy(
-            Remedy::advise("remove", "end the container's processes by their control group, then remove its state directory")
-                .costs("the container")
-                .may_follow("its engine starts it again if it was told to"),
+            Remedy::advise(
+                "remove",
+                "end the container's processes by their control group, then remove its state directory",
+            )
+            .costs("the container")
+            .may_follow("its engine starts it again if it was told to"),
         ),
         None => finding
             .blocker(None, &state.path, "its updater, which was not caught with the file open")
-            .remedy(Remedy::advise("stop", "stop what updates this container (kubelet's CPU manager: cpuManagerPolicy none)")),
+            .remedy(Remedy::advise(
+                "stop",
+                "stop what updates this container (kubelet's CPU manager: cpuManagerPolicy none)",
+            )),
     }
 }
 
@@ -59,17 +73,27 @@ fn with_updater(finding: Finding, view: &View<'_>, updater: &Process) -> Finding
     let identity = Identity { pid: updater.pid, start_time: updater.start_time };
     let finding = finding
         .blocker(Some(updater.pid), &view.name(updater), "nothing; it rewrites the file again and again")
-        .evidence(format!("/proc/{}", updater.pid), format!("{} writes to it, or started who does", view.label(updater)));
-    let upgrade = Remedy::advise("upgrade", "take a runtime that replaces its state as a whole: runc 1.0.0-rc91 or newer, crun")
-        .costs("containers that run are not touched");
+        .evidence(
+            format!("/proc/{}", updater.pid),
+            format!("{} writes to it, or started who does", view.label(updater)),
+        );
+    let upgrade = Remedy::advise(
+        "upgrade",
+        "take a runtime that replaces its state as a whole: runc 1.0.0-rc91 or newer, crun",
+    )
+    .costs("containers that run are not touched");
     if view.role(updater.pid) != Role::Other {
         let stop = "stop what updates this container (kubelet's CPU manager: cpuManagerPolicy none)";
         return finding.remedy(Remedy::advise("stop", stop).costs("limits are not updated")).remedy(upgrade);
     }
     finding
         .remedy(
-            Remedy::act("kill", format!("end the updater {} with SIGKILL", updater.pid), Action::Kill { process: identity })
-                .costs("limits are not updated; if it was in the middle of writing, the file stays torn"),
+            Remedy::act(
+                "kill",
+                format!("end the updater {} with SIGKILL", updater.pid),
+                Action::Kill { process: identity },
+            )
+            .costs("limits are not updated; if it was in the middle of writing, the file stays torn"),
         )
         .remedy(upgrade)
 }
@@ -77,7 +101,11 @@ fn with_updater(finding: Finding, view: &View<'_>, updater: &Process) -> Finding
 /// Who has the file open for writing; of one that has just been started, who started it.
 fn updater<'a>(view: &View<'a>, state: &RuntimeState) -> Option<&'a Process> {
     let has_it = |process: &&Process| {
-        view.role(process.pid) != Role::InContainer && process.fds.iter().any(|fd| matches!(&fd.target, FdTarget::Path { path } if *path == state.path))
+        view.role(process.pid) != Role::InContainer
+            && process
+                .fds
+                .iter()
+                .any(|fd| matches!(&fd.target, FdTarget::Path { path } if *path == state.path))
     };
     let holder = view.snapshot.processes.iter().find(has_it)?;
     let parent = view.snapshot.process(holder.ppid).filter(|parent| parent.pid > 1);

@@ -35,10 +35,12 @@ const QUESTIONS: [&str; 5] = ["inspect", "ps", "top", "stats", "info"];
 pub(super) fn check(view: &View<'_>) -> Vec<Finding> {
     let mut queues: BTreeMap<&str, Vec<&Process>> = BTreeMap::new();
     let asks = |client: &&Process| {
-        build::client_verb(client).is_some_and(|verb| QUESTIONS.contains(&verb)) && view.snapshot.age_ms(client) >= PATIENCE_MS
+        build::client_verb(client).is_some_and(|verb| QUESTIONS.contains(&verb))
+            && view.snapshot.age_ms(client) >= PATIENCE_MS
     };
     for client in view.with_role(Role::Client).filter(asks) {
-        let named = view.snapshot.containers.iter().filter(|container| build::names(view, client, &container.id));
+        let named =
+            view.snapshot.containers.iter().filter(|container| build::names(view, client, &container.id));
         for container in named {
             queues.entry(&container.id).or_default().push(client);
         }
@@ -51,7 +53,11 @@ fn finding(view: &View<'_>, id: &str, clients: &[&Process]) -> Option<Finding> {
     let engine = build::daemon_of(view, clients.first()?)?;
     let graph = build::around_container(view, id);
     let blocker = view.shim_of(id).and_then(|shim| deepest(view, &graph, shim));
-    let title = format!("{} clients have waited up to {} for answers about one container", clients.len(), oldest(view, clients));
+    let title = format!(
+        "{} clients have waited up to {} for answers about one container",
+        clients.len(),
+        oldest(view, clients)
+    );
     let mut finding = Finding::new("waiting_clients", short(Some(id)), Severity::Critical, title)
         .class("IN-03")
         .container(Some(id))
@@ -59,12 +65,20 @@ fn finding(view: &View<'_>, id: &str, clients: &[&Process]) -> Option<Finding> {
     finding = match blocker {
         Some(process) => {
             let key = build::process_key(process.pid);
-            let waits_for = graph.waits(&key).next().map_or_else(|| String::from("its own end"), |edge| edge.why.clone());
+            let waits_for =
+                graph.waits(&key).next().map_or_else(|| String::from("its own end"), |edge| edge.why.clone());
             finding.blocker(Some(process.pid), &view.name(process), waits_for).chain(graph.chain_to(&key))
         }
-        None => finding.blocker(Some(engine.pid), &view.name(engine), "something that shows only in its goroutine dump"),
+        None => finding.blocker(
+            Some(engine.pid),
+            &view.name(engine),
+            "something that shows only in its goroutine dump",
+        ),
     };
-    Some(finding.remedy(Remedy::advise("cause", "heal what the container's shim waits for (see the other findings); the queue then goes by itself")))
+    Some(finding.remedy(Remedy::advise(
+        "cause",
+        "heal what the container's shim waits for (see the other findings); the queue then goes by itself",
+    )))
 }
 
 fn oldest(view: &View<'_>, clients: &[&Process]) -> String {
@@ -77,7 +91,10 @@ fn deepest<'a>(view: &View<'a>, graph: &Graph, shim: &'a Process) -> Option<&'a 
     let mut at = build::process_key(shim.pid);
     let mut seen = vec![at.clone()];
     let next = |at: &str, seen: &[String]| {
-        graph.waits(at).find(|edge| edge.to.starts_with("pid:") && !seen.contains(&edge.to)).map(|edge| edge.to.clone())
+        graph
+            .waits(at)
+            .find(|edge| edge.to.starts_with("pid:") && !seen.contains(&edge.to))
+            .map(|edge| edge.to.clone())
     };
     while let Some(to) = next(&at, &seen) {
         seen.push(to.clone());
