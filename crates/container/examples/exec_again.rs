@@ -62,6 +62,7 @@ fn request(id: ContainerId, program: String) -> ExecRequest {
         cgroup: Vec::new(),
         paused: Paused::Refuse,
         terminal: Terminal::Socket,
+        nested: None,
     }
 }
 

@@ -77,6 +77,7 @@ fn request(call: &Invocation<'_>) -> Result<ExecRequest, Failure> {
         cgroup: call.texts("cgroup")?,
         paused: if call.is("ignore-paused") { Paused::Wait } else { Paused::Refuse },
         terminal: if call.is("detach") { Terminal::Socket } else { Terminal::Relay },
+        nested: None,
     })
 }
 
