@@ -81,11 +81,25 @@ impl<'lab> Podman<'lab> {
     pub fn group_of(&self, id: &str) -> String {
         match self.lab.driver() {
             CgroupDriver::Cgroupfs => format!("{}/libpod-{id}", self.lab.group()),
+            CgroupDriver::Systemd => format!("/{}/libpod-{id}.scope", self.slice()),
+        }
+    }
+
+    /// The same for a container in a pod, which has a group, or a slice below podman's, of its own.
+    #[must_use]
+    pub fn group_in_pod(&self, pod: &str, id: &str) -> String {
+        match self.lab.driver() {
+            CgroupDriver::Cgroupfs => format!("{}/{pod}/libpod-{id}", self.lab.group()),
             CgroupDriver::Systemd => {
-                let slice = self.parent.as_deref().unwrap_or(DEFAULT_SLICE);
-                format!("/{slice}/libpod-{id}.scope")
+                let outer = self.slice();
+                let inner = format!("{}-libpod_pod_{pod}.slice", outer.trim_end_matches(".slice"));
+                format!("/{outer}/{inner}/libpod-{id}.scope")
             }
         }
+    }
+
+    fn slice(&self) -> &str {
+        self.parent.as_deref().unwrap_or(DEFAULT_SLICE)
     }
 
     /// Runs `podman ARGUMENTS...` and asserts that it succeeds.

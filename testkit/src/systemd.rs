@@ -38,8 +38,9 @@ pub fn wait_gone(lab: &Lab, unit: &str) {
     eventually(&format!("{unit} to be gone"), || property(lab, unit, "LoadState") == "not-found");
 }
 
-/// Stops a unit with all that runs in it. Never fails: it is for cleaning up.
+/// Stops a unit and kills all that runs in it, for an init ignores SIGTERM. Never fails: it is for cleaning up.
 pub(crate) fn stop(lab: &Lab, unit: &str) {
+    let _not_loaded = lab.program("systemctl").args(["kill", "--signal=SIGKILL", unit]).run();
     let _not_loaded = lab.program("systemctl").args(["stop", unit]).run();
 }
 

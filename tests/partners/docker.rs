@@ -5,6 +5,9 @@ use serde_json::json;
 use testkit::docker::{Docker, IMAGE};
 use testkit::{Lab, conformance, hang, hierarchy, partner, pty, require_partner, systemd};
 
+/// The capabilities that dockerd 20.10 has names for: up to `CAP_AUDIT_READ`. Source: `linux/capability.h`
+const ALL_THAT_DOCKERD_KNOWS: u64 = (1 << 38) - 1;
+
 /// Limits of memory (bytes) and of processes, as the kernel has them for a group.
 fn limits(group: &str) -> (u64, u64) {
     let memory = if hierarchy::is_v1("memory") { "memory.limit_in_bytes" } else { "memory.max" };
@@ -74,6 +77,42 @@ conformance! {
         if lab.driver().is_systemd() {
             systemd::wait_gone(lab, &format!("docker-{id}.scope"));
         }
+    }
+
+    fn the_cgroup_namespace_and_the_init_are_the_ones_asked_for(lab) {
+        require_partner!("dockerd");
+        require_partner!("docker-init");
+        let docker = Docker::start(lab);
+        let own_group = |flag: &str| {
+            let text = docker.ok(&["run", "--rm", flag, IMAGE, "cat", "/proc/self/cgroup"]).stdout;
+            hierarchy::group_in(&text, "pids")
+        };
+        lab.step("cgroup namespaces");
+        let parent = format!("/{}/", lab.cgroup_parent().trim_start_matches('/'));
+        let seen = own_group("--cgroupns=host");
+        assert!(seen.starts_with(&parent), "{seen} is not below {parent}");
+        assert_eq!(own_group("--cgroupns=private"), "/");
+
+        lab.step("init");
+        docker.ok(&["run", "--rm", "--init", IMAGE, "cat", "/proc/1/comm"]).prints("docker-init");
+        docker.cli(&["run", "--rm", "--init", IMAGE, "sh", "-c", "exit 3"]).run().code(3);
+    }
+
+    fn a_privileged_container_has_what_root_has(lab) {
+        require_partner!("dockerd");
+        let own = testkit::process::status_line(rustix::process::getpid().as_raw_pid(), "CapEff");
+        if u64::from_str_radix(&own, 16).unwrap() & ALL_THAT_DOCKERD_KNOWS != ALL_THAT_DOCKERD_KNOWS {
+            partner::not_run("root lacks capabilities here that dockerd gives");
+            return;
+        }
+        let docker = Docker::start(lab);
+        let run = |command: &[&str]| docker.cli(&[&["run", "--rm", "--privileged", IMAGE], command].concat());
+        let status = run(&["cat", "/proc/self/status"]).ok().stdout;
+        let had = u64::from_str_radix(&testkit::process::status_value(&status, "CapEff"), 16).unwrap();
+        assert_eq!(had & ALL_THAT_DOCKERD_KNOWS, ALL_THAT_DOCKERD_KNOWS, "{had:x}");
+        assert_eq!(testkit::process::status_value(&status, "Seccomp"), "0");
+        run(&["mount", "-t", "tmpfs", "t", "/tmp"]).ok();
+        run(&["sh", "-c", "n=$(cat /proc/sys/kernel/printk); echo $n > /proc/sys/kernel/printk && test -c /dev/kmsg"]).ok();
     }
 
     fn a_container_lives_through_its_commands(lab) {
@@ -219,8 +258,10 @@ conformance! {
             run(&["sh", "-c", "echo 1 > /proc/sys/kernel/printk"]).code(1);
         }
         lab.step("what is granted is had");
-        let flags = ["run", "--rm", "--cap-add=SYS_ADMIN", "--security-opt=seccomp=unconfined"];
-        docker.ok(&[&flags[..], &[IMAGE, "mount", "-t", "tmpfs", "t", "/tmp"]].concat());
+        // Where there is AppArmor, docker-default forbids mounting whatever the capabilities are.
+        let free = ["--security-opt=seccomp=unconfined", "--security-opt=apparmor=unconfined"];
+        let mount = [IMAGE, "mount", "-t", "tmpfs", "t", "/tmp"];
+        docker.ok(&[&["run", "--rm", "--cap-add=SYS_ADMIN"][..], &free, &mount].concat());
         lab.step("read-only root, tmpfs, devices, init, limits, user namespace of the host");
         docker.cli(&["run", "--rm", "--read-only", IMAGE, "touch", "/x"]).run().code(1);
         docker.ok(&["run", "--rm", "--read-only", "--tmpfs=/t:size=1m", IMAGE, "touch", "/t/x"]);

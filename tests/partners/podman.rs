@@ -110,11 +110,13 @@ conformance! {
 
     fn the_containers_of_a_pod_share_namespaces(lab) {
         require_partner!("podman");
-        let podman = Podman::new(lab);
+        let podman = Podman::stock(lab);
         let infra = ["--infra-image", IMAGE, "--infra-command=sleep 1000000", "--infra-name=infra"];
         let create = ["pod", "create", "--name=pod", "--network=none", "--share=ipc,net,uts"];
         podman.cli(&[&create[..], &infra].concat()).args(podman.placement()).ok();
         podman.ok(&["pod", "start", "pod"]);
+        let id = podman.ok(&["pod", "inspect", "--format={{.ID}}", "pod"]).stdout.trim().to_owned();
+        assert_eq!(group_of(&podman, "infra"), podman.group_in_pod(&id, &id_of(&podman, "infra")));
         let member = ["--pod=pod", "--rm"];
         let script = "readlink /proc/self/ns/net; readlink /proc/self/ns/ipc; readlink /proc/self/ns/uts; readlink /proc/self/ns/pid";
         let run = podman.in_pod(&member, &["sh", "-c", script]).ok().stdout;
@@ -126,9 +128,8 @@ conformance! {
         }
         assert_ne!(kinds[3], process::namespace(pid, "pid"));
         podman.ok(&["exec", "infra", "true"]);
-        let id = podman.ok(&["pod", "inspect", "--format={{.ID}}", "pod"]).stdout;
         podman.ok(&["pod", "rm", "--force", "--time=0", "pod"]);
-        podman.remove_left(id.trim());
+        podman.remove_left(&id);
     }
 
     fn containers_share_namespaces(lab) {

@@ -11,7 +11,11 @@
 //!       |                             | setns: user, pid for children   |
 //!       |                             | ----- clone3, CLONE_PARENT ---> | (in the cgroup)
 //!       | <----- pid or refusal ----- | exits                           |
+//!       | ------------------------ go on ---------------------------->  |
 //! ```
+//!
+//! The child waits for that word, so that none runs of which the parent does not know: when the go-between dies before
+//! it tells the pid, or the parent gives up, the pipe closes and the child ends.
 //!
 //! **Invariant:** the go-between lives outside of the container's pid namespace, so that nobody in there can see it
 //! while its files in `/proc` are its own.
@@ -22,7 +26,7 @@ use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::io::Errno;
 use rustix::pipe::{PipeFlags, pipe_with};
-use rustix::process::{Pid, PidfdFlags, Signal};
+use rustix::process::{Pid, PidfdFlags, Signal, WaitOptions};
 use std::time::{Duration, Instant};
 use sys::clone::{Clone3, Parent, Side, clone3, new};
 
@@ -41,8 +45,8 @@ pub struct Through<'a> {
 const LIMIT: Duration = Duration::from_secs(10);
 
 /// What was refused, by its number in the go-between's message; 0 is none.
-const STEPS: [fn(Errno) -> Error; 4] =
-    [Error::OomScore, Error::UserNamespace, Error::PidNamespace, Error::Clone];
+const STEPS: [fn(Errno) -> Error; 5] =
+    [Error::OomScore, Error::Undumpable, Error::UserNamespace, Error::PidNamespace, Error::Clone];
 
 /// As `clone3` with a process of that user namespace as the caller, and a child of this process as the outcome.
 ///
@@ -54,16 +58,23 @@ pub(crate) fn clone(
     cgroup: Option<BorrowedFd<'_>>,
 ) -> Result<Side, Error> {
     let (ours, theirs) = pipe_with(PipeFlags::CLOEXEC).map_err(Error::ReportChannel)?;
+    let (gate, opener) = pipe_with(PipeFlags::CLOEXEC).map_err(Error::ReportChannel)?;
     let how = Clone3 { namespaces: 0, cgroup: None, parent: Parent::Caller };
     match clone3(&how).map_err(Error::Clone)? {
         Side::Parent { pid, pidfd } => {
             drop(theirs);
             let process = await_birth(&ours, &Process { pid, pidfd })?;
+            // `gate` is still open here, so that a child that is dead already costs no SIGPIPE.
+            rustix::io::retry_on_intr(|| rustix::io::write(&opener, &[0])).map_err(Error::ReportChannel)?;
+            drop(gate);
             Ok(Side::Parent { pid: process.pid, pidfd: process.pidfd })
         }
         Side::Child => {
+            // Else the child would never see that nobody is left to open the gate.
+            drop(opener);
             let message = match go_in(through, pid_namespace_of, cgroup) {
-                Ok(Side::Child) => return Ok(Side::Child),
+                Ok(Side::Child) if may_go_on(&gate) => return Ok(Side::Child),
+                Ok(Side::Child) => sys::clone::exit(1),
                 Ok(Side::Parent { pid, .. }) => (0, pid),
                 Err((step, errno)) => (step, errno.raw_os_error()),
             };
@@ -71,6 +82,12 @@ pub(crate) fn clone(
             sys::clone::exit(0)
         }
     }
+}
+
+/// In the child: whether the parent knows of it; `false` when the parent is gone or gave up.
+fn may_go_on(gate: &OwnedFd) -> bool {
+    let mut word = [0];
+    matches!(rustix::io::retry_on_intr(|| rustix::io::read(gate, &mut word)), Ok(1))
 }
 
 fn bytes((step, value): (u8, i32)) -> [u8; 5] {
@@ -91,12 +108,12 @@ fn go_in(
     // The child can be seen in the container from its birth, with a copy of this memory.
     sys::prctl::set_undumpable().map_err(step(2))?;
     if let Some(process) = through.user_namespace_of {
-        sys::namespace::join(process, new::USER).map_err(step(2))?;
+        sys::namespace::join(process, new::USER).map_err(step(3))?;
     }
     if let Some(process) = pid_namespace_of {
-        sys::namespace::join(process, new::PID).map_err(step(3))?;
+        sys::namespace::join(process, new::PID).map_err(step(4))?;
     }
-    clone3(&Clone3 { namespaces: 0, cgroup, parent: Parent::Grandparent }).map_err(step(4))
+    clone3(&Clone3 { namespaces: 0, cgroup, parent: Parent::Grandparent }).map_err(step(5))
 }
 
 /// The child, which is this process's own: its pid stays its own until it is reaped here.
@@ -111,8 +128,17 @@ fn await_birth(pipe: &OwnedFd, go_between: &Process) -> Result<Process, Error> {
         return Err(refused(Errno::from_raw_os_error(value)));
     }
     let pid = Pid::from_raw(value).ok_or(Error::Clone(Errno::SRCH))?;
-    let pidfd = rustix::process::pidfd_open(pid, PidfdFlags::empty()).map_err(Error::Clone)?;
+    let pidfd = rustix::process::pidfd_open(pid, PidfdFlags::empty()).map_err(|errno| {
+        end(pid);
+        Error::Clone(errno)
+    })?;
     Ok(Process { pid: value, pidfd })
+}
+
+/// Ends a child that has no pidfd: nobody else reaps it, so the pid is still its own.
+fn end(child: Pid) {
+    let _ = rustix::process::kill_process(child, Signal::KILL);
+    let _ = rustix::io::retry_on_intr(|| rustix::process::waitpid(Some(child), WaitOptions::empty()));
 }
 
 /// A go-between that is killed on its way says nothing.
@@ -133,5 +159,32 @@ fn hear(pipe: &OwnedFd, go_between: &Process) -> Result<[u8; 5], Error> {
         Ok(5) => Ok(message),
         Ok(_) => Err(wait(Errno::CHILD)),
         Err(errno) => Err(wait(errno)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_child_goes_on_by_the_word_of_its_parent_alone() {
+        let (gate, opener) = pipe_with(PipeFlags::CLOEXEC).unwrap();
+        rustix::io::write(&opener, &[0]).unwrap();
+        assert!(may_go_on(&gate));
+        drop(opener);
+        assert!(!may_go_on(&gate), "nobody is left to give it");
+    }
+
+    #[test]
+    fn a_child_without_a_pidfd_is_ended_and_reaped() {
+        let mut child = std::process::Command::new("sleep").arg("1000").spawn().unwrap();
+        end(Pid::from_child(&child));
+        assert_eq!(child.try_wait().unwrap_err().raw_os_error(), Some(Errno::CHILD.raw_os_error()));
+    }
+
+    #[test]
+    fn each_step_of_the_go_between_has_its_own_error() {
+        let all = STEPS.map(|error| std::mem::discriminant(&error(Errno::PERM)));
+        assert!((1..all.len()).all(|index| !all[..index].contains(&all[index])));
     }
 }
