@@ -91,6 +91,8 @@ pub struct ExecRequest {
     pub cgroup: Vec<String>,
     /// What happens in a paused container.
     pub paused: Paused,
+    /// What becomes standard input, output and error; none: those of this process. Each is above 2.
+    pub streams: Option<Arc<[OwnedFd; 3]>>,
     /// Who takes the terminal.
     pub terminal: Terminal,
     /// A v2 group nested in the container's own, without controllers, in which the process is born instead: what it
@@ -508,6 +510,7 @@ impl Attempt<'_> {
             limits: self.last_mile.limits(),
             scheduling: self.last_mile.scheduling(),
             affinity: affinity.as_deref(),
+            streams: self.request.streams.as_deref().map(|streams| streams.each_ref().map(AsFd::as_fd)),
             terminal,
             keyring: keyring.as_deref(),
             preserved: preserved(self.request.listen_fds, self.request.preserve_fds)?,

@@ -155,6 +155,7 @@ impl Lab {
             inherited: 0,
             cgroup: Vec::new(),
             paused: Paused::Refuse,
+            streams: None,
             terminal: Terminal::Socket,
             nested,
         })?;
