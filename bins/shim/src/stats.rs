@@ -121,9 +121,7 @@ fn rdma(text: &str) -> Vec<(String, u32, u32)> {
     };
     let lines = proc::kv::nested_keyed(text).into_iter();
     lines
-        .map(|(device, pairs)| {
-            (device.to_owned(), count(&pairs, "hca_handle"), count(&pairs, "hca_object"))
-        })
+        .map(|(device, pairs)| (device.to_owned(), count(&pairs, "hca_handle"), count(&pairs, "hca_object")))
         .collect()
 }
 

@@ -170,7 +170,8 @@ pub fn kill(leader: &Process, group: Option<&Group>, limit: Duration) -> Reach {
     // A member that left the group is still a descendant, mostly; a stop is needed only where no group holds the rest.
     let stop = if group.is_some() { Walk::Look } else { Walk::Stop };
     let family = Family::of(&proc, leader, stop);
-    let in_group = group.map(|group| group.as_cgroup().kill(deadline.saturating_duration_since(Instant::now())));
+    let in_group =
+        group.map(|group| group.as_cgroup().kill(deadline.saturating_duration_since(Instant::now())));
     family.kill(&proc);
     let _ = pidfd_send_signal(&leader.pidfd, Signal::KILL);
     let mut left = family.wait(&proc, deadline);
@@ -269,9 +270,9 @@ fn is_alive(proc: &Procfs, pid: i32, start_time: u64) -> bool {
 /// The children of all threads of a process.
 fn children(proc: &Procfs, pid: i32) -> Vec<i32> {
     let threads = proc.threads(pid);
-    let lists = threads.into_iter().filter_map(|tid| {
-        proc.read(Path::new(&format!("{pid}/task/{tid}/children"))).ok()
-    });
+    let lists = threads
+        .into_iter()
+        .filter_map(|tid| proc.read(Path::new(&format!("{pid}/task/{tid}/children"))).ok());
     lists.flat_map(|text| parse_children(&text)).collect()
 }
 
@@ -320,7 +321,8 @@ mod tests {
         /// None, aloud, without root or without a v2 tree.
         fn new(name: &str) -> Option<Self> {
             let layout = cgroup::Layout::discover().ok()?;
-            let path = layout.unified()?.mount_point.join(format!("sluice-test-{name}-{}", std::process::id()));
+            let path =
+                layout.unified()?.mount_point.join(format!("sluice-test-{name}-{}", std::process::id()));
             match std::fs::create_dir(&path) {
                 Ok(()) => Some(Self { path }),
                 Err(error) => {

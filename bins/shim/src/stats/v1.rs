@@ -235,15 +235,24 @@ mod tests {
         let path = |name: &str| (name.to_owned(), folder.path().to_owned());
         let found = metrics(&Paths { v1: controllers.map(path).into(), ..Paths::default() });
         assert_eq!((found.pids.current, found.pids.limit), (3, 0));
-        assert_eq!((found.cpu.usage.total, found.cpu.usage.user, found.cpu.usage.kernel), (900, 2 * TICK, 3 * TICK));
-        assert_eq!((&found.cpu.usage.per_cpu[..], found.cpu.throttling.throttled_time), (&[400, 500][..], 11));
+        assert_eq!(
+            (found.cpu.usage.total, found.cpu.usage.user, found.cpu.usage.kernel),
+            (900, 2 * TICK, 3 * TICK)
+        );
+        assert_eq!(
+            (&found.cpu.usage.per_cpu[..], found.cpu.throttling.throttled_time),
+            (&[400, 500][..], 11)
+        );
         let memory = &found.memory;
         assert_eq!((memory.usage.limit, memory.usage.usage, memory.swap.failcnt), (8192, 4096, 6));
         assert_eq!((memory.kernel_tcp.usage, memory.cache, memory.pg_pg_in), (5, 1, 2));
         assert_eq!((memory.hierarchical_swap_limit, memory.total_inactive_file), (3, 4));
         assert_eq!((found.memory_oom_control.under_oom, found.memory_oom_control.oom_kill), (1, 2));
         let bytes = &found.blkio.io_service_bytes_recursive;
-        assert_eq!((bytes.len(), bytes[0].major, bytes[0].op.as_str(), bytes[0].value), (1, 9999, "Read", 4096));
+        assert_eq!(
+            (bytes.len(), bytes[0].major, bytes[0].op.as_str(), bytes[0].value),
+            (1, 9999, "Read", 4096)
+        );
         assert_eq!((found.hugetlb[0].usage, found.hugetlb[0].failcnt), (2_097_152, 9));
         assert_eq!(found.rdma.current[0].hca_objects, 20);
     }

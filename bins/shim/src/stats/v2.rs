@@ -199,8 +199,11 @@ mod tests {
         tree(&[
             ("pids.current", "3\n"),
             ("pids.max", "max\n"),
-            ("cpu.stat", "usage_usec 9\nuser_usec 4\nsystem_usec 5\nnr_periods 7\nnr_throttled 1\n\
-                          throttled_usec 11\nnr_bursts 2\nburst_usec 13\n"),
+            (
+                "cpu.stat",
+                "usage_usec 9\nuser_usec 4\nsystem_usec 5\nnr_periods 7\nnr_throttled 1\n\
+                          throttled_usec 11\nnr_bursts 2\nburst_usec 13\n",
+            ),
             ("cpu.pressure", PRESSURE),
             ("memory.current", "4096\n"),
             ("memory.max", "8192\n"),
@@ -209,7 +212,10 @@ mod tests {
             ("memory.swap.max", "max\n"),
             ("memory.swap.peak", "2\n"),
             ("memory.pressure", PRESSURE),
-            ("memory.stat", "anon 10\ninactive_file 20\nworkingset_refault_anon 3\nworkingset_refault_file 4\n"),
+            (
+                "memory.stat",
+                "anon 10\ninactive_file 20\nworkingset_refault_anon 3\nworkingset_refault_file 4\n",
+            ),
             ("memory.events", "low 1\nhigh 2\nmax 3\noom 4\noom_kill 5\noom_group_kill 6\n"),
             ("io.stat", "8:16 rbytes=1 wbytes=2 rios=3 wios=4 dbytes=0 dios=0\n8:0\n"),
             ("io.pressure", PRESSURE),
