@@ -14,6 +14,7 @@ TRIPLE = $(shell if $(HAS_MUSL); then echo $(MUSL); else echo $(HOST); fi)
 RELEASE = $(CARGO_TARGET_DIR)/$(TRIPLE)/release
 # What the integration tests start.
 export SLUICE_BIN = $(RELEASE)/sluice
+export SLUICE_DOCTOR_BIN = $(RELEASE)/sluice-doctor
 export SLUICE_SHIM_BIN = $(RELEASE)/containerd-shim-sluice-v2
 
 .DEFAULT_GOAL := help
@@ -87,6 +88,7 @@ docs: ## rewrite the generated parts of the documents
 
 install: build ## copy the binaries to PREFIX/bin (default /usr/local)
 	install -D -m 755 $(RELEASE)/sluice $(DESTDIR)$(BINDIR)/sluice
+	install -D -m 755 $(RELEASE)/sluice-doctor $(DESTDIR)$(BINDIR)/sluice-doctor
 	install -D -m 755 $(SLUICE_SHIM_BIN) $(DESTDIR)$(BINDIR)/containerd-shim-sluice-v2
 
 uninstall: ## remove them again

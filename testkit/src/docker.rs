@@ -56,6 +56,16 @@ impl<'lab> Docker<'lab> {
         Self::launch(lab, parent, &json!({"runtimes": {"tested": {"path": lab.binary()}}}))
     }
 
+    /// The same with these settings in `daemon.json` and no others; containers live in the lab's group or slice.
+    ///
+    /// # Panics
+    /// When a daemon ends or never answers.
+    #[must_use]
+    #[track_caller]
+    pub fn with(lab: &'lab Lab, settings: &Value) -> Self {
+        Self::launch(lab, Some(lab.cgroup_parent()), settings)
+    }
+
     #[track_caller]
     fn launch(lab: &'lab Lab, parent: Option<String>, settings: &Value) -> Self {
         let containerd = Containerd::start(lab);
