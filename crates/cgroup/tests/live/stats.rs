@@ -6,7 +6,8 @@ use std::process::{Command, Stdio};
 use cgroup::{Cgroup, Layout, resolve};
 use serde_json::Value;
 
-use crate::fixture::{Fixture, LONG, is_possible};
+use crate::fixture::{Fixture, is_possible};
+use testkit::hang::GUARD;
 
 /// Numbers that move between two readings.
 const MOVING: [&str; 2] = ["/cpu/usage", "/memory"];
@@ -79,8 +80,8 @@ impl Reference {
 impl Drop for Reference {
     fn drop(&mut self) {
         let _ = self.runc(&["delete", "--force", &self.id]);
-        let _ = self.cgroup.kill(LONG);
-        let _ = self.cgroup.remove(LONG);
+        let _ = self.cgroup.kill(*GUARD);
+        let _ = self.cgroup.remove(*GUARD);
     }
 }
 
