@@ -14,6 +14,7 @@ TRIPLE = $(shell if $(HAS_MUSL); then echo $(MUSL); else echo $(HOST); fi)
 RELEASE = $(CARGO_TARGET_DIR)/$(TRIPLE)/release
 # What the integration tests start.
 export SLUICE_BIN = $(RELEASE)/sluice
+export SLUICE_SHIM_BIN = $(RELEASE)/containerd-shim-sluice-v2
 
 .DEFAULT_GOAL := help
 .PHONY: toolchain help setup build test test-vm lint unit soak fuzz demo bench docs install uninstall clean
@@ -30,9 +31,10 @@ toolchain:
 	@$(HAS_MUSL) || rustup target add $(MUSL) || echo "no $(MUSL) in this toolchain: the binary gets the host's C library and starts more slowly"
 
 # The object file stays beside the binary: `child-side` reads it.
-build: toolchain ## the release binary: static, one file
+build: toolchain ## the release binaries: static, one file each
 	$(CARGO) rustc --release --locked --target $(TRIPLE) --package sluice --bin sluice -- --emit=obj
-	@echo "built $(RELEASE)/sluice"
+	$(CARGO) build --release --locked --target $(TRIPLE) --package sluice-shim --bin containerd-shim-sluice-v2
+	@echo "built $(RELEASE)/sluice and $(SLUICE_SHIM_BIN)"
 
 lint: toolchain ## house rules, format, clippy
 	$(CARGO) fmt --all --check
@@ -83,11 +85,12 @@ bench: build ## what the verbs cost, beside runc and crun: 5 minutes; writes doc
 docs: ## rewrite the generated parts of the documents
 	$(CARGO) xtask docs
 
-install: build ## copy the binary to PREFIX/bin (default /usr/local)
+install: build ## copy the binaries to PREFIX/bin (default /usr/local)
 	install -D -m 755 $(RELEASE)/sluice $(DESTDIR)$(BINDIR)/sluice
+	install -D -m 755 $(SLUICE_SHIM_BIN) $(DESTDIR)$(BINDIR)/containerd-shim-sluice-v2
 
-uninstall: ## remove it again
-	rm -f $(DESTDIR)$(BINDIR)/sluice
+uninstall: ## remove them again
+	rm -f $(DESTDIR)$(BINDIR)/sluice $(DESTDIR)$(BINDIR)/containerd-shim-sluice-v2
 
 clean: ## remove what was built
 	$(CARGO) clean

@@ -35,6 +35,7 @@ pub mod process;
 pub mod pty;
 pub mod rootfs;
 pub mod runtime;
+pub mod shim;
 pub mod systemd;
 
 pub use cgroup_driver::CgroupDriver;

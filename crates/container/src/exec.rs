@@ -19,6 +19,7 @@ use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::io::Errno;
 use std::ffi::CString;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 use sys::seccomp::Instruction;
 
@@ -90,6 +91,8 @@ pub struct ExecRequest {
     pub cgroup: Vec<String>,
     /// What happens in a paused container.
     pub paused: Paused,
+    /// What becomes standard input, output and error; none: those of this process. Each is above 2.
+    pub streams: Option<Arc<[OwnedFd; 3]>>,
     /// Who takes the terminal.
     pub terminal: Terminal,
 }
@@ -111,6 +114,8 @@ pub const LIMIT: Duration = Duration::from_secs(10);
 
 /// How long a killed child may take to end before it is left to the kernel.
 const KILL_LIMIT: Duration = Duration::from_secs(2);
+/// How often a start is tried while the limit on tasks is reached for moments only.
+const TRIES_FOR_A_PID: usize = 3;
 
 /// Starts a process in a container and comes back when it executed its program.
 ///
@@ -502,6 +507,7 @@ impl Attempt<'_> {
             limits: self.last_mile.limits(),
             scheduling: self.last_mile.scheduling(),
             affinity: affinity.as_deref(),
+            streams: self.request.streams.as_deref().map(|streams| streams.each_ref().map(AsFd::as_fd)),
             terminal,
             keyring: keyring.as_deref(),
             preserved: preserved(self.request.listen_fds, self.request.preserve_fds)?,
@@ -520,11 +526,31 @@ impl Attempt<'_> {
             pid_namespace_of: pids.then(|| self.target.init.pidfd.as_fd()),
             through,
         };
-        let launched = launch::spawn(&birth, &plan, child::exec::run);
-        launched.map_err(|error| match evidence::of_birth(&self.context(), &error) {
-            Some(cause) => Error::NotStarted(cause),
-            None => Error::Launch(error),
-        })
+        self.spawn(&birth, &plan)
+    }
+
+    /// Whoever held the last pid may have ended by the time the limit is looked at: then there is room for this one.
+    fn spawn(&self, birth: &Birth<'_>, plan: &child::exec::Plan<'_>) -> Result<Launched, Error> {
+        let mut first = None;
+        for _ in 1..TRIES_FOR_A_PID {
+            match launch::spawn(birth, plan, child::exec::run) {
+                Err(launch::Error::Clone(Errno::AGAIN)) => {}
+                other => return other.map_err(|error| self.not_born(self.before, error)),
+            }
+            let after = Evidence::full(self.cgroup);
+            let again = after.has_room_for_pids();
+            let refused = first.get_or_insert(after);
+            if !again {
+                return Err(self.not_born(refused, launch::Error::Clone(Errno::AGAIN)));
+            }
+        }
+        let before = first.as_ref().unwrap_or(self.before);
+        launch::spawn(birth, plan, child::exec::run).map_err(|error| self.not_born(before, error))
+    }
+
+    fn not_born(&self, before: &Evidence, error: launch::Error) -> Error {
+        let context = Context { before: Some(before), ..self.context() };
+        evidence::of_birth(&context, &error).map_or(Error::Launch(error), Error::NotStarted)
     }
 
     /// A container that runs a manager of its own has controllers in the children of its cgroup, which then takes no

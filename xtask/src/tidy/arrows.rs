@@ -13,11 +13,14 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("crates/cgroup", &["sys", "proc"]),
     ("crates/launch", &["sys", "proc", "child"]),
     ("crates/container", &["sys", "proc", "seccomp", "child", "cgroup", "launch"]),
+    ("crates/diagnose", &["sys", "proc"]),
     ("bins/sluice", &["sys", "container"]),
+    ("bins/shim", &["sys", "proc", "cgroup", "launch", "container"]),
+    ("bins/doctor", &["sys", "diagnose"]),
     ("testkit", &[]),
     ("tests", &["testkit"]),
     ("xtask", &[]),
-    ("fuzz/targets", &["proc", "seccomp", "cgroup", "container"]),
+    ("fuzz/targets", &["proc", "seccomp", "cgroup", "container", "diagnose", "shim"]),
 ];
 
 /// What tests may use beyond the arrows.

@@ -42,10 +42,32 @@ impl Evidence {
         })
     }
 
-    /// The level at its limit after a fork was refused, or else before it: some task may have ended since.
+    /// The level at its limit after a fork was refused, or else before it: some task may have ended since. Was it at
+    /// neither moment, then a refusal that was counted in between (both in the full form) is put down to the level
+    /// with the least room, which was full for that moment.
     #[must_use]
     pub fn pids_limit(before: &Self, after: &Self) -> Option<Cause> {
-        after.is_out_of_pids().or_else(|| before.is_out_of_pids())
+        let for_a_moment = || after.has_refused_since(before).then(|| after.least_room()).flatten();
+        after.is_out_of_pids().or_else(|| before.is_out_of_pids()).or_else(for_a_moment)
+    }
+
+    /// Whether some level sets a limit, and none has reached it.
+    #[must_use]
+    pub fn has_room_for_pids(&self) -> bool {
+        self.is_out_of_pids().is_none() && self.least_room().is_some()
+    }
+
+    fn has_refused_since(&self, before: &Self) -> bool {
+        let counted = |level: &PidsLevel| Some((level.path.clone(), level.refused?));
+        let former: std::collections::BTreeMap<_, _> = before.pids.iter().filter_map(counted).collect();
+        let mut now = self.pids.iter().filter_map(counted);
+        now.any(|(path, refused)| former.get(&path).is_some_and(|former| refused > *former))
+    }
+
+    fn least_room(&self) -> Option<Cause> {
+        let limited = self.pids.iter().filter_map(|level| Some((level, level.max?)));
+        let (level, max) = limited.min_by_key(|(level, max)| max.saturating_sub(level.current))?;
+        Some(Cause::PidsLimit { path: level.path.clone(), current: max, max })
     }
 }
 
@@ -76,5 +98,18 @@ mod tests {
         let free = Evidence { pids: vec![level("/a", 4, Some(5))], ..Evidence::default() };
         assert!(Evidence::pids_limit(&full, &free).is_some());
         assert!(Evidence::pids_limit(&free, &free).is_none());
+    }
+
+    #[test]
+    fn a_limit_that_was_reached_for_a_moment_is_the_one_with_the_least_room() {
+        let counted = |refused| {
+            let own = PidsLevel { refused: Some(refused), ..level("/a/b", 1, Some(2)) };
+            Evidence { pids: vec![own, level("/a", 1, Some(9))], ..Evidence::default() }
+        };
+        let text = Evidence::pids_limit(&counted(3), &counted(4)).map(|cause| cause.to_string());
+        assert_eq!(text.as_deref(), Some("2 of 2 pids are in use (pids.max of /a/b)"));
+        assert!(Evidence::pids_limit(&counted(4), &counted(4)).is_none());
+        assert!(counted(4).has_room_for_pids());
+        assert!(!Evidence { pids: vec![level("/a", 1, None)], ..Evidence::default() }.has_room_for_pids());
     }
 }

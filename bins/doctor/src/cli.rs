@@ -1,0 +1,44 @@
+//! From the argument vector to an exit code: the table of verbs.
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::cmd;
+
+/// Finds which joint of a container node is stuck, says why, and heals it.
+#[derive(Debug, Parser)]
+#[command(name = "sluice-doctor", version)]
+struct Cli {
+    #[command(flatten)]
+    diagnose: cmd::diagnose::Options,
+    #[command(subcommand)]
+    verb: Option<Verb>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    Snapshot(cmd::snapshot::Options),
+    Explain(cmd::explain::Options),
+    Goroutines(cmd::goroutines::Options),
+    Heal(cmd::heal::Options),
+    Watch(cmd::watch::Options),
+}
+
+/// Parses and carries out; the exit code is that of the verb.
+pub(crate) fn run() -> ExitCode {
+    let cli = Cli::parse();
+    let result = match &cli.verb {
+        None => cmd::diagnose::run(&cli.diagnose),
+        Some(Verb::Snapshot(options)) => cmd::snapshot::run(options),
+        Some(Verb::Explain(options)) => cmd::explain::run(options),
+        Some(Verb::Goroutines(options)) => cmd::goroutines::run(options),
+        Some(Verb::Heal(options)) => cmd::heal::run(options),
+        Some(Verb::Watch(options)) => cmd::watch::run(options),
+    };
+    result.unwrap_or_else(|failure| {
+        let _ = writeln!(std::io::stderr(), "sluice-doctor: {}", failure.text());
+        failure.exit()
+    })
+}

@@ -1,0 +1,37 @@
+//! What ends the doctor itself without an answer, and its exit code.
+
+use std::process::ExitCode;
+
+/// Exit code when the doctor could not do what it was asked to. Severities are below it.
+const NO_ANSWER: u8 = 64;
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub(crate) enum Failure {
+    /// Standard output is gone.
+    #[error("write the answer")]
+    Print(#[source] std::io::Error),
+    /// This verb is not in this build.
+    #[error("{0}: not in this build")]
+    Absent(&'static str),
+}
+
+impl Failure {
+    /// The text with all of its causes.
+    pub(crate) fn text(&self) -> String {
+        let mut text = self.to_string();
+        let mut cause = std::error::Error::source(self);
+        while let Some(error) = cause {
+            text.push_str(": ");
+            text.push_str(&error.to_string());
+            cause = error.source();
+        }
+        text
+    }
+
+    /// The exit code.
+    pub(crate) fn exit(&self) -> ExitCode {
+        ExitCode::from(NO_ANSWER)
+    }
+}

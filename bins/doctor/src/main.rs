@@ -1,0 +1,14 @@
+//! `sluice-doctor`: parsing, printing, exit codes; what it prints comes from the library.
+//!
+//! **Invariant:** printing only; standard output carries only the answer.
+
+mod answer;
+mod cli;
+mod cmd;
+mod failure;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    cli::run()
+}

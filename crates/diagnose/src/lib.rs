@@ -1,0 +1,19 @@
+//! Finds which joint of a container node is stuck: snapshot -> graph of who waits for whom -> rules -> remedies.
+//!
+//! **Invariant:** links nothing of the runtime and asks no daemon, but the kernel. Collecting never judges, rules
+//! never read; every read of the live system has a deadline.
+
+pub mod diagnose;
+pub mod diagnosis;
+pub mod finding;
+pub mod graph;
+pub mod heal;
+pub mod remedy;
+pub mod report;
+pub mod rules;
+pub mod snapshot;
+pub mod time;
+pub mod version;
+pub mod view;
+
+pub use snapshot::Snapshot;

@@ -1,0 +1,40 @@
+//! Unix sockets: how a client finds its daemon, and how many wait at a daemon's door.
+
+use serde::{Deserialize, Serialize};
+
+/// One unix socket.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct UnixSocket {
+    /// Inode, by which descriptors find it.
+    pub inode: u64,
+    /// Path it is bound to; an abstract name begins with `@`. The accepted end of a connection has the path of the
+    /// listening socket, the connecting end has none.
+    pub path: Option<String>,
+    /// State.
+    pub state: SocketState,
+    /// Inode of the other end of a connection; `None` when there is none or the kernel did not say.
+    pub peer: Option<u64>,
+    /// Bytes that arrived and are not read; of a listening socket, connections that are not accepted.
+    pub receive_queue: Option<u32>,
+    /// Bytes sent and not read by the other end; of a listening socket, the longest queue it allows.
+    pub send_queue: Option<u32>,
+    /// Processes that have it open, ascending; empty when nobody could be asked or it is between two owners (an
+    /// accepted connection whose daemon has not taken it yet).
+    pub owners: Vec<i32>,
+}
+
+/// State of a unix socket.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SocketState {
+    /// Bound or fresh, not connected.
+    #[default]
+    Unconnected,
+    /// Waits for connections.
+    Listening,
+    /// Connected.
+    Connected,
+    /// Going away.
+    Closing,
+}

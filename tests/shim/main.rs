@@ -1,0 +1,4 @@
+//! The shim: every RPC and every trap of the protocol, driven through its socket and through real callers.
+#![expect(clippy::unwrap_used, reason = "a panic is a failed assertion")]
+
+mod program;
