@@ -8,7 +8,6 @@ use crate::failure::Failure;
 ///
 /// # Errors
 /// When standard output cannot be written.
-#[expect(dead_code, reason = "the verbs use it as they arrive")]
 pub(crate) fn print(text: &str) -> Result<(), Failure> {
     let mut out = std::io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
