@@ -19,6 +19,7 @@ use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::io::Errno;
 use std::ffi::CString;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 use sys::seccomp::Instruction;
 
@@ -90,6 +91,8 @@ pub struct ExecRequest {
     pub cgroup: Vec<String>,
     /// What happens in a paused container.
     pub paused: Paused,
+    /// What becomes standard input, output and error; none: those of this process. Each is above 2.
+    pub streams: Option<Arc<[OwnedFd; 3]>>,
     /// Who takes the terminal.
     pub terminal: Terminal,
 }
@@ -504,6 +507,7 @@ impl Attempt<'_> {
             limits: self.last_mile.limits(),
             scheduling: self.last_mile.scheduling(),
             affinity: affinity.as_deref(),
+            streams: self.request.streams.as_deref().map(|streams| streams.each_ref().map(AsFd::as_fd)),
             terminal,
             keyring: keyring.as_deref(),
             preserved: preserved(self.request.listen_fds, self.request.preserve_fds)?,

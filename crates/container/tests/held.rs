@@ -132,6 +132,7 @@ impl Lab {
             inherited: 0,
             cgroup: Vec::new(),
             paused: Paused::Refuse,
+            streams: None,
             terminal: Terminal::Socket,
         })?;
         let process = Process { pid: running.pid, pidfd: running.pidfd };

@@ -3,9 +3,20 @@
 //! **Invariant:** links nothing of the runtime and asks no daemon, but the kernel. Collecting never judges, rules
 //! never read; every read of the live system has a deadline.
 
+pub mod diagnose;
+pub mod diagnosis;
 mod error;
 pub mod explain;
+pub mod finding;
+pub mod graph;
+pub mod heal;
+pub mod remedy;
+pub mod report;
+pub mod rules;
 pub mod snapshot;
+pub mod time;
+pub mod version;
+pub mod view;
 
 pub use error::Error;
 pub use snapshot::Snapshot;
