@@ -15,3 +15,13 @@ pub(crate) fn print(text: &str) -> Result<(), Failure> {
         other => other.map_err(Failure::Print),
     }
 }
+
+/// Writes a value as JSON on one line.
+///
+/// # Errors
+/// When standard output cannot be written.
+pub(crate) fn print_json<T: serde::Serialize>(value: &T) -> Result<(), Failure> {
+    let mut text = serde_json::to_string(value).map_err(|error| Failure::Print(error.into()))?;
+    text.push('\n');
+    print(&text)
+}

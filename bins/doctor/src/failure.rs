@@ -21,9 +21,9 @@ pub(crate) enum Failure {
         #[source]
         source: std::io::Error,
     },
-    /// Log lines cannot be explained.
-    #[error("explain the log")]
-    Explain(#[source] diagnose::Error),
+    /// The library could not do it.
+    #[error(transparent)]
+    Diagnose(#[from] diagnose::Error),
     /// This verb is not in this build.
     #[error("{0}: not in this build")]
     Absent(&'static str),

@@ -33,7 +33,7 @@ pub(crate) struct Options {
 
 /// Carries it out.
 pub(crate) fn run(options: &Options) -> Result<ExitCode, Failure> {
-    let explainer = Explainer::new().map_err(Failure::Explain)?;
+    let explainer = Explainer::new()?;
     let mut report = Report::new(&explainer, options);
     if options.inputs.is_empty() {
         report.read(&mut std::io::stdin().lock())?;
@@ -87,15 +87,13 @@ impl<'a> Report<'a> {
     fn read(&mut self, input: &mut dyn Read) -> Result<(), Failure> {
         let (explainer, before) = (self.explainer, self.totals.lines);
         let mut failed = None;
-        let totals = explainer
-            .read(input, &mut |found| {
-                let found = Explanation { number: before + found.number, ..found };
-                let next = self.consequences.push(found);
-                if let Some(Err(failure)) = next.map(|next| self.say(next)) {
-                    failed.get_or_insert(failure);
-                }
-            })
-            .map_err(Failure::Explain)?;
+        let totals = explainer.read(input, &mut |found| {
+            let found = Explanation { number: before + found.number, ..found };
+            let next = self.consequences.push(found);
+            if let Some(Err(failure)) = next.map(|next| self.say(next)) {
+                failed.get_or_insert(failure);
+            }
+        })?;
         self.totals.lines += totals.lines;
         self.totals.bytes += totals.bytes;
         self.totals.failures += totals.failures;
