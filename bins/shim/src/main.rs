@@ -60,6 +60,7 @@ fn serve(invocation: &Invocation) -> u8 {
     let daemon = Daemon {
         namespace: invocation.namespace.clone(),
         bundle: std::env::current_dir().unwrap_or_default(),
+        search: std::env::var_os("PATH").and_then(|path| path.into_string().ok()),
         events: std::env::var_os("TTRPC_ADDRESS").unwrap_or_default().to_string_lossy().into_owned(),
         listener,
         detail: if invocation.debug { Detail::Debug } else { Detail::Usual },

@@ -32,6 +32,8 @@ pub struct Pod {
     pub end: Notify,
     /// Files by which the shim is found; they go before it does.
     pub found_by: Vec<PathBuf>,
+    /// `PATH`, for the runtimes that options name.
+    pub search: Option<String>,
     tasks: Mutex<Tasks>,
 }
 
@@ -52,7 +54,7 @@ pub struct Reserved<'a> {
 impl Pod {
     /// Without containers.
     #[must_use]
-    pub fn new(namespace: &str, found_by: Vec<PathBuf>) -> Self {
+    pub fn new(namespace: &str, search: Option<String>, found_by: Vec<PathBuf>) -> Self {
         let (workers, children) = (Workers::default(), Children::default());
         Self {
             namespace: namespace.to_owned(),
@@ -63,6 +65,7 @@ impl Pod {
             operations: Operations::default(),
             end: Notify::new(),
             found_by,
+            search,
             tasks: Mutex::default(),
         }
     }
@@ -148,7 +151,7 @@ mod tests {
 
     #[test]
     fn an_id_is_taken_while_it_is_created_and_free_after_a_failure() {
-        let pod = Pod::new("ns", Vec::new());
+        let pod = Pod::new("ns", None, Vec::new());
         let reserved = pod.reserve("c").expect("free");
         assert!(matches!(pod.reserve("c"), Err(Failure::Exists { .. })));
         assert!(matches!(pod.task("c"), Err(Failure::NoContainer { .. })));

@@ -14,7 +14,7 @@ use crate::operations::Operation;
 use crate::pod::Pod;
 use crate::process::{Phase, Process};
 use crate::task::Task;
-use crate::verb::{Request, Verb};
+use crate::verb::Verb;
 use crate::wire;
 
 /// How long a killed init may take to be reported as ended.
@@ -53,8 +53,7 @@ pub(crate) async fn delete(
 }
 
 async fn delete_container(pod: &Pod, task: &Task, operation: &Operation) -> Result<(), Failure> {
-    let delete = Verb::Delete { bundle: task.bundle.clone() };
-    let request = Request { root: task.root.clone(), id: task.id.clone(), verb: delete };
+    let request = task.request(Verb::Delete);
     task.let_go();
     pod.verbs.ask(operation, &request, None).await?;
     operation.stage("the end of init");

@@ -15,7 +15,8 @@ use crate::pod::Pod;
 use crate::process::{Phase, Process};
 use crate::task::{Freezer, Task};
 use crate::tree::{self, Reach};
-use crate::verb::{Request, Verb};
+use crate::undead;
+use crate::verb::Verb;
 use crate::workers;
 
 /// How long the processes of an exec may take to end after SIGKILL.
@@ -43,11 +44,13 @@ pub(crate) async fn kill(
             send(&process, signal)?;
         }
     } else if request.all || (is_kill && task.freezer() != Freezer::Thawed) {
-        let kill = Verb::Kill { signal, all: request.all };
-        let verb = Request { root: task.root.clone(), id: request.id, verb: kill };
+        let verb = task.request(Verb::Kill { signal, all: request.all });
         pod.verbs.ask(&operation, &verb, None).await.map_err(finished)?;
     } else {
         send(&process, signal)?;
+    }
+    if is_kill {
+        undead::watch(&pod, &task, &process);
     }
     Ok(Empty::new())
 }
@@ -95,7 +98,7 @@ async fn kill_tree(pod: &Pod, task: &Arc<Task>, process: &Arc<Process>) -> Resul
             report(task, process, &reach);
             match group {
                 Some(group) if process.exit().is_none() => process.keep_group(group),
-                Some(group) => task.groups.put_back(group),
+                Some(group) => task.exec_groups.put_back(group),
                 None => {}
             }
         }

@@ -41,14 +41,14 @@ pub struct Verbs {
 /// A verb that was carried out.
 #[derive(Debug)]
 pub struct Done {
-    /// Init's pid, after `create`; else 0.
+    /// The new process's pid; 0 where there is none.
     pub pid: i32,
-    /// Init's pidfd and the terminal's master, after `create`.
+    /// The new process's pidfd and its terminal's master.
     pub descriptors: Vec<OwnedFd>,
 }
 
 impl Verbs {
-    /// Has a verb carried out. `streams` become the container's, for `create`.
+    /// Has a verb carried out. `streams` become those of the process that it starts.
     ///
     /// # Errors
     /// What the verb says; [`Failure::Stuck`] when it does not come to an end, [`Failure::VerbDied`].
@@ -198,6 +198,7 @@ fn prefix(verb: &str) -> &'static str {
         "delete" => "OCI runtime delete failed: ",
         "pause" => "OCI runtime pause failed: ",
         "resume" => "OCI runtime resume failed: ",
+        "exec" => "OCI runtime exec failed: exec failed: ",
         "update" => "OCI runtime update failed: ",
         _ => "OCI runtime kill failed: ",
     }
