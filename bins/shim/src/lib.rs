@@ -4,3 +4,5 @@
 //! account runs on a worker or in a short-lived child. No lock is held across a wait.
 
 pub mod argv;
+pub mod io;
+pub mod watched;

@@ -1,6 +1,6 @@
 //! The three standard streams without the standard library.
 
-use rustix::fd::{BorrowedFd, OwnedFd};
+use rustix::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use rustix::fs::{CWD, Mode, OFlags};
 use rustix::io::Errno;
 
@@ -40,4 +40,14 @@ pub fn fill() -> Result<(), Errno> {
         }
     }
     Ok(())
+}
+
+/// Makes `number` another name of `fd`, one that stays open over `execve`. Whatever had that number is closed, so this
+/// is for a child that is about to execute its program.
+///
+/// # Errors
+/// The errno of dup3(2); `EINVAL` when both are the same number.
+pub fn duplicate_to(fd: BorrowedFd<'_>, number: i32) -> Result<(), Errno> {
+    // SAFETY: dup3 takes no pointer; it changes the table of descriptors only.
+    crate::check(unsafe { libc::syscall(libc::SYS_dup3, fd.as_raw_fd(), number, 0) }).map(drop)
 }
