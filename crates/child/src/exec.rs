@@ -35,6 +35,8 @@ pub struct Plan<'a> {
     pub scheduling: Scheduling<'a>,
     /// Processors after the join of the cgroup, one bit each (`execCPUAffinity.final`).
     pub affinity: Option<&'a [u64]>,
+    /// What becomes standard input, output and error; none: those of the caller. Each is above 2.
+    pub streams: Option<[BorrowedFd<'a>; 3]>,
     /// The slave side of a pseudoterminal.
     pub terminal: Option<BorrowedFd<'a>>,
     /// Name of the container's session keyring.
@@ -91,6 +93,7 @@ fn steps(report: Report<'_>, plan: &Plan<'_>) -> Result<Infallible, Failure> {
         report.step_of(Stage::Scheduler, 3, || sys::sched::set_affinity(mask))?;
     }
     join_namespaces(report, plan)?;
+    session::take_streams(report, plan.streams)?;
     // While the host's /proc is there to reopen a descriptor through.
     null::exchange(report, plan.proc)?;
     session::start(report, plan.terminal)?;
@@ -118,7 +121,7 @@ fn steps(report: Report<'_>, plan: &Plan<'_>) -> Result<Infallible, Failure> {
     Err(program::run(report, &finish(plan, &attributes)))
 }
 
-fn reset_signals() -> Result<(), Errno> {
+pub(crate) fn reset_signals() -> Result<(), Errno> {
     // Kernel: a signal that the caller ignores stays ignored over execve.
     sys::signal::set_all_default()?;
     sys::signal::set_mask(0).map(drop)

@@ -21,6 +21,19 @@ pub fn start(report: Report<'_>, terminal: Option<BorrowedFd<'_>>) -> Result<(),
     })
 }
 
+/// Puts `streams` on 0, 1 and 2.
+///
+/// # Errors
+/// The step the kernel refused.
+pub fn take_streams(report: Report<'_>, streams: Option<[BorrowedFd<'_>; 3]>) -> Result<(), Failure> {
+    let Some([input, output, error]) = streams else { return Ok(()) };
+    report.step(Stage::Streams, || {
+        rustix::stdio::dup2_stdin(input)?;
+        rustix::stdio::dup2_stdout(output)?;
+        rustix::stdio::dup2_stderr(error)
+    })
+}
+
 /// Joins the container's session keyring by its name.
 ///
 /// A kernel without keyrings, or a filter around us that forbids them, leaves the inherited one.

@@ -96,6 +96,8 @@ stages! {
     Null = 30, "open the container's /dev/null";
     /// The user's home directory, looked up in the container's `/etc/passwd`.
     Home = 31, "look up the home directory";
+    /// Standard input, output and error.
+    Streams = 32, "take the standard streams";
 }
 
 /// A step that the kernel refused.

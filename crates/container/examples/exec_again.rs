@@ -61,7 +61,9 @@ fn request(id: ContainerId, program: String) -> ExecRequest {
         inherited: 0,
         cgroup: Vec::new(),
         paused: Paused::Refuse,
+        streams: None,
         terminal: Terminal::Socket,
+        nested: None,
     }
 }
 

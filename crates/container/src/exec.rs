@@ -19,6 +19,7 @@ use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::io::Errno;
 use std::ffi::CString;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 use sys::seccomp::Instruction;
 
@@ -90,8 +91,13 @@ pub struct ExecRequest {
     pub cgroup: Vec<String>,
     /// What happens in a paused container.
     pub paused: Paused,
+    /// What becomes standard input, output and error; none: those of this process. Each is above 2.
+    pub streams: Option<Arc<[OwnedFd; 3]>>,
     /// Who takes the terminal.
     pub terminal: Terminal,
+    /// A v2 group nested in the container's own, without controllers, in which the process is born instead: what it
+    /// starts can be told from the rest of the container then. Only for execs through [`crate::held::Held`].
+    pub nested: Option<Arc<OwnedFd>>,
 }
 
 /// A process that executed its program; it may have ended since.
@@ -504,6 +510,7 @@ impl Attempt<'_> {
             limits: self.last_mile.limits(),
             scheduling: self.last_mile.scheduling(),
             affinity: affinity.as_deref(),
+            streams: self.request.streams.as_deref().map(|streams| streams.each_ref().map(AsFd::as_fd)),
             terminal,
             keyring: keyring.as_deref(),
             preserved: preserved(self.request.listen_fds, self.request.preserve_fds)?,
@@ -518,7 +525,7 @@ impl Attempt<'_> {
         };
         let pids = has_namespace(&record.namespaces, NamespaceType::Pid);
         let birth = Birth {
-            cgroup: join.directory.as_ref().map(AsFd::as_fd),
+            cgroup: self.nested().or(join.directory.as_ref()).map(AsFd::as_fd),
             pid_namespace_of: pids.then(|| self.target.init.pidfd.as_fd()),
             through,
         };
@@ -547,6 +554,11 @@ impl Attempt<'_> {
     fn not_born(&self, before: &Evidence, error: launch::Error) -> Error {
         let context = Context { before: Some(before), ..self.context() };
         evidence::of_birth(&context, &error).map_or(Error::Launch(error), Error::NotStarted)
+    }
+
+    /// None for a second try elsewhere, which is made without what was kept.
+    fn nested(&self) -> Option<&OwnedFd> {
+        self.target.kept.and(self.request.nested.as_deref())
     }
 
     /// A container that runs a manager of its own has controllers in the children of its cgroup, which then takes no

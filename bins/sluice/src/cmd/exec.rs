@@ -76,7 +76,9 @@ fn request(call: &Invocation<'_>) -> Result<ExecRequest, Failure> {
         inherited: call.environment.inherited,
         cgroup: call.texts("cgroup")?,
         paused: if call.is("ignore-paused") { Paused::Wait } else { Paused::Refuse },
+        streams: None,
         terminal: if call.is("detach") { Terminal::Socket } else { Terminal::Relay },
+        nested: None,
     })
 }
 
