@@ -10,8 +10,8 @@ use rustix::io::Errno;
 use rustix::process::Signal;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
-use ttrpc::asynchronous::transport::Listener;
 use ttrpc::r#async::Server;
+use ttrpc::asynchronous::transport::Listener;
 
 use crate::accept::Accept;
 use crate::dump::{Dump, Waiting};

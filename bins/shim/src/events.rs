@@ -136,7 +136,12 @@ impl Events {
     }
 
     /// Tries until containerd has it.
-    async fn deliver(&self, address: &str, connection: &mut Option<EventsClient>, envelope: Envelope) -> bool {
+    async fn deliver(
+        &self,
+        address: &str,
+        connection: &mut Option<EventsClient>,
+        envelope: Envelope,
+    ) -> bool {
         let mut pause = PAUSE.0;
         let request = ForwardRequest { envelope: MessageField::some(envelope), ..ForwardRequest::default() };
         loop {
@@ -211,7 +216,8 @@ async fn connect(address: &str) -> ttrpc::Result<EventsClient> {
 
 fn is_final(status: &ttrpc::Status) -> bool {
     use ttrpc::Code;
-    [Code::INVALID_ARGUMENT, Code::NOT_FOUND, Code::ALREADY_EXISTS, Code::UNIMPLEMENTED].contains(&status.code())
+    [Code::INVALID_ARGUMENT, Code::NOT_FOUND, Code::ALREADY_EXISTS, Code::UNIMPLEMENTED]
+        .contains(&status.code())
 }
 
 /// A message of a package in an envelope, under its bare name.

@@ -55,7 +55,9 @@ fn answer(invocation: &Invocation, given: &Given, operand: Option<&OsStr>) -> u8
 /// The process that serves. It was started with the socket as its standard input.
 fn serve(invocation: &Invocation) -> u8 {
     let Some(listener) = take_standard_input() else {
-        return fail(&std::io::Error::other("started without a socket: containerd starts this program by `start`"));
+        return fail(&std::io::Error::other(
+            "started without a socket: containerd starts this program by `start`",
+        ));
     };
     let daemon = Daemon {
         namespace: invocation.namespace.clone(),

@@ -46,7 +46,9 @@ pub struct Options {
 #[non_exhaustive]
 pub enum Error {
     /// Nobody here knows the type.
-    #[error("options of type {type_url:?}: only containerd.runc.v1.Options and runtimeoptions.v1.Options are known")]
+    #[error(
+        "options of type {type_url:?}: only containerd.runc.v1.Options and runtimeoptions.v1.Options are known"
+    )]
     UnknownType {
         /// As it was given.
         type_url: String,
@@ -128,7 +130,8 @@ mod tests {
     fn an_unknown_type_is_an_error_that_names_it() {
         let error = Options::decode(Some(&any("x.Options", Vec::new()))).expect_err("unknown");
         assert!(error.to_string().contains("x.Options"), "{error}");
-        let error = Options::decode(Some(&any("containerd.runc.v1.Options", vec![0xff]))).expect_err("no message");
+        let error =
+            Options::decode(Some(&any("containerd.runc.v1.Options", vec![0xff]))).expect_err("no message");
         assert!(matches!(error, Error::Decode { .. }));
     }
 }

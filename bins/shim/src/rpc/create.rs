@@ -14,10 +14,10 @@ use launch::Process as Born;
 use protobuf::MessageField;
 
 use crate::attend;
-use crate::oom_watch;
 use crate::failure::Failure;
 use crate::io::{self, Bounds, ChildEnds, Owner, Stdio};
 use crate::journal::{Container, Journal, Record};
+use crate::oom_watch;
 use crate::operations::Operation;
 use crate::options::{Options, Owned};
 use crate::pod::Pod;

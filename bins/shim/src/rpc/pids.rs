@@ -50,7 +50,8 @@ pub(crate) async fn pids(
 
 fn read(task: &task::Task) -> Result<Vec<i32>, Failure> {
     let Some(binary) = &task.binary else {
-        let read = ContainerId::parse(&task.id).and_then(|id| container::ps::pids(&Store::open(&task.root)?, &id));
+        let read =
+            ContainerId::parse(&task.id).and_then(|id| container::ps::pids(&Store::open(&task.root)?, &id));
         return read.map_err(|error| Failure::of_library("", &error));
     };
     let (root, bundle) = (task.root.clone(), task.bundle.clone());

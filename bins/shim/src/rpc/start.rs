@@ -171,11 +171,7 @@ async fn launch_elsewhere(
     Ok(started)
 }
 
-fn request(
-    task: &Task,
-    process: &Process,
-    streams: Option<[OwnedFd; 3]>,
-) -> Result<ExecRequest, Failure> {
+fn request(task: &Task, process: &Process, streams: Option<[OwnedFd; 3]>) -> Result<ExecRequest, Failure> {
     let invalid = |error: serde_json::Error| Failure::Invalid { field: "spec", reason: error.to_string() };
     let mut described: Configured = serde_json::from_slice(&process.spec).map_err(invalid)?;
     described.terminal = process.streams.terminal;

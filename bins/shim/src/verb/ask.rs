@@ -132,8 +132,9 @@ struct Conversation<'a> {
 impl Conversation<'_> {
     /// Until the last word; `None` when it ended without one.
     async fn hear(&self) -> Result<Option<Answer>, Failure> {
-        let refused =
-            |error: std::io::Error| step("wait for a verb")(Errno::from_io_error(&error).unwrap_or(Errno::IO));
+        let refused = |error: std::io::Error| {
+            step("wait for a verb")(Errno::from_io_error(&error).unwrap_or(Errno::IO))
+        };
         let socket = self.socket.try_clone().and_then(|socket| watched(socket, Interest::READABLE));
         let socket = socket.map_err(refused)?;
         loop {
@@ -222,7 +223,8 @@ fn spawn(socket: &OwnedFd, streams: Option<[OwnedFd; 3]>) -> Result<Process, Fai
     let number = CString::new(socket.as_raw_fd().to_string()).unwrap_or_default();
     let arguments = [c"containerd-shim-sluice-v2", c"verb", &number];
     let arguments = arguments.into_iter().map(Entry::new).chain([Entry::END]).collect::<Vec<_>>();
-    let environment = [Entry::new(c"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"), Entry::END];
+    let environment =
+        [Entry::new(c"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"), Entry::END];
     let (Some(arguments), Some(environment)) = (Vector::new(&arguments), Vector::new(&environment)) else {
         return Err(step("build the arguments of a verb")(Errno::INVAL));
     };

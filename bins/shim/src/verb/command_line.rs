@@ -80,7 +80,8 @@ fn make(
 fn connect(request: &Request, terminal: bool) -> Result<(Connected, Option<ConsoleSocket>), Refusal> {
     if terminal {
         let path = request.bundle.join(format!("tty-{}", std::process::id()));
-        let socket = ConsoleSocket::bind(&path).map_err(|errno| Refusal::Step("make a console socket", errno))?;
+        let socket =
+            ConsoleSocket::bind(&path).map_err(|errno| Refusal::Step("make a console socket", errno))?;
         return Ok((Connected::Terminal(path), Some(socket)));
     }
     let copy = |fd| rustix::io::fcntl_dupfd_cloexec(fd, 3);

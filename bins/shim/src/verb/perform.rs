@@ -205,11 +205,7 @@ fn receive(socket: BorrowedFd<'_>) -> Result<Request, Word> {
         .map_err(|error| invalid(format!("read the request: {error}")))
 }
 
-fn say(
-    socket: BorrowedFd<'_>,
-    word: &Word,
-    descriptors: &[BorrowedFd<'_>],
-) -> Result<(), Errno> {
+fn say(socket: BorrowedFd<'_>, word: &Word, descriptors: &[BorrowedFd<'_>]) -> Result<(), Errno> {
     let text = serde_json::to_vec(word).unwrap_or_default();
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(2))];
     let mut control = SendAncillaryBuffer::new(&mut space);
