@@ -50,7 +50,8 @@ impl World {
         match step {
             Step::Write(count) => {
                 let begin = self.written.len();
-                let bytes: Vec<u8> = (begin..begin + count).map(|at| (at % 251) as u8).collect();
+                let bytes: Vec<u8> =
+                    (begin..begin + count).map(|at| u8::try_from(at % 251).unwrap_or_default()).collect();
                 let taken = rustix::io::write(&self.writer, &bytes).unwrap_or(0);
                 self.written.extend_from_slice(&bytes[..taken]);
             }
