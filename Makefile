@@ -35,7 +35,8 @@ toolchain:
 build: toolchain ## the release binaries: static, one file each
 	$(CARGO) rustc --release --locked --target $(TRIPLE) --package sluice --bin sluice -- --emit=obj
 	$(CARGO) build --release --locked --target $(TRIPLE) --package sluice-shim --bin containerd-shim-sluice-v2
-	@echo "built $(RELEASE)/sluice and $(SLUICE_SHIM_BIN)"
+	$(CARGO) build --release --locked --target $(TRIPLE) --package sluice-doctor
+	@echo "built $(RELEASE)/sluice, $(SLUICE_SHIM_BIN) and $(SLUICE_DOCTOR_BIN)"
 
 lint: toolchain ## house rules, format, clippy
 	$(CARGO) fmt --all --check
@@ -92,7 +93,7 @@ install: build ## copy the binaries to PREFIX/bin (default /usr/local)
 	install -D -m 755 $(SLUICE_SHIM_BIN) $(DESTDIR)$(BINDIR)/containerd-shim-sluice-v2
 
 uninstall: ## remove them again
-	rm -f $(DESTDIR)$(BINDIR)/sluice $(DESTDIR)$(BINDIR)/containerd-shim-sluice-v2
+	rm -f $(DESTDIR)$(BINDIR)/sluice $(DESTDIR)$(BINDIR)/sluice-doctor $(DESTDIR)$(BINDIR)/containerd-shim-sluice-v2
 
 clean: ## remove what was built
 	$(CARGO) clean
