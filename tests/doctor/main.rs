@@ -4,6 +4,7 @@
 //! host; so it is asked only about the test's own container. Each test is a flat script of named steps.
 #![expect(
     clippy::unwrap_used,
+    clippy::panic,
     clippy::disallowed_methods,
     reason = "a panic is a failed assertion, files are the lab's own"
 )]

@@ -15,8 +15,13 @@ fn the_helper_that_sleeps_for_memory_is_named_and_ended() {
         docker.sleeper("one", &flags);
         let id = id_of(docker, "one");
 
+        let control = hierarchy::directory("memory", &docker.group_of(&id)).join("memory.oom_control");
         lab.step("the limit is filled: a system call is refused, a page fault sleeps");
-        docker.cli(&["exec", "one", "dd", "if=/dev/zero", "of=/t/x", "bs=64k"]).run();
+        let filler = docker.cli(&["exec", "one", "dd", "if=/dev/zero", "of=/t/x", "bs=64k"]).spawn();
+        hang::eventually("the memory to be filled", || {
+            filler.has_ended()
+                || std::fs::read_to_string(&control).is_ok_and(|text| text.contains("under_oom 1"))
+        });
         let exec = docker.cli(&["exec", "one", "true"]).spawn();
         let found = hang::eventually_some("the runtime's child to be the blocker", || {
             let found = doctor.finding("oom_killer_off", &id);
@@ -41,6 +46,7 @@ fn the_helper_that_sleeps_for_memory_is_named_and_ended() {
         assert_ne!(again["id"], found["id"]);
         doctor.heal(&again, &["--remedy", "killer"]);
         exec.wait();
+        filler.wait();
         docker.ok(&["rm", "--force", "one"]);
     });
 }
