@@ -7,6 +7,7 @@ pub mod collect;
 pub mod diagnose;
 pub mod diagnosis;
 mod error;
+pub mod explain;
 pub mod finding;
 pub mod graph;
 pub mod heal;
