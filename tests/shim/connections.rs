@@ -47,7 +47,7 @@ sessions! {
             state.status.enum_value() == Ok(Status::CREATED)
         });
         drop(stream);
-        std::fs::File::create(slow.rootfs("go")).unwrap();
+        session.lab.write(&format!("{}/rootfs/go", slow.id()), "");
         eventually("the container to run", || {
             let request = containerd_shim_protos::api::StateRequest { id: slow.id().into(), ..Default::default() };
             let state: StateResponse = session.ok("State", &request);

@@ -32,8 +32,9 @@ impl Stall {
         eventually("the verb to stall", || self.stalled.exists());
     }
 
-    fn end(&self) {
-        std::fs::File::create(&self.go).unwrap();
+    fn end(&self, session: &Session<'_>) {
+        assert_eq!(self.go, session.lab.path("go"));
+        session.lab.write("go", "");
     }
 }
 
@@ -73,7 +74,7 @@ fn while_stalled(
         let verb = scope.spawn(move || verb(&client));
         stall.wait();
         assert_answers(session, exec_id);
-        stall.end();
+        stall.end(session);
         verb.join().unwrap();
     });
 }

@@ -39,7 +39,6 @@ macro_rules! sessions {
     ($(#[doc = $doc:literal] fn $name:ident($session:ident) $body:block)*) => {$(
         #[doc = $doc]
         mod $name {
-            #[allow(unused_imports, reason = "not every test needs all")]
             use super::*;
             sessions! { @one Stock stock $session $body }
             sessions! { @one Sluice sluice $session $body }
@@ -48,7 +47,6 @@ macro_rules! sessions {
     ($(ours $(#[doc = $doc:literal])+ fn $name:ident($session:ident) $body:block)*) => {$(
         $(#[doc = $doc])+
         mod $name {
-            #[allow(unused_imports, reason = "not every test needs all")]
             use super::*;
             sessions! { @one Sluice sluice $session $body }
         }
