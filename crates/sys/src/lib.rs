@@ -7,6 +7,7 @@
 pub mod arena;
 pub mod bpf;
 pub mod capability;
+pub mod children;
 pub mod clone;
 pub mod close_range;
 pub mod descriptor_message;
