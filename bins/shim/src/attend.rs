@@ -16,6 +16,7 @@ use launch::Ended;
 use protobuf::MessageField;
 
 use crate::journal::{Exit, Record};
+use crate::observe;
 use crate::pod::Pod;
 use crate::process::Process;
 use crate::reap::Child;
@@ -33,8 +34,11 @@ pub fn exec(pod: &Arc<Pod>, task: &Arc<Task>, process: &Arc<Process>, child: Chi
     task.exec_began();
     tokio::spawn(async move {
         let exit = end_of(child).await;
+        observe::oom_before(&pod, &task, exit).await;
         tell(&pod, &task, &process, exit);
         task.exec_ended();
+        let lived = process.begun().map(|begun| begun.elapsed()).unwrap_or_default();
+        pod.count(&task, |counters| counters.ended(exit.status, lived));
         if let Some(stdio) = process.stdio() {
             stdio.leader_exited();
         }
@@ -57,6 +61,7 @@ pub fn init(pod: &Arc<Pod>, task: &Arc<Task>, child: Child) {
         task.set_freezer(Freezer::Thawed);
         task.let_go();
         end_the_others(&pod, &task).await;
+        observe::oom_before(&pod, &task, exit).await;
         tell(&pod, &task, &task.init, exit);
         if let Some(stdio) = task.init.stdio() {
             stdio.leader_exited();

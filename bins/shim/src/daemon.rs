@@ -2,7 +2,7 @@
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixListener;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ use ttrpc::r#async::Server;
 use crate::accept::Accept;
 use crate::pod::Pod;
 use crate::watched::watched;
-use crate::{log as own_log, service};
+use crate::{log as own_log, observe, service};
 
 /// How long containerd may take for the last events.
 const LAST_EVENTS: Duration = Duration::from_secs(3);
@@ -96,10 +96,11 @@ impl Daemon {
         tokio::spawn(pod.events.clone().send(self.events));
         tokio::spawn(pod.children.clone().sweep());
         tokio::spawn(service::watch(Arc::clone(&pod)));
+        tokio::spawn(observe::counters(Arc::clone(&pod)));
         let signals = watched(signals, Interest::READABLE).map_err(refused("watch the signals"))?;
         tokio::select! {
             () = pod.end.notified() => {}
-            () = obey(&pod, &signals) => pod.withdraw(),
+            () = obey(&pod, &self.bundle, &signals) => pod.withdraw(),
         }
         pod.events.flush(LAST_EVENTS).await;
         tokio::time::sleep(LAST_ANSWERS).await;
@@ -117,13 +118,13 @@ fn block_signals() -> Result<OwnedFd, Errno> {
 }
 
 /// Comes back when the shim is told to end.
-async fn obey(pod: &Arc<Pod>, signals: &AsyncFd<OwnedFd>) {
+async fn obey(pod: &Arc<Pod>, bundle: &Path, signals: &AsyncFd<OwnedFd>) {
     loop {
         let Ok(mut ready) = signals.readable().await else { return };
         loop {
             match sys::signalfd::next(signals.get_ref().as_fd()) {
                 Ok(Some(signal)) if signal == Signal::CHILD.as_raw() => pod.children.look(),
-                Ok(Some(signal)) if signal == Signal::USR1.as_raw() => {}
+                Ok(Some(signal)) if signal == Signal::USR1.as_raw() => observe::dump(pod, bundle),
                 Ok(Some(signal)) => {
                     log::info!("signal {signal}: the shim ends");
                     return;

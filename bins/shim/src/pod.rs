@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use crate::counters::Counters;
 use crate::events::Events;
 use crate::failure::Failure;
 use crate::operations::Operations;
@@ -30,6 +31,8 @@ pub struct Pod {
     pub operations: Operations,
     /// Told when the shim shall end.
     pub end: Notify,
+    /// Told when counters have changed.
+    pub counted: Notify,
     /// Files by which the shim is found; they go before it does.
     pub found_by: Vec<PathBuf>,
     tasks: Mutex<Tasks>,
@@ -62,6 +65,7 @@ impl Pod {
             children,
             operations: Operations::default(),
             end: Notify::new(),
+            counted: Notify::new(),
             found_by,
             tasks: Mutex::default(),
         }
@@ -80,6 +84,12 @@ impl Pod {
     #[must_use]
     pub fn all(&self) -> Vec<Arc<Task>> {
         self.tasks().known.values().flatten().cloned().collect()
+    }
+
+    /// Counts something that an exec of a container did.
+    pub fn count(&self, task: &Task, count: impl FnOnce(&mut Counters)) {
+        task.count(count);
+        self.counted.notify_one();
     }
 
     /// Takes an id for a new container.

@@ -2,14 +2,17 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use container::held::Held;
 use container::{ContainerId, Store};
 use tokio::sync::watch;
+use tokio::task::AbortHandle;
 
+use crate::counters::Counters;
 use crate::failure::Failure;
 use crate::journal::{Journal, Record};
+use crate::oom::Oom;
 use crate::options::Options;
 use crate::process::Process;
 use crate::tree::Groups;
@@ -34,8 +37,8 @@ pub struct Place {
     pub bundle: PathBuf,
     /// The state root.
     pub root: PathBuf,
-    /// Its v2 group, if there is a v2 hierarchy.
-    pub group: Option<PathBuf>,
+    /// Its groups.
+    pub cgroup: cgroup::Paths,
 }
 
 /// One container.
@@ -51,6 +54,8 @@ pub struct Task {
     pub options: Options,
     /// Its first process.
     pub init: Arc<Process>,
+    /// Its groups.
+    pub cgroup: cgroup::Paths,
     /// Groups for execs, to be found and killed by.
     pub groups: Groups,
     execs: Mutex<BTreeMap<String, Arc<Process>>>,
@@ -60,20 +65,47 @@ pub struct Task {
     /// Execs that were started and have not been reported as ended.
     running: watch::Sender<usize>,
     deleting: Mutex<bool>,
+    counters: Mutex<Noted>,
+    oom: OnceLock<OomWatch>,
+}
+
+/// Numbers, and whether they are written down.
+#[derive(Debug, Default)]
+struct Noted {
+    counters: Counters,
+    news: bool,
+}
+
+/// Who looks for out-of-memory kills; the watch ends with the container.
+#[derive(Debug)]
+pub struct OomWatch {
+    /// What the kernel says.
+    pub oom: Arc<Oom>,
+    /// The task that waits for it.
+    pub waiter: AbortHandle,
+}
+
+impl Drop for OomWatch {
+    fn drop(&mut self) {
+        self.waiter.abort();
+    }
 }
 
 impl Task {
     /// A container without execs.
     #[must_use]
     pub fn new(place: Place, options: Options, init: Arc<Process>) -> Self {
-        let Place { id, bundle, root, group } = place;
+        let Place { id, bundle, root, cgroup } = place;
         Self {
             id,
             bundle,
             root,
             options,
             init,
-            groups: Groups::below(group),
+            groups: Groups::below(cgroup.unified.clone()),
+            cgroup,
+            counters: Mutex::default(),
+            oom: OnceLock::new(),
             execs: Mutex::default(),
             held: Mutex::default(),
             freezer: Mutex::new(Freezer::Thawed),
@@ -186,6 +218,31 @@ impl Task {
     /// Gives the right back.
     pub fn not_deleted(&self) {
         *locked(&self.deleting) = false;
+    }
+
+    /// Counts something that an exec did.
+    pub fn count(&self, count: impl FnOnce(&mut Counters)) {
+        let mut noted = locked(&self.counters);
+        count(&mut noted.counters);
+        noted.news = true;
+    }
+
+    /// The numbers, if they changed since they were taken.
+    #[must_use]
+    pub fn news(&self) -> Option<Counters> {
+        let mut noted = locked(&self.counters);
+        std::mem::take(&mut noted.news).then(|| noted.counters.clone())
+    }
+
+    /// Keeps the watch for out-of-memory kills.
+    pub fn keep_oom(&self, watch: OomWatch) {
+        let _ = self.oom.set(watch);
+    }
+
+    /// What the kernel says about out-of-memory kills, where it can be asked.
+    #[must_use]
+    pub fn oom(&self) -> Option<Arc<Oom>> {
+        self.oom.get().map(|watch| Arc::clone(&watch.oom))
     }
 
     /// Begins to write to the journal.

@@ -16,6 +16,7 @@ use crate::attend;
 use crate::failure::Failure;
 use crate::io::{self, Bounds, ChildEnds, Owner, Stdio};
 use crate::journal::{Container, Journal, Record};
+use crate::observe;
 use crate::operations::Operation;
 use crate::options::Options;
 use crate::pod::Pod;
@@ -56,6 +57,7 @@ pub(crate) async fn create(
     let pid = child.pid();
     tell(&pod, request, pid);
     attend::init(&pod, &task, child);
+    observe::oom(&pod, &task);
     Ok(CreateTaskResponse { pid: wire::pid(pid), ..CreateTaskResponse::default() })
 }
 
@@ -144,8 +146,8 @@ async fn place(pod: &Pod, request: &CreateTaskRequest, root: &Path) -> Result<Pl
     let task = workers::Task { name: format!("read the state of {id}"), limit: LIMIT };
     let work = move || {
         let record = ContainerId::parse(&id).and_then(|id| Store::open(&root)?.entry(&id)?.read());
-        let group = record.ok().and_then(|record| record.cgroup.unified);
-        Place { id, bundle, root, group }
+        let cgroup = record.map(|record| record.cgroup).unwrap_or_default();
+        Place { id, bundle, root, cgroup }
     };
     pod.workers.run(task, work).await
 }

@@ -9,7 +9,9 @@ use protobuf::well_known_types::empty::Empty;
 use rustix::io::Errno;
 use rustix::process::Signal;
 
+use crate::counters::Outcome;
 use crate::failure::{Failure, Kind};
+use crate::observe;
 use crate::operations::Operation;
 use crate::pod::Pod;
 use crate::process::{Phase, Process};
@@ -36,6 +38,9 @@ pub(crate) async fn kill(
         return Err(Failure::Finished);
     }
     let is_kill = signal == Signal::KILL.as_raw();
+    if is_kill {
+        observe::end(&pod, &process);
+    }
     if !request.exec_id.is_empty() {
         if is_kill {
             kill_tree(&pod, &task, &process).await?;
@@ -93,6 +98,8 @@ async fn kill_tree(pod: &Pod, task: &Arc<Task>, process: &Arc<Process>) -> Resul
     match pod.workers.run(workers::Task { name, limit: LIMIT }, work).await {
         Ok((reach, group)) => {
             report(task, process, &reach);
+            let outcome = if reach == Reach::Whole { Outcome::TreeKilled } else { Outcome::TreePartly };
+            pod.count(task, |counters| counters.count(outcome));
             match group {
                 Some(group) if process.exit().is_none() => process.keep_group(group),
                 Some(group) => task.groups.put_back(group),

@@ -14,6 +14,7 @@ use containerd_shim_protos::topics::{TASK_EXEC_STARTED_EVENT_TOPIC, TASK_START_E
 use launch::Process as Born;
 
 use crate::attend;
+use crate::counters::Outcome;
 use crate::failure::{Failure, Kind};
 use crate::io::{Owner, Stdio};
 use crate::journal::Exit;
@@ -87,6 +88,7 @@ async fn start_exec(
         Err(failure) => {
             stdio.close();
             process.stop(Exit::now(NEVER_RAN));
+            pod.count(task, |counters| counters.count(Outcome::Refused));
             if let Some(group) = process.take_group() {
                 task.groups.put_back(group);
             }
@@ -198,6 +200,8 @@ fn announce(
     };
     pod.events.push(TASK_EXEC_STARTED_EVENT_TOPIC, &event);
     process.runs();
+    let took = process.begun().map(|begun| begun.elapsed()).unwrap_or_default();
+    pod.count(task, |counters| counters.started(took));
     attend::exec(pod, task, process, child);
     pid
 }
