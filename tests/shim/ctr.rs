@@ -108,7 +108,9 @@ pub(crate) fn shim_of(bundle: &Path) -> i32 {
 /// Waits until no shim is left: each ends by itself when its containers are gone and its events told.
 pub(crate) fn end_shims(lab: &Lab) {
     let is_shim = |pid: &i32| process::status_line(*pid, "Name").starts_with("containerd-shim");
-    eventually("the shims to end", || !lab.processes().iter().any(|pid| process::is_alive(*pid) && is_shim(pid)));
+    eventually("the shims to end", || {
+        !lab.processes().iter().any(|pid| process::is_alive(*pid) && is_shim(pid))
+    });
 }
 
 /// Kills a shim, and comes back when it is gone.

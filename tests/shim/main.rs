@@ -9,3 +9,4 @@ mod oom;
 mod program;
 mod stats;
 mod tree;
+mod wrapper;

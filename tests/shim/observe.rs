@@ -1,7 +1,6 @@
 //! What somebody sees who looks at a shim from outside, without stopping it.
 
 use std::fs;
-use std::process::Command;
 
 use rustix::process::Signal;
 use testkit::hang::{eventually, eventually_some};
@@ -41,8 +40,7 @@ fn counters_are_read_beside_the_running_shim() {
     let bundle = ctr.bundle("c");
     let wanted = ["succeeded      3", "failed         1", "refused        1", "started        4"];
     eventually("the counters", || {
-        let output = Command::new(&shim).arg("-bundle").arg(&bundle).arg("counters").output().unwrap();
-        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        let text = lab.program(&shim).args(["-bundle"]).args([&bundle]).args(["counters"]).run().stdout;
         wanted.iter().all(|line| text.lines().any(|found| found.trim_end() == *line))
     });
     ctr.remove("c");

@@ -10,7 +10,8 @@ use testkit::hierarchy;
 use crate::ctr::{Ctr, lab, ours};
 
 /// A child, a child in a session of its own, a daemon whose parent has ended; each is `sleep` with a number of its own.
-const FAMILY: &str = "sleep 4001 & setsid sleep 4002 & (setsid sh -c 'exec sleep 4003' &) ; sleep 4004 & wait";
+const FAMILY: &str =
+    "sleep 4001 & setsid sleep 4002 & (setsid sh -c 'exec sleep 4003' &) ; sleep 4004 & wait";
 
 /// How many processes of a group and below have `sleep NUMBER` as their command line.
 fn sleepers(group: &str, number: u32) -> usize {

@@ -15,13 +15,14 @@ use containerd_shim_protos::topics::TASK_EXIT_EVENT_TOPIC;
 use launch::Ended;
 use protobuf::MessageField;
 
+use crate::account;
 use crate::journal::{Exit, Record};
-use crate::observe;
+use crate::oom_watch as oom;
 use crate::pod::Pod;
 use crate::process::Process;
 use crate::reap::Child;
 use crate::task::{Freezer, Task};
-use crate::verb::{Request, Verb};
+use crate::verb::Verb;
 use crate::wire;
 
 /// How long an init's exit waits for those of its execs. The kernel kills them with the init of a pid namespace; the
@@ -34,16 +35,15 @@ pub fn exec(pod: &Arc<Pod>, task: &Arc<Task>, process: &Arc<Process>, child: Chi
     task.exec_began();
     tokio::spawn(async move {
         let exit = end_of(child).await;
-        observe::oom_before(&pod, &task, exit).await;
+        oom::look_before(&pod, &task, &exit).await;
         tell(&pod, &task, &process, exit);
+        count(&pod, &task, &process, &exit);
         task.exec_ended();
-        let lived = process.begun().map(|begun| begun.elapsed()).unwrap_or_default();
-        pod.count(&task, |counters| counters.ended(exit.status, lived));
         if let Some(stdio) = process.stdio() {
             stdio.leader_exited();
         }
         if let Some(group) = process.take_group() {
-            task.groups.put_back(group);
+            task.exec_groups.put_back(group);
         }
     });
 }
@@ -61,7 +61,7 @@ pub fn init(pod: &Arc<Pod>, task: &Arc<Task>, child: Child) {
         task.set_freezer(Freezer::Thawed);
         task.let_go();
         end_the_others(&pod, &task).await;
-        observe::oom_before(&pod, &task, exit).await;
+        oom::look_before(&pod, &task, &exit).await;
         tell(&pod, &task, &task.init, exit);
         if let Some(stdio) = task.init.stdio() {
             stdio.leader_exited();
@@ -73,9 +73,8 @@ pub fn init(pod: &Arc<Pod>, task: &Arc<Task>, child: Child) {
 async fn end_the_others(pod: &Arc<Pod>, task: &Arc<Task>) {
     let operation = pod.operations.begin("end", &task.id, "");
     let kill = Verb::Kill { signal: rustix::process::Signal::KILL.as_raw(), all: true };
-    let request = Request { root: task.root.clone(), id: task.id.clone(), verb: kill };
     if !task.execs().iter().all(|exec| exec.exit().is_some() || exec.pidfd().is_none())
-        && let Err(failure) = pod.verbs.ask(&operation, &request, None).await
+        && let Err(failure) = pod.verbs.ask(&operation, &task.request(kill), None).await
     {
         log::debug!("{}: end what outlives init: {failure}", task.id);
     }
@@ -83,6 +82,11 @@ async fn end_the_others(pod: &Arc<Pod>, task: &Arc<Task>) {
     if tokio::time::timeout(EXECS, task.without_execs()).await.is_err() {
         log::warn!("{}: init has ended, and some execs have not after {} s", task.id, EXECS.as_secs());
     }
+}
+
+fn count(pod: &Arc<Pod>, task: &Arc<Task>, process: &Process, exit: &Exit) {
+    let lived = process.begun().map(|begun| begun.elapsed()).unwrap_or_default();
+    account::count(pod, task, |counters| counters.ended(exit.status, lived));
 }
 
 async fn end_of(child: Child) -> Exit {

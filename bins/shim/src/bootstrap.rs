@@ -44,7 +44,9 @@ impl Given {
     pub fn decode(bytes: &[u8], namespace: &str, id: &str) -> Self {
         let parameters = BootstrapParams::parse_from_bytes(bytes);
         let named = |it: &BootstrapParams| it.instance_id == id && it.namespace == namespace;
-        if let Ok(parameters) = parameters && named(&parameters) {
+        if let Ok(parameters) = parameters
+            && named(&parameters)
+        {
             return Self::of(parameters);
         }
         let options = Any::parse_from_bytes(bytes).ok().filter(|any| !any.type_url.is_empty());
@@ -119,7 +121,10 @@ mod tests {
         assert_eq!(given.events.as_deref(), Some("/run/c.ttrpc"));
         assert_eq!(given.socket_directory, Some(PathBuf::from("/run/x")));
         let result = BootstrapResult::parse_from_bytes(&given.answer("unix:///s")).expect("a result");
-        assert_eq!((result.version, result.address.as_str(), result.protocol.as_str()), (2, "unix:///s", "ttrpc"));
+        assert_eq!(
+            (result.version, result.address.as_str(), result.protocol.as_str()),
+            (2, "unix:///s", "ttrpc")
+        );
         // Somebody else's: not believed.
         assert_eq!(Given::decode(&bytes, "ns", "other").answer("a"), b"a");
     }

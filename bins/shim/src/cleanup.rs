@@ -20,15 +20,15 @@ use rustix::process::Signal;
 use serde::{Deserialize, Serialize};
 
 use crate::events::Events;
+use crate::failure::Failure;
 use crate::journal::{self, Container, Exit, Ledger, Process};
 use crate::operations::Operations;
-use crate::options::Options;
+use crate::options::{Options, Owned};
 use crate::reap::Children;
 use crate::verb::ask::Verbs;
 use crate::verb::{Request as VerbRequest, Verb};
 use crate::wire;
 use crate::workers::{Task, Workers};
-use crate::wrapper::Runtime;
 
 /// How long the container may take to be ended, removed and unmounted.
 const END: Duration = Duration::from_millis(2500);
@@ -64,7 +64,7 @@ pub struct Remains {
 /// An end that somebody has to be told of.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Untold {
-    /// The exec.
+    /// The exec; empty for the init.
     pub exec: String,
     /// Its pid on the host.
     pub pid: i32,
@@ -135,7 +135,10 @@ async fn run(remains: &Remains) -> Untold {
     init
 }
 
-/// The end of the init, and those of execs that containerd has not taken. Whoever has none was killed now.
+/// The end of the init, and all ends that containerd has not taken. Whoever has none was killed now.
+///
+/// Compat: containerd tells of the init's end itself, but while it starts nobody hears it; a second time harms nobody.
+/// The init comes last: dockerd forgets the execs of a container that has ended, and never answers who waits for one.
 fn ends(ledger: &Ledger, killed: Exit) -> (Untold, Vec<Untold>) {
     let end = |(exec, process): (&String, &Process)| Untold {
         exec: exec.clone(),
@@ -143,7 +146,9 @@ fn ends(ledger: &Ledger, killed: Exit) -> (Untold, Vec<Untold>) {
         exit: process.exit.unwrap_or(killed),
     };
     let init = ledger.processes.get_key_value("").map(end);
-    let untold = ledger.processes.iter().filter(|(exec, process)| !exec.is_empty() && !process.told);
+    let untold = || ledger.processes.iter().filter(|(_, process)| !process.told);
+    let execs = untold().filter(|(exec, _)| !exec.is_empty());
+    let untold = execs.chain(untold().filter(|(exec, _)| exec.is_empty()));
     let none = Untold { exec: String::new(), pid: 0, exit: killed };
     (init.unwrap_or(none), untold.map(end).collect())
 }
@@ -151,12 +156,8 @@ fn ends(ledger: &Ledger, killed: Exit) -> (Untold, Vec<Untold>) {
 /// Kills what is left, removes the container, unmounts its root.
 async fn end(remains: &Remains, ledger: &Ledger, workers: &Workers) {
     let container = ledger.container.clone().unwrap_or_else(|| unknown(remains));
-    let removed = match &container.binary {
-        Some(binary) => by_program(remains, &container, binary.clone(), workers).await,
-        None => in_process(remains, &container, workers).await,
-    };
-    if let Err(text) = removed {
-        log::info!("{}: {text}", remains.id);
+    if let Err(failure) = remove(remains, container, workers).await {
+        log::info!("{}: {failure}", remains.id);
     }
     kill_the_rest(ledger.clone(), workers).await;
 }
@@ -166,40 +167,25 @@ fn unknown(remains: &Remains) -> Container {
     Container {
         id: remains.id.clone(),
         namespace: remains.namespace.clone(),
-        root: Options::default().state_root(&remains.namespace),
+        root: Options::default().state_root(&remains.namespace, Owned::Here),
         binary: None,
         systemd_cgroup: false,
     }
 }
 
-async fn in_process(remains: &Remains, container: &Container, workers: &Workers) -> Result<(), String> {
+/// By a process of its own, which may hang in the kernel without this one.
+async fn remove(remains: &Remains, container: Container, workers: &Workers) -> Result<(), Failure> {
     let verbs = Verbs { workers: workers.clone(), children: Children::default() };
     let operation = Operations::default().begin("Delete", &remains.id, "");
-    let delete = Verb::Delete { bundle: remains.bundle.clone() };
-    let request = VerbRequest { root: container.root.clone(), id: remains.id.clone(), verb: delete };
-    verbs.ask(&operation, &request, None).await.map(drop).map_err(|failure| failure.to_string())
-}
-
-async fn by_program(
-    remains: &Remains,
-    container: &Container,
-    binary: PathBuf,
-    workers: &Workers,
-) -> Result<(), String> {
-    let runtime = Runtime {
-        binary,
-        root: container.root.clone(),
-        systemd_cgroup: container.systemd_cgroup,
+    let request = VerbRequest {
+        root: container.root,
+        id: remains.id.clone(),
         bundle: remains.bundle.clone(),
+        binary: container.binary,
+        systemd_cgroup: container.systemd_cgroup,
+        verb: Verb::Delete,
     };
-    let (id, root) = (remains.id.clone(), remains.bundle.join("rootfs"));
-    let task = Task { name: format!("delete {id}"), limit: END };
-    let work = move || {
-        let deleted = runtime.delete_by_force(&id).map_err(|error| container::chain(&error));
-        let unmounted = crate::rootfs::unmount(&root).map_err(|error| container::chain(&error));
-        deleted.and(unmounted)
-    };
-    workers.run(task, work).await.unwrap_or_else(|failure| Err(failure.to_string()))
+    verbs.ask(&operation, &request, None).await.map(drop)
 }
 
 /// What the runtime does not know any more, by its identity.
@@ -249,7 +235,7 @@ impl Forward {
     fn event(&self, untold: &Untold) -> TaskExit {
         TaskExit {
             container_id: self.id.clone(),
-            id: untold.exec.clone(),
+            id: if untold.exec.is_empty() { self.id.clone() } else { untold.exec.clone() },
             pid: wire::pid(untold.pid),
             exit_status: untold.exit.status,
             exited_at: MessageField::some(wire::timestamp(&untold.exit)),
@@ -314,13 +300,13 @@ mod tests {
         let (init, untold) = ends(&ledger(&[("", None), ("done", Some(EXIT)), ("open", None)]), LOST);
         assert_eq!((init.exec.as_str(), init.pid, init.exit), ("", 42, LOST));
         let told: Vec<_> = untold.iter().map(|untold| (untold.exec.as_str(), untold.exit)).collect();
-        assert_eq!(told, [("done", EXIT), ("open", LOST)]);
+        assert_eq!(told, [("done", EXIT), ("open", LOST), ("", LOST)]);
     }
 
     #[test]
     fn an_init_that_had_ended_keeps_its_status() {
         let (init, untold) = ends(&ledger(&[("", Some(EXIT))]), LOST);
-        assert_eq!((init.exit, untold.len()), (EXIT, 0));
+        assert_eq!((init.exit, untold[0].exit, untold.len()), (EXIT, EXIT, 1));
     }
 
     #[test]

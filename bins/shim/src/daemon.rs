@@ -4,19 +4,21 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::io::Errno;
 use rustix::process::Signal;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
-use ttrpc::asynchronous::transport::Listener;
 use ttrpc::r#async::Server;
+use ttrpc::asynchronous::transport::Listener;
 
 use crate::accept::Accept;
+use crate::dump::{Dump, Waiting};
 use crate::pod::Pod;
 use crate::watched::watched;
-use crate::{log as own_log, observe, service};
+use crate::workers::Task;
+use crate::{log as own_log, service};
 
 /// How long containerd may take for the last events.
 const LAST_EVENTS: Duration = Duration::from_secs(3);
@@ -35,6 +37,8 @@ pub struct Daemon {
     pub events: String,
     /// The socket that it listens at.
     pub listener: OwnedFd,
+    /// `PATH`, for the runtimes that options name.
+    pub search: Option<String>,
     /// What is logged.
     pub detail: own_log::Detail,
 }
@@ -87,7 +91,7 @@ impl Daemon {
         let mut found_by = vec![self.bundle.join("address")];
         let address = listener.local_addr().ok();
         found_by.extend(address.and_then(|address| address.as_pathname().map(PathBuf::from)));
-        let pod = Arc::new(Pod::new(&self.namespace, found_by));
+        let pod = Arc::new(Pod::new(&self.namespace, self.search, found_by));
         listener.set_nonblocking(true).map_err(refused("prepare the socket"))?;
         let listener = tokio::net::UnixListener::from_std(listener).map_err(refused("watch the socket"))?;
         let server = Server::new().add_listener(Listener::new(Accept::new(listener)));
@@ -96,11 +100,10 @@ impl Daemon {
         tokio::spawn(pod.events.clone().send(self.events));
         tokio::spawn(pod.children.clone().sweep());
         tokio::spawn(service::watch(Arc::clone(&pod)));
-        tokio::spawn(observe::counters(Arc::clone(&pod)));
         let signals = watched(signals, Interest::READABLE).map_err(refused("watch the signals"))?;
         tokio::select! {
             () = pod.end.notified() => {}
-            () = obey(&pod, &self.bundle, &signals) => pod.withdraw(),
+            () = obey(&pod, &signals, &self.bundle) => pod.withdraw(),
         }
         pod.events.flush(LAST_EVENTS).await;
         tokio::time::sleep(LAST_ANSWERS).await;
@@ -118,13 +121,13 @@ fn block_signals() -> Result<OwnedFd, Errno> {
 }
 
 /// Comes back when the shim is told to end.
-async fn obey(pod: &Arc<Pod>, bundle: &Path, signals: &AsyncFd<OwnedFd>) {
+async fn obey(pod: &Arc<Pod>, signals: &AsyncFd<OwnedFd>, bundle: &Path) {
     loop {
         let Ok(mut ready) = signals.readable().await else { return };
         loop {
             match sys::signalfd::next(signals.get_ref().as_fd()) {
                 Ok(Some(signal)) if signal == Signal::CHILD.as_raw() => pod.children.look(),
-                Ok(Some(signal)) if signal == Signal::USR1.as_raw() => observe::dump(pod, bundle),
+                Ok(Some(signal)) if signal == Signal::USR1.as_raw() => tell(pod, bundle),
                 Ok(Some(signal)) => {
                     log::info!("signal {signal}: the shim ends");
                     return;
@@ -138,4 +141,41 @@ async fn obey(pod: &Arc<Pod>, bundle: &Path, signals: &AsyncFd<OwnedFd>) {
         }
         ready.clear_ready();
     }
+}
+
+/// Writes down what is going on, on a worker; a worker that is stuck is told of by the next one.
+fn tell(pod: &Arc<Pod>, bundle: &Path) {
+    let dump = dump(pod);
+    let (pod, bundle) = (Arc::clone(pod), bundle.to_owned());
+    tokio::spawn(async move {
+        let task = Task { name: "write a dump".to_owned(), limit: LAST_EVENTS };
+        let work = move || dump.write(&bundle, Instant::now());
+        match pod.workers.run(task, work).await {
+            Ok(Ok(())) => {}
+            Ok(Err(errno)) => log::warn!("write a dump: {errno}"),
+            Err(failure) => log::warn!("{failure}"),
+        }
+    });
+}
+
+fn dump(pod: &Pod) -> Dump {
+    let operations = pod.operations.list().into_iter().map(|running| Waiting {
+        name: running.name.to_owned(),
+        id: running.id,
+        exec_id: running.exec_id,
+        stage: running.stage.into_owned(),
+        since: running.since,
+        stage_since: running.stage_since,
+    });
+    let mut parts = vec![
+        ("events", format!("{:?}", pod.events)),
+        ("workers", format!("{:?}", pod.workers)),
+        ("log", format!("{} lines dropped", own_log::dropped())),
+    ];
+    for task in pod.all() {
+        let execs = task.execs().len();
+        let (phase, pid) = (task.init.phase(), task.init.pid());
+        parts.push(("container", format!("{} {phase:?} init={pid} execs={execs}", task.id)));
+    }
+    Dump { operations: operations.collect(), parts }
 }

@@ -4,6 +4,7 @@
 //! account runs on a worker or in a short-lived child. No lock is held across a wait.
 
 pub mod accept;
+pub mod account;
 pub mod argv;
 pub mod attend;
 pub mod bootstrap;
@@ -16,8 +17,8 @@ pub mod failure;
 pub mod io;
 pub mod journal;
 pub mod log;
-pub mod observe;
 pub mod oom;
+pub mod oom_watch;
 pub mod operations;
 pub mod options;
 pub mod pod;
@@ -33,6 +34,7 @@ pub mod stats;
 pub mod stuck;
 pub mod task;
 pub mod tree;
+pub mod undead;
 pub mod verb;
 pub mod watched;
 pub mod wire;

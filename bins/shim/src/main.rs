@@ -67,11 +67,14 @@ fn answer(invocation: &Invocation, given: &Given, operand: Option<&OsStr>) -> u8
 /// The process that serves. It was started with the socket as its standard input.
 fn serve(invocation: &Invocation) -> u8 {
     let Some(listener) = take_standard_input() else {
-        return fail(&std::io::Error::other("started without a socket: containerd starts this program by `start`"));
+        return fail(&std::io::Error::other(
+            "started without a socket: containerd starts this program by `start`",
+        ));
     };
     let daemon = Daemon {
         namespace: invocation.namespace.clone(),
         bundle: std::env::current_dir().unwrap_or_default(),
+        search: std::env::var_os("PATH").and_then(|path| path.into_string().ok()),
         events: events(),
         listener,
         detail: if invocation.debug { Detail::Debug } else { Detail::Usual },

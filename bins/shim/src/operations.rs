@@ -85,7 +85,11 @@ impl Operation {
     /// What it waits for.
     #[must_use]
     pub fn current(&self) -> String {
-        self.table.table().running.get(&self.number).map_or_else(String::new, |running| running.stage.to_string())
+        self.table
+            .table()
+            .running
+            .get(&self.number)
+            .map_or_else(String::new, |running| running.stage.to_string())
     }
 }
 

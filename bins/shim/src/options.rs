@@ -8,6 +8,18 @@ use std::path::PathBuf;
 /// Where containers' state is kept when no option names a place.
 const ROOT: &str = "/run/containerd/sluice";
 
+/// Where another runtime keeps it then. Compat: the stock shim's.
+const THEIR_ROOT: &str = "/run/containerd/runc";
+
+/// Whose containers a state root is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Owned {
+    /// This program's.
+    Here,
+    /// Those of another OCI runtime.
+    Elsewhere,
+}
+
 /// Options of a container. What containerd leaves out is off.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Options {
@@ -34,7 +46,9 @@ pub struct Options {
 #[non_exhaustive]
 pub enum Error {
     /// Nobody here knows the type.
-    #[error("options of type {type_url:?}: only containerd.runc.v1.Options and runtimeoptions.v1.Options are known")]
+    #[error(
+        "options of type {type_url:?}: only containerd.runc.v1.Options and runtimeoptions.v1.Options are known"
+    )]
     UnknownType {
         /// As it was given.
         type_url: String,
@@ -85,8 +99,9 @@ impl Options {
     ///
     /// Compat: as with the stock shim, the namespace is a directory below the root that is named.
     #[must_use]
-    pub fn state_root(&self, namespace: &str) -> PathBuf {
-        let root = if self.root.is_empty() { ROOT } else { &self.root };
+    pub fn state_root(&self, namespace: &str, owned: Owned) -> PathBuf {
+        let unnamed = if owned == Owned::Here { ROOT } else { THEIR_ROOT };
+        let root = if self.root.is_empty() { unnamed } else { &self.root };
         PathBuf::from(root).join(namespace)
     }
 }
@@ -106,7 +121,7 @@ mod tests {
         for type_url in ["containerd.runc.v1.Options", "type.googleapis.com/containerd.runc.v1.Options"] {
             let options = Options::decode(Some(&any(type_url, bytes.clone()))).expect("known");
             assert!(options.systemd_cgroup);
-            assert_eq!(options.state_root("moby"), PathBuf::from("/r/moby"));
+            assert_eq!(options.state_root("moby", Owned::Here), PathBuf::from("/r/moby"));
         }
         assert_eq!(Options::decode(None).expect("legal"), Options::default());
     }
@@ -115,7 +130,8 @@ mod tests {
     fn an_unknown_type_is_an_error_that_names_it() {
         let error = Options::decode(Some(&any("x.Options", Vec::new()))).expect_err("unknown");
         assert!(error.to_string().contains("x.Options"), "{error}");
-        let error = Options::decode(Some(&any("containerd.runc.v1.Options", vec![0xff]))).expect_err("no message");
+        let error =
+            Options::decode(Some(&any("containerd.runc.v1.Options", vec![0xff]))).expect_err("no message");
         assert!(matches!(error, Error::Decode { .. }));
     }
 }

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::counters::Counters;
 use crate::events::Events;
 use crate::failure::Failure;
 use crate::operations::Operations;
@@ -31,10 +30,10 @@ pub struct Pod {
     pub operations: Operations,
     /// Told when the shim shall end.
     pub end: Notify,
-    /// Told when counters have changed.
-    pub counted: Notify,
     /// Files by which the shim is found; they go before it does.
     pub found_by: Vec<PathBuf>,
+    /// `PATH`, for the runtimes that options name.
+    pub search: Option<String>,
     tasks: Mutex<Tasks>,
 }
 
@@ -55,7 +54,7 @@ pub struct Reserved<'a> {
 impl Pod {
     /// Without containers.
     #[must_use]
-    pub fn new(namespace: &str, found_by: Vec<PathBuf>) -> Self {
+    pub fn new(namespace: &str, search: Option<String>, found_by: Vec<PathBuf>) -> Self {
         let (workers, children) = (Workers::default(), Children::default());
         Self {
             namespace: namespace.to_owned(),
@@ -65,8 +64,8 @@ impl Pod {
             children,
             operations: Operations::default(),
             end: Notify::new(),
-            counted: Notify::new(),
             found_by,
+            search,
             tasks: Mutex::default(),
         }
     }
@@ -84,12 +83,6 @@ impl Pod {
     #[must_use]
     pub fn all(&self) -> Vec<Arc<Task>> {
         self.tasks().known.values().flatten().cloned().collect()
-    }
-
-    /// Counts something that an exec of a container did.
-    pub fn count(&self, task: &Task, count: impl FnOnce(&mut Counters)) {
-        task.count(count);
-        self.counted.notify_one();
     }
 
     /// Takes an id for a new container.
@@ -158,7 +151,7 @@ mod tests {
 
     #[test]
     fn an_id_is_taken_while_it_is_created_and_free_after_a_failure() {
-        let pod = Pod::new("ns", Vec::new());
+        let pod = Pod::new("ns", None, Vec::new());
         let reserved = pod.reserve("c").expect("free");
         assert!(matches!(pod.reserve("c"), Err(Failure::Exists { .. })));
         assert!(matches!(pod.task("c"), Err(Failure::NoContainer { .. })));

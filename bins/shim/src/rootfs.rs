@@ -305,7 +305,8 @@ mod tests {
 
     #[test]
     fn words_become_flags_and_the_rest_is_for_the_file_system() {
-        let parsed = parse(&overlay(&["ro", "index=off", "noatime", "X-containerd.x=y", "rslave", "defaults"]));
+        let parsed =
+            parse(&overlay(&["ro", "index=off", "noatime", "X-containerd.x=y", "rslave", "defaults"]));
         assert_eq!(parsed.flags, (MountFlags::RDONLY | MountFlags::NOATIME).bits());
         assert_eq!(parsed.data, ["index=off"]);
         assert_eq!(parsed.propagation, 1 << 19 | 1 << 14);

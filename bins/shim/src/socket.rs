@@ -58,9 +58,7 @@ pub fn path(directory: Option<&Path>, address: &str, namespace: &str, group: &st
 pub fn claim(path: &Path) -> Result<Claim, Error> {
     if let Some(directory) = path.parent() {
         let made = std::fs::DirBuilder::new().recursive(true).create(directory);
-        made.map_err(|error| {
-            refused("make", directory)(Errno::from_io_error(&error).unwrap_or(Errno::IO))
-        })?;
+        made.map_err(|error| refused("make", directory)(Errno::from_io_error(&error).unwrap_or(Errno::IO)))?;
         rustix::fs::chmod(directory, Mode::RWXU).map_err(refused("change the mode of", directory))?;
     }
     match listen(path) {

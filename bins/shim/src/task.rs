@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
+use cgroup::Paths;
 use container::held::Held;
 use container::{ContainerId, Store};
 use tokio::sync::watch;
-use tokio::task::AbortHandle;
 
 use crate::counters::Counters;
 use crate::failure::Failure;
@@ -16,6 +16,7 @@ use crate::oom::Oom;
 use crate::options::Options;
 use crate::process::Process;
 use crate::tree::Groups;
+use crate::verb::{Request, Verb};
 
 /// Where containers of a group are, as far as containerd is concerned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,8 +38,10 @@ pub struct Place {
     pub bundle: PathBuf,
     /// The state root.
     pub root: PathBuf,
+    /// Another OCI runtime that it belongs to.
+    pub binary: Option<PathBuf>,
     /// Its groups.
-    pub cgroup: cgroup::Paths,
+    pub groups: Paths,
 }
 
 /// One container.
@@ -54,10 +57,12 @@ pub struct Task {
     pub options: Options,
     /// Its first process.
     pub init: Arc<Process>,
+    /// Another OCI runtime that it belongs to.
+    pub binary: Option<PathBuf>,
     /// Its groups.
-    pub cgroup: cgroup::Paths,
+    pub groups: Paths,
     /// Groups for execs, to be found and killed by.
-    pub groups: Groups,
+    pub exec_groups: Groups,
     execs: Mutex<BTreeMap<String, Arc<Process>>>,
     held: Mutex<Vec<Held>>,
     freezer: Mutex<Freezer>,
@@ -65,54 +70,80 @@ pub struct Task {
     /// Execs that were started and have not been reported as ended.
     running: watch::Sender<usize>,
     deleting: Mutex<bool>,
-    counters: Mutex<Noted>,
-    oom: OnceLock<OomWatch>,
+    oom: OnceLock<Oom>,
+    counters: Mutex<Counted>,
 }
 
-/// Numbers, and whether they are written down.
 #[derive(Debug, Default)]
-struct Noted {
+struct Counted {
     counters: Counters,
-    news: bool,
-}
-
-/// Who looks for out-of-memory kills; the watch ends with the container.
-#[derive(Debug)]
-pub struct OomWatch {
-    /// What the kernel says.
-    pub oom: Arc<Oom>,
-    /// The task that waits for it.
-    pub waiter: AbortHandle,
-}
-
-impl Drop for OomWatch {
-    fn drop(&mut self) {
-        self.waiter.abort();
-    }
+    /// Somebody will write them soon.
+    due: bool,
 }
 
 impl Task {
     /// A container without execs.
     #[must_use]
     pub fn new(place: Place, options: Options, init: Arc<Process>) -> Self {
-        let Place { id, bundle, root, cgroup } = place;
+        let Place { id, bundle, root, binary, groups } = place;
         Self {
             id,
             bundle,
             root,
             options,
             init,
-            groups: Groups::below(cgroup.unified.clone()),
-            cgroup,
-            counters: Mutex::default(),
-            oom: OnceLock::new(),
+            binary,
+            // A runtime that is not ours has its own idea of what is in its groups.
+            exec_groups: Groups::below(groups.unified.clone()),
+            groups,
             execs: Mutex::default(),
             held: Mutex::default(),
             freezer: Mutex::new(Freezer::Thawed),
             journal: Mutex::default(),
             running: watch::Sender::new(0),
             deleting: Mutex::new(false),
+            oom: OnceLock::new(),
+            counters: Mutex::default(),
         }
+    }
+
+    /// A verb for this container.
+    #[must_use]
+    pub fn request(&self, verb: Verb) -> Request {
+        Request {
+            root: self.root.clone(),
+            id: self.id.clone(),
+            bundle: self.bundle.clone(),
+            systemd_cgroup: self.options.systemd_cgroup,
+            binary: self.binary.clone(),
+            verb,
+        }
+    }
+
+    /// Its out-of-memory kills, if they are watched.
+    #[must_use]
+    pub fn oom(&self) -> Option<&Oom> {
+        self.oom.get()
+    }
+
+    /// Begins to watch for out-of-memory kills.
+    pub fn watch_oom(&self, oom: Oom) {
+        let _ = self.oom.set(oom);
+    }
+
+    /// Counts something; says whether it is the caller who has to see to it that it is written down.
+    pub fn count(&self, count: impl FnOnce(&mut Counters)) -> bool {
+        let mut counted = locked(&self.counters);
+        count(&mut counted.counters);
+        !std::mem::replace(&mut counted.due, true)
+    }
+
+    /// What was counted, to be written down now.
+    #[must_use]
+    pub fn counters(&self) -> Counters {
+        let mut counted = locked(&self.counters);
+        counted.due = false;
+        counted.counters.clone()
     }
 
     /// Its init for an empty id, else an exec.
@@ -218,31 +249,6 @@ impl Task {
     /// Gives the right back.
     pub fn not_deleted(&self) {
         *locked(&self.deleting) = false;
-    }
-
-    /// Counts something that an exec did.
-    pub fn count(&self, count: impl FnOnce(&mut Counters)) {
-        let mut noted = locked(&self.counters);
-        count(&mut noted.counters);
-        noted.news = true;
-    }
-
-    /// The numbers, if they changed since they were taken.
-    #[must_use]
-    pub fn news(&self) -> Option<Counters> {
-        let mut noted = locked(&self.counters);
-        std::mem::take(&mut noted.news).then(|| noted.counters.clone())
-    }
-
-    /// Keeps the watch for out-of-memory kills.
-    pub fn keep_oom(&self, watch: OomWatch) {
-        let _ = self.oom.set(watch);
-    }
-
-    /// What the kernel says about out-of-memory kills, where it can be asked.
-    #[must_use]
-    pub fn oom(&self) -> Option<Arc<Oom>> {
-        self.oom.get().map(|watch| Arc::clone(&watch.oom))
     }
 
     /// Begins to write to the journal.

@@ -13,6 +13,7 @@
 //! ```
 
 pub mod ask;
+mod command_line;
 pub mod perform;
 
 use serde::{Deserialize, Serialize};
@@ -30,6 +31,12 @@ pub struct Request {
     pub root: PathBuf,
     /// The container.
     pub id: String,
+    /// Its bundle.
+    pub bundle: PathBuf,
+    /// systemd makes the groups.
+    pub systemd_cgroup: bool,
+    /// Another OCI runtime, which is called by its command line.
+    pub binary: Option<PathBuf>,
     /// What is to be done with it.
     pub verb: Verb,
 }
@@ -42,9 +49,15 @@ pub enum Verb {
     /// Lets the program run.
     Start,
     /// Removes the container, alive or not, and unmounts its root.
-    Delete {
-        /// Its bundle.
-        bundle: PathBuf,
+    Delete,
+    /// Starts a process in it, for another runtime: ours needs no process for that.
+    Exec {
+        /// The exec.
+        exec_id: String,
+        /// The process as JSON.
+        spec: String,
+        /// Whether it gets a terminal.
+        terminal: bool,
     },
     /// Freezes it.
     Pause,
@@ -67,16 +80,14 @@ pub enum Verb {
 /// Operands of [`Verb::Create`].
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub struct Create {
-    /// The bundle.
-    pub bundle: PathBuf,
-    /// What is mounted on its `rootfs`.
+    /// What is mounted on the bundle's `rootfs`.
     pub rootfs: Vec<Mount>,
     /// The root is moved instead of pivoted.
     pub no_pivot_root: bool,
     /// The container keeps the caller's session keyring.
     pub no_new_keyring: bool,
-    /// systemd makes the groups.
-    pub systemd_cgroup: bool,
+    /// Whether its program gets a terminal.
+    pub terminal: bool,
 }
 
 /// A mount of containerd's snapshotter.
@@ -104,9 +115,10 @@ pub enum Word {
     },
     /// What it does from now on.
     Stage(String),
-    /// It is done. After [`Verb::Create`] init's pidfd and, with a terminal, its master come with this word.
+    /// It is done. After [`Verb::Create`] and [`Verb::Exec`] the new process's pidfd and, with a terminal, its master come
+    /// with this word.
     Done {
-        /// Init's pid, after [`Verb::Create`]; else 0.
+        /// The new process's pid; 0 where there is none.
         pid: i32,
     },
     /// It could not be done, and nothing is left of the attempt.
@@ -125,7 +137,8 @@ impl Verb {
         match self {
             Self::Create(_) => "create",
             Self::Start => "start",
-            Self::Delete { .. } => "delete",
+            Self::Delete => "delete",
+            Self::Exec { .. } => "exec",
             Self::Pause => "pause",
             Self::Resume => "resume",
             Self::Update { .. } => "update",

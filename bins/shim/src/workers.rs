@@ -272,7 +272,7 @@ mod tests {
         let many = (0..100).map(|number| workers.run(task(Duration::from_secs(60)), move || number));
         let sum = run(async move {
             let mut sum = 0;
-            for one in many.map(|one| Box::pin(one)).collect::<Vec<_>>() {
+            for one in many.map(Box::pin).collect::<Vec<_>>() {
                 sum += one.await.expect("done");
             }
             sum

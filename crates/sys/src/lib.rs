@@ -12,6 +12,7 @@ pub mod clone;
 pub mod close_range;
 pub mod descriptor_message;
 pub mod exec;
+pub mod fork;
 pub mod ids;
 pub mod keyring;
 pub mod mount_setattr;

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use cgroup::Paths;
 use container::{ContainerId, Store};
 use containerd_shim_protos::api::{CreateTaskRequest, CreateTaskResponse};
 use containerd_shim_protos::events::task::{TaskCreate, TaskIO};
@@ -16,9 +17,9 @@ use crate::attend;
 use crate::failure::Failure;
 use crate::io::{self, Bounds, ChildEnds, Owner, Stdio};
 use crate::journal::{Container, Journal, Record};
-use crate::observe;
+use crate::oom_watch;
 use crate::operations::Operation;
-use crate::options::Options;
+use crate::options::{Options, Owned};
 use crate::pod::Pod;
 use crate::process::{Process, Streams};
 use crate::reap::Child;
@@ -27,6 +28,7 @@ use crate::verb::ask::Done;
 use crate::verb::{Create, Mount, Request, Verb};
 use crate::wire;
 use crate::workers;
+use crate::wrapper::{Choice, choose};
 
 /// How long the disk may take.
 const LIMIT: Duration = Duration::from_secs(5);
@@ -42,13 +44,14 @@ pub(crate) async fn create(
     let streams = streams(&request);
     let owner = Owner { uid: options.io_uid, gid: options.io_gid };
     let (stdio, ends) = open(&pod.namespace, &request.id, &streams, owner).await?;
-    let verb = verb(&pod, &request, &options);
+    let binary = chosen(&pod, &options).await?;
+    let verb = verb(&pod, &request, &options, binary);
     // Until init has its waiter no child is taken for a stranger.
     let birth = pod.children.birth();
     let made = pod.verbs.ask(&operation, &verb, pipes(ends)).await;
     let done = made.inspect_err(|_| stdio.close())?;
     let init = Arc::new(Process::new("", streams, Vec::new()));
-    let place = place(&pod, &request, &verb.root).await?;
+    let place = place(&pod, verb, done.pid).await?;
     let task = Arc::new(Task::new(place, options, init));
     let child = adopt(&pod, &task, stdio, done)?;
     drop(birth);
@@ -57,7 +60,7 @@ pub(crate) async fn create(
     let pid = child.pid();
     tell(&pod, request, pid);
     attend::init(&pod, &task, child);
-    observe::oom(&pod, &task);
+    oom_watch::begin(&pod, &task);
     Ok(CreateTaskResponse { pid: wire::pid(pid), ..CreateTaskResponse::default() })
 }
 
@@ -105,7 +108,17 @@ pub(crate) fn pipes(ends: ChildEnds) -> Option<[OwnedFd; 3]> {
     }
 }
 
-fn verb(pod: &Pod, request: &CreateTaskRequest, options: &Options) -> Request {
+/// The OCI runtime that the options name, if it is another one.
+async fn chosen(pod: &Pod, options: &Options) -> Result<Option<PathBuf>, Failure> {
+    let (name, search) = (options.binary_name.clone(), pod.search.clone());
+    let task = workers::Task { name: format!("look for the runtime {name}"), limit: LIMIT };
+    match pod.workers.run(task, move || choose(&name, search.as_deref())).await? {
+        Choice::InProcess => Ok(None),
+        Choice::Program(path) => Ok(Some(path)),
+    }
+}
+
+fn verb(pod: &Pod, request: &CreateTaskRequest, options: &Options, binary: Option<PathBuf>) -> Request {
     let mount = |mount: &containerd_shim_protos::api::Mount| Mount {
         kind: mount.type_.clone(),
         source: mount.source.clone(),
@@ -113,14 +126,20 @@ fn verb(pod: &Pod, request: &CreateTaskRequest, options: &Options) -> Request {
         options: mount.options.clone(),
     };
     let create = Create {
-        bundle: PathBuf::from(&request.bundle),
         rootfs: request.rootfs.iter().map(mount).collect(),
         no_pivot_root: options.no_pivot_root,
         no_new_keyring: options.no_new_keyring,
-        systemd_cgroup: options.systemd_cgroup,
+        terminal: request.terminal,
     };
-    let root = options.state_root(&pod.namespace);
-    Request { root, id: request.id.clone(), verb: Verb::Create(Box::new(create)) }
+    let owner = if binary.is_some() { Owned::Elsewhere } else { Owned::Here };
+    Request {
+        root: options.state_root(&pod.namespace, owner),
+        id: request.id.clone(),
+        bundle: PathBuf::from(&request.bundle),
+        systemd_cgroup: options.systemd_cgroup,
+        binary,
+        verb: Verb::Create(Box::new(create)),
+    }
 }
 
 fn adopt(pod: &Pod, task: &Task, stdio: Arc<Stdio>, done: Done) -> Result<Child, Failure> {
@@ -140,16 +159,27 @@ fn adopt(pod: &Pod, task: &Task, stdio: Arc<Stdio>, done: Done) -> Result<Child,
 }
 
 /// Where it is, asked on a worker: the state lies on somebody's disk.
-async fn place(pod: &Pod, request: &CreateTaskRequest, root: &Path) -> Result<Place, Failure> {
-    let (id, root) = (request.id.clone(), root.to_owned());
-    let bundle = PathBuf::from(&request.bundle);
-    let task = workers::Task { name: format!("read the state of {id}"), limit: LIMIT };
+async fn place(pod: &Pod, verb: Request, pid: i32) -> Result<Place, Failure> {
+    let task = workers::Task { name: format!("read the state of {}", verb.id), limit: LIMIT };
     let work = move || {
-        let record = ContainerId::parse(&id).and_then(|id| Store::open(&root)?.entry(&id)?.read());
-        let cgroup = record.map(|record| record.cgroup).unwrap_or_default();
-        Place { id, bundle, root, cgroup }
+        let Request { id, bundle, root, binary, .. } = verb;
+        let known = binary.is_none().then(|| recorded(&root, &id)).flatten();
+        let groups = known.or_else(|| groups_of(pid)).unwrap_or_default();
+        Place { id, bundle, root, binary, groups }
     };
     pod.workers.run(task, work).await
+}
+
+fn recorded(root: &Path, id: &str) -> Option<Paths> {
+    let record = ContainerId::parse(id).and_then(|id| Store::open(root)?.entry(&id)?.read());
+    record.ok().map(|record| record.cgroup)
+}
+
+/// The groups of a process that another runtime has placed.
+fn groups_of(pid: i32) -> Option<Paths> {
+    let proc = proc::Procfs::host().ok()?;
+    let layout = cgroup::Layout::of(&proc).ok()?;
+    Some(Paths::of_process(&layout, &proc.cgroups(pid).ok()?))
 }
 
 async fn begin_journal(pod: &Pod, task: &Arc<Task>) -> Result<(), Failure> {
@@ -157,7 +187,7 @@ async fn begin_journal(pod: &Pod, task: &Arc<Task>) -> Result<(), Failure> {
         id: task.id.clone(),
         namespace: pod.namespace.clone(),
         root: task.root.clone(),
-        binary: None,
+        binary: task.binary.clone(),
         systemd_cgroup: task.options.systemd_cgroup,
     };
     let work = workers::Task { name: format!("begin the journal of {}", task.id), limit: LIMIT };

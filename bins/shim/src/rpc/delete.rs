@@ -8,14 +8,13 @@ use containerd_shim_protos::events::task::TaskDelete;
 use containerd_shim_protos::topics::TASK_DELETE_EVENT_TOPIC;
 use protobuf::MessageField;
 
-use crate::counters::Outcome;
 use crate::failure::Failure;
 use crate::journal::Exit;
 use crate::operations::Operation;
 use crate::pod::Pod;
 use crate::process::{Phase, Process};
 use crate::task::Task;
-use crate::verb::{Request, Verb};
+use crate::verb::Verb;
 use crate::wire;
 
 /// How long a killed init may take to be reported as ended.
@@ -38,9 +37,7 @@ pub(crate) async fn delete(
         task.claim_delete()?;
         delete_container(&pod, &task, &operation).await.inspect_err(|_| task.not_deleted())?;
     } else {
-        if close_streams(&process, &operation).await > 0 {
-            pod.count(&task, |counters| counters.count(Outcome::OutputLost));
-        }
+        close_streams(&process, &operation).await;
         task.forget(&request.exec_id);
     }
     let exit = process.exit().unwrap_or_else(|| Exit::now(0));
@@ -56,8 +53,7 @@ pub(crate) async fn delete(
 }
 
 async fn delete_container(pod: &Pod, task: &Task, operation: &Operation) -> Result<(), Failure> {
-    let delete = Verb::Delete { bundle: task.bundle.clone() };
-    let request = Request { root: task.root.clone(), id: task.id.clone(), verb: delete };
+    let request = task.request(Verb::Delete);
     task.let_go();
     pod.verbs.ask(operation, &request, None).await?;
     operation.stage("the end of init");
@@ -72,15 +68,14 @@ async fn delete_container(pod: &Pod, task: &Task, operation: &Operation) -> Resu
     Ok(())
 }
 
-/// The client waits for the end of the streams, and we for the client, but not for ever. Gives how many bytes were lost.
-async fn close_streams(process: &Process, operation: &Operation) -> u64 {
-    let Some(stdio) = process.stdio() else { return 0 };
+/// The client waits for the end of the streams, and we for the client, but not for ever.
+async fn close_streams(process: &Process, operation: &Operation) {
+    let Some(stdio) = process.stdio() else { return };
     operation.stage("the readers of its output");
     let outcome = stdio.finish().await;
     if outcome.lost > 0 {
         log::warn!("exec {:?}: {} bytes of output had no reader and are lost", process.exec_id, outcome.lost);
     }
-    outcome.lost
 }
 
 fn tell(pod: &Pod, task: &Task, exit: &Exit) {

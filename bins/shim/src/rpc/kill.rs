@@ -9,15 +9,14 @@ use protobuf::well_known_types::empty::Empty;
 use rustix::io::Errno;
 use rustix::process::Signal;
 
-use crate::counters::Outcome;
 use crate::failure::{Failure, Kind};
-use crate::observe;
 use crate::operations::Operation;
 use crate::pod::Pod;
 use crate::process::{Phase, Process};
 use crate::task::{Freezer, Task};
 use crate::tree::{self, Reach};
-use crate::verb::{Request, Verb};
+use crate::undead;
+use crate::verb::Verb;
 use crate::workers;
 
 /// How long the processes of an exec may take to end after SIGKILL.
@@ -38,9 +37,6 @@ pub(crate) async fn kill(
         return Err(Failure::Finished);
     }
     let is_kill = signal == Signal::KILL.as_raw();
-    if is_kill {
-        observe::end(&pod, &process);
-    }
     if !request.exec_id.is_empty() {
         if is_kill {
             kill_tree(&pod, &task, &process).await?;
@@ -48,11 +44,13 @@ pub(crate) async fn kill(
             send(&process, signal)?;
         }
     } else if request.all || (is_kill && task.freezer() != Freezer::Thawed) {
-        let kill = Verb::Kill { signal, all: request.all };
-        let verb = Request { root: task.root.clone(), id: request.id, verb: kill };
+        let verb = task.request(Verb::Kill { signal, all: request.all });
         pod.verbs.ask(&operation, &verb, None).await.map_err(finished)?;
     } else {
         send(&process, signal)?;
+    }
+    if is_kill {
+        undead::watch(&pod, &task, &process);
     }
     Ok(Empty::new())
 }
@@ -98,11 +96,9 @@ async fn kill_tree(pod: &Pod, task: &Arc<Task>, process: &Arc<Process>) -> Resul
     match pod.workers.run(workers::Task { name, limit: LIMIT }, work).await {
         Ok((reach, group)) => {
             report(task, process, &reach);
-            let outcome = if reach == Reach::Whole { Outcome::TreeKilled } else { Outcome::TreePartly };
-            pod.count(task, |counters| counters.count(outcome));
             match group {
                 Some(group) if process.exit().is_none() => process.keep_group(group),
-                Some(group) => task.groups.put_back(group),
+                Some(group) => task.exec_groups.put_back(group),
                 None => {}
             }
         }

@@ -12,7 +12,7 @@ use crate::operations::Operation;
 use crate::pod::Pod;
 use crate::process::Phase;
 use crate::task::Freezer;
-use crate::verb::{Request, Verb};
+use crate::verb::Verb;
 
 pub(crate) async fn pause(
     pod: Arc<Pod>,
@@ -25,8 +25,7 @@ pub(crate) async fn pause(
     }
     let before = task.freezer();
     task.set_freezer(Freezer::Freezing);
-    let verb = Request { root: task.root.clone(), id: request.id.clone(), verb: Verb::Pause };
-    if let Err(failure) = pod.verbs.ask(&operation, &verb, None).await {
+    if let Err(failure) = pod.verbs.ask(&operation, &task.request(Verb::Pause), None).await {
         task.set_freezer(before);
         return Err(failure);
     }

@@ -10,13 +10,16 @@ use containerd_shim_protos::shim::oci::ProcessDetails;
 use protobuf::MessageField;
 
 use crate::events::any;
-use crate::failure::Failure;
+use crate::failure::{Failure, Kind};
 use crate::operations::Operation;
 use crate::pod::Pod;
+use crate::task;
 use crate::wire;
 use crate::workers::Task;
+use crate::wrapper::Runtime;
 
-const LIMIT: Duration = Duration::from_secs(5);
+/// Longer than another runtime may take.
+const LIMIT: Duration = Duration::from_secs(15);
 
 pub(crate) async fn pids(
     pod: Arc<Pod>,
@@ -24,11 +27,14 @@ pub(crate) async fn pids(
     request: PidsRequest,
 ) -> Result<PidsResponse, Failure> {
     let task = pod.task(&request.id)?;
-    let (root, id) = (task.root.clone(), request.id.clone());
     operation.stage("read the processes of the cgroup");
-    let work = move || container::ps::pids(&Store::open(&root)?, &ContainerId::parse(&id)?);
-    let read = pod.workers.run(Task { name: format!("pids of {}", request.id), limit: LIMIT }, work).await?;
-    let pids = read.map_err(|error| Failure::of_library("", &error))?;
+    let subject = Arc::clone(&task);
+    let work = move || read(&subject);
+    // Another runtime is a child of ours for a moment, and no stranger to be taken away.
+    let birth = task.binary.is_some().then(|| pod.children.birth());
+    let read = pod.workers.run(Task { name: format!("pids of {}", request.id), limit: LIMIT }, work).await;
+    drop(birth);
+    let pids = read??;
     let execs: HashMap<i32, String> =
         task.execs().iter().map(|exec| (exec.pid(), exec.exec_id.clone())).collect();
     let info = |pid: i32| {
@@ -43,4 +49,20 @@ pub(crate) async fn pids(
         }
     };
     Ok(PidsResponse { processes: pids.into_iter().map(info).collect(), ..PidsResponse::default() })
+}
+
+fn read(task: &task::Task) -> Result<Vec<i32>, Failure> {
+    let Some(binary) = &task.binary else {
+        let read =
+            ContainerId::parse(&task.id).and_then(|id| container::ps::pids(&Store::open(&task.root)?, &id));
+        return read.map_err(|error| Failure::of_library("", &error));
+    };
+    let (root, bundle) = (task.root.clone(), task.bundle.clone());
+    let systemd_cgroup = task.options.systemd_cgroup;
+    let runtime = Runtime { binary: binary.clone(), root, systemd_cgroup, bundle };
+    runtime.ps(&task.id).map_err(|error| Failure::Told {
+        prefix: "",
+        kind: Kind::Other,
+        text: container::chain(&error),
+    })
 }

@@ -16,8 +16,10 @@ pub(crate) async fn resize_pty(
 ) -> Result<Empty, Failure> {
     let process = pod.task(&request.id)?.process(&request.exec_id)?;
     let side = |field, value: u32| {
-        u16::try_from(value)
-            .map_err(|_| Failure::Invalid { field, reason: format!("{value} is more than a terminal can have") })
+        u16::try_from(value).map_err(|_| Failure::Invalid {
+            field,
+            reason: format!("{value} is more than a terminal can have"),
+        })
     };
     let (width, height) = (side("width", request.width)?, side("height", request.height)?);
     if let Some(stdio) = process.stdio().filter(|_| process.streams.terminal) {

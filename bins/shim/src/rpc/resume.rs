@@ -12,7 +12,7 @@ use crate::operations::Operation;
 use crate::pod::Pod;
 use crate::process::Phase;
 use crate::task::Freezer;
-use crate::verb::{Request, Verb};
+use crate::verb::Verb;
 
 pub(crate) async fn resume(
     pod: Arc<Pod>,
@@ -23,8 +23,7 @@ pub(crate) async fn resume(
     if task.init.phase() != Phase::Running {
         return Err(Failure::State { verb: "resume", what: "a container that does not run" });
     }
-    let verb = Request { root: task.root.clone(), id: request.id.clone(), verb: Verb::Resume };
-    pod.verbs.ask(&operation, &verb, None).await?;
+    pod.verbs.ask(&operation, &task.request(Verb::Resume), None).await?;
     task.set_freezer(Freezer::Thawed);
     let event = TaskResumed { container_id: request.id, ..TaskResumed::default() };
     pod.events.push(TASK_RESUMED_EVENT_TOPIC, &event);

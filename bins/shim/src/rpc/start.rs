@@ -13,6 +13,7 @@ use containerd_shim_protos::events::task::{TaskExecStarted, TaskStart};
 use containerd_shim_protos::topics::{TASK_EXEC_STARTED_EVENT_TOPIC, TASK_START_EVENT_TOPIC};
 use launch::Process as Born;
 
+use crate::account;
 use crate::attend;
 use crate::counters::Outcome;
 use crate::failure::{Failure, Kind};
@@ -24,7 +25,7 @@ use crate::process::{Phase, Process};
 use crate::reap::Birth;
 use crate::rpc::create::{open, pipes};
 use crate::task::{Freezer, Task};
-use crate::verb::{Request, Verb};
+use crate::verb::Verb;
 use crate::wire;
 use crate::workers;
 
@@ -55,7 +56,7 @@ pub(crate) async fn start(
 async fn start_init(pod: &Arc<Pod>, task: &Arc<Task>, operation: &Operation) -> Result<i32, Failure> {
     let init = &task.init;
     init.claim_start()?;
-    let request = Request { root: task.root.clone(), id: task.id.clone(), verb: Verb::Start };
+    let request = task.request(Verb::Start);
     if let Err(failure) = pod.verbs.ask(operation, &request, None).await {
         init.not_started();
         return Err(failure);
@@ -82,15 +83,22 @@ async fn start_exec(
     process.keep_streams(Arc::clone(&stdio));
     let birth = pod.children.birth();
     operation.stage("start the process");
-    let begun = launch(pod, task, process, pipes(ends)).await;
+    let begun = match &task.binary {
+        None => launch(pod, task, process, pipes(ends)).await,
+        Some(_) => launch_elsewhere(pod, task, process, (operation, pipes(ends))).await,
+    };
     match begun.and_then(|started| settle(started, &stdio)) {
-        Ok(running) => Ok(announce(pod, task, process, (running, birth))),
+        Ok(running) => {
+            let took = process.begun().map(|begun| begun.elapsed()).unwrap_or_default();
+            account::count(pod, task, |counters| counters.started(took));
+            Ok(announce(pod, task, process, (running, birth)))
+        }
         Err(failure) => {
+            account::count(pod, task, |counters| counters.count(Outcome::Refused));
             stdio.close();
             process.stop(Exit::now(NEVER_RAN));
-            pod.count(task, |counters| counters.count(Outcome::Refused));
             if let Some(group) = process.take_group() {
-                task.groups.put_back(group);
+                task.exec_groups.put_back(group);
             }
             Err(failure)
         }
@@ -140,15 +148,34 @@ async fn launch(
     pod.workers.run(workers::Task { name, limit: LIMIT }, work).await?
 }
 
-fn request(
-    task: &Task,
-    process: &Process,
-    streams: Option<[OwnedFd; 3]>,
-) -> Result<ExecRequest, Failure> {
+/// Compat: a container of another runtime gets its execs through that runtime, which knows what it needs.
+async fn launch_elsewhere(
+    pod: &Pod,
+    task: &Arc<Task>,
+    process: &Arc<Process>,
+    (operation, streams): (&Operation, Option<[OwnedFd; 3]>),
+) -> Result<Started, Failure> {
+    let invalid = |_| Failure::Invalid { field: "spec", reason: "not UTF-8".to_owned() };
+    let spec = String::from_utf8(process.spec.clone()).map_err(invalid)?;
+    let terminal = process.streams.terminal;
+    let verb = Verb::Exec { exec_id: process.exec_id.clone(), spec, terminal };
+    let done = pod.verbs.ask(operation, &task.request(verb), streams).await?;
+    let mut descriptors = done.descriptors.into_iter();
+    let missing = || Failure::VerbDied { verb: "exec", how: "it sent no pidfd".to_owned() };
+    let pidfd = descriptors.next().ok_or_else(missing)?;
+    let running = Running { pid: done.pid, pidfd, console: descriptors.next() };
+    let started = Started(Some(running));
+    let (task, process) = (Arc::clone(task), Arc::clone(process));
+    let note = move || task.note_started(&process.exec_id, done.pid);
+    pod.workers.run(workers::Task { name: "write the journal".to_owned(), limit: LIMIT }, note).await?;
+    Ok(started)
+}
+
+fn request(task: &Task, process: &Process, streams: Option<[OwnedFd; 3]>) -> Result<ExecRequest, Failure> {
     let invalid = |error: serde_json::Error| Failure::Invalid { field: "spec", reason: error.to_string() };
     let mut described: Configured = serde_json::from_slice(&process.spec).map_err(invalid)?;
     described.terminal = process.streams.terminal;
-    let group = task.groups.take();
+    let group = task.exec_groups.take();
     let nested = group.as_ref().map(crate::tree::Group::directory);
     if let Some(group) = group {
         process.keep_group(group);
@@ -200,8 +227,6 @@ fn announce(
     };
     pod.events.push(TASK_EXEC_STARTED_EVENT_TOPIC, &event);
     process.runs();
-    let took = process.begun().map(|begun| begun.elapsed()).unwrap_or_default();
-    pod.count(task, |counters| counters.started(took));
     attend::exec(pod, task, process, child);
     pid
 }

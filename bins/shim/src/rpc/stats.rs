@@ -10,8 +10,8 @@ use protobuf::well_known_types::any::Any;
 use crate::failure::{Failure, Kind};
 use crate::operations::Operation;
 use crate::pod::Pod;
-use crate::stats;
-use crate::workers::Task;
+use crate::stats::{self, Error};
+use crate::workers;
 
 const LIMIT: Duration = Duration::from_secs(5);
 
@@ -21,15 +21,13 @@ pub(crate) async fn stats(
     request: StatsRequest,
 ) -> Result<StatsResponse, Failure> {
     let task = pod.task(&request.id)?;
-    operation.stage("read the control files");
-    let work = Task { name: format!("stats of {}", request.id), limit: LIMIT };
-    let read = pod.workers.run(work, move || stats::metrics(&task.cgroup)).await?;
-    let metrics = read.map_err(|error| {
-        let gone = matches!(error, stats::Error::Gone { .. });
-        let kind = if gone { Kind::NotFound } else { Kind::Other };
+    operation.stage("read the control files of the cgroup");
+    let work = workers::Task { name: format!("stats of {}", request.id), limit: LIMIT };
+    let metrics = pod.workers.run(work, move || stats::metrics(&task.groups)).await?;
+    let metrics = metrics.map_err(|error| {
+        let kind = if matches!(error, Error::Gone { .. }) { Kind::NotFound } else { Kind::Other };
         Failure::Told { prefix: "", kind, text: container::chain(&error) }
     })?;
-    let stats::Metrics { type_url, value } = metrics;
-    let any = Any { type_url: type_url.to_owned(), value, ..Any::default() };
+    let any = Any { type_url: metrics.type_url.to_owned(), value: metrics.value, ..Any::default() };
     Ok(StatsResponse { stats: MessageField::some(any), ..StatsResponse::default() })
 }

@@ -8,7 +8,7 @@ use protobuf::well_known_types::empty::Empty;
 use crate::failure::Failure;
 use crate::operations::Operation;
 use crate::pod::Pod;
-use crate::verb::{Request, Verb};
+use crate::verb::Verb;
 
 pub(crate) async fn update(
     pod: Arc<Pod>,
@@ -19,7 +19,6 @@ pub(crate) async fn update(
     let bytes = request.resources.into_option().map(|any| any.value).unwrap_or_default();
     let invalid = |_| Failure::Invalid { field: "resources", reason: "not UTF-8".to_owned() };
     let resources = String::from_utf8(bytes).map_err(invalid)?;
-    let verb = Request { root: task.root.clone(), id: request.id, verb: Verb::Update { resources } };
-    pod.verbs.ask(&operation, &verb, None).await?;
+    pod.verbs.ask(&operation, &task.request(Verb::Update { resources }), None).await?;
     Ok(Empty::new())
 }

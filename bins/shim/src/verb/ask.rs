@@ -41,14 +41,14 @@ pub struct Verbs {
 /// A verb that was carried out.
 #[derive(Debug)]
 pub struct Done {
-    /// Init's pid, after `create`; else 0.
+    /// The new process's pid; 0 where there is none.
     pub pid: i32,
-    /// Init's pidfd and the terminal's master, after `create`.
+    /// The new process's pidfd and its terminal's master.
     pub descriptors: Vec<OwnedFd>,
 }
 
 impl Verbs {
-    /// Has a verb carried out. `streams` become the container's, for `create`.
+    /// Has a verb carried out. `streams` become those of the process that it starts.
     ///
     /// # Errors
     /// What the verb says; [`Failure::Stuck`] when it does not come to an end, [`Failure::VerbDied`].
@@ -132,8 +132,9 @@ struct Conversation<'a> {
 impl Conversation<'_> {
     /// Until the last word; `None` when it ended without one.
     async fn hear(&self) -> Result<Option<Answer>, Failure> {
-        let refused =
-            |error: std::io::Error| step("wait for a verb")(Errno::from_io_error(&error).unwrap_or(Errno::IO));
+        let refused = |error: std::io::Error| {
+            step("wait for a verb")(Errno::from_io_error(&error).unwrap_or(Errno::IO))
+        };
         let socket = self.socket.try_clone().and_then(|socket| watched(socket, Interest::READABLE));
         let socket = socket.map_err(refused)?;
         loop {
@@ -198,6 +199,7 @@ fn prefix(verb: &str) -> &'static str {
         "delete" => "OCI runtime delete failed: ",
         "pause" => "OCI runtime pause failed: ",
         "resume" => "OCI runtime resume failed: ",
+        "exec" => "OCI runtime exec failed: exec failed: ",
         "update" => "OCI runtime update failed: ",
         _ => "OCI runtime kill failed: ",
     }
@@ -221,7 +223,8 @@ fn spawn(socket: &OwnedFd, streams: Option<[OwnedFd; 3]>) -> Result<Process, Fai
     let number = CString::new(socket.as_raw_fd().to_string()).unwrap_or_default();
     let arguments = [c"containerd-shim-sluice-v2", c"verb", &number];
     let arguments = arguments.into_iter().map(Entry::new).chain([Entry::END]).collect::<Vec<_>>();
-    let environment = [Entry::new(c"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"), Entry::END];
+    let environment =
+        [Entry::new(c"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"), Entry::END];
     let (Some(arguments), Some(environment)) = (Vector::new(&arguments), Vector::new(&environment)) else {
         return Err(step("build the arguments of a verb")(Errno::INVAL));
     };

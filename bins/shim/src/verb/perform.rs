@@ -2,7 +2,6 @@
 
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::path::Path;
 use std::sync::OnceLock;
 
 use container::config::Resources;
@@ -12,12 +11,13 @@ use container::kill::Scope;
 use container::placement::{Address, Driver, Owner};
 use container::{ContainerId, Rootless, Store};
 use log::{LevelFilter, Log, Metadata, Record};
-use rustix::io::IoSlice;
+use rustix::io::{Errno, IoSlice};
 use rustix::net::{RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags};
 
-use super::{Create, LONGEST, Request, Verb, Word};
+use super::{Create, LONGEST, Request, Verb, Word, command_line};
 use crate::failure::Kind;
-use crate::rootfs;
+use crate::wrapper::Meaning;
+use crate::{rootfs, wrapper};
 
 /// Carries out one request from `socket`; gives the exit status.
 #[must_use]
@@ -31,25 +31,41 @@ pub fn perform(socket: OwnedFd) -> u8 {
         let _ = log::set_logger(&FORWARD);
         log::set_max_level(LevelFilter::Info);
     }
-    let outcome = carry_out(&request, &|stage| {
+    let stage = |stage: &str| {
         let _ = say(socket.as_fd(), &Word::Stage(stage.to_owned()), &[]);
-    });
-    let said = match &outcome {
-        Ok(None) => say(socket.as_fd(), &Word::Done { pid: 0 }, &[]),
-        Ok(Some(Created { pid, pidfd, console })) => {
-            let descriptors: Vec<_> = [Some(pidfd), console.as_ref()].into_iter().flatten().map(AsFd::as_fd).collect();
-            say(socket.as_fd(), &Word::Done { pid: *pid }, &descriptors)
-        }
-        Err(refusal) => say(socket.as_fd(), &refusal.word(), &[]),
     };
-    u8::from(said.is_err())
+    let outcome = match &request.binary {
+        Some(binary) => command_line::carry_out(&request, binary, &stage),
+        None => carry_out(&request, &stage),
+    };
+    u8::from(conclude(socket.as_fd(), &outcome).is_err())
+}
+
+/// The last word.
+fn conclude(socket: BorrowedFd<'_>, outcome: &Result<Option<Created>, Refusal>) -> Result<(), Errno> {
+    match outcome {
+        Ok(None) => say(socket, &Word::Done { pid: 0 }, &[]),
+        Ok(Some(Created { pid, pidfd, console })) => {
+            let descriptors = [Some(pidfd), console.as_ref()];
+            let descriptors: Vec<_> = descriptors.into_iter().flatten().map(AsFd::as_fd).collect();
+            say(socket, &Word::Done { pid: *pid }, &descriptors)
+        }
+        Err(refusal) => say(socket, &refusal.word(), &[]),
+    }
 }
 
 /// Why a verb was not carried out.
-enum Refusal {
+pub(super) enum Refusal {
+    /// The library says why.
     Library(container::Error),
+    /// The root.
     Rootfs(rootfs::Error),
+    /// Another runtime says why.
+    Runtime(wrapper::Error),
+    /// The new limits are none.
     Resources(serde_json::Error),
+    /// A step of our own.
+    Step(&'static str, Errno),
 }
 
 impl Refusal {
@@ -57,6 +73,8 @@ impl Refusal {
         let (kind, text) = match self {
             Self::Library(error) => (Kind::of(error), container::chain(error)),
             Self::Rootfs(error) => (Kind::Other, container::chain(error)),
+            Self::Runtime(error) => (kind_of(error), container::chain(error)),
+            Self::Step(step, errno) => (Kind::Other, format!("{step}: {errno}")),
             Self::Resources(error) => (Kind::Invalid, format!("resources: {error}")),
         };
         Word::Refused { kind, text }
@@ -69,19 +87,28 @@ impl From<container::Error> for Refusal {
     }
 }
 
+/// What an error of another runtime means, as far as its words tell.
+fn kind_of(error: &wrapper::Error) -> Kind {
+    match error.meaning() {
+        Meaning::Finished | Meaning::State => Kind::State,
+        Meaning::NoContainer => Kind::NotFound,
+        Meaning::Other => Kind::Other,
+    }
+}
+
 fn carry_out(request: &Request, stage: &dyn Fn(&str)) -> Result<Option<Created>, Refusal> {
     let id = ContainerId::parse(&request.id)?;
     if let Verb::Create(create) = &request.verb {
-        return make(&request.root, id, create, stage).map(Some);
+        return make(request, id, create, stage).map(Some);
     }
     let store = Store::open(&request.root)?;
     match &request.verb {
-        Verb::Create(_) => {}
+        // Ours makes execs in the shim itself.
+        Verb::Create(_) | Verb::Exec { .. } => {}
         Verb::Start => container::start::start(&store, &id)?,
-        Verb::Delete { bundle } => {
+        Verb::Delete => {
             container::delete::delete(&store, &id, Force::Yes)?;
-            stage("unmount the root");
-            rootfs::unmount(&bundle.join("rootfs")).map_err(Refusal::Rootfs)?;
+            unmount(request, stage)?;
         }
         Verb::Pause => container::pause::pause(&store, &id)?,
         Verb::Resume => container::resume::resume(&store, &id)?,
@@ -97,28 +124,43 @@ fn carry_out(request: &Request, stage: &dyn Fn(&str)) -> Result<Option<Created>,
     Ok(None)
 }
 
-fn make(root: &Path, id: ContainerId, create: &Create, stage: &dyn Fn(&str)) -> Result<Created, Refusal> {
-    let store = Store::make(root)?;
-    let target = create.bundle.join("rootfs");
+/// Mounts the root of a new container.
+pub(super) fn mount(request: &Request, create: &Create, stage: &dyn Fn(&str)) -> Result<(), Refusal> {
     stage("mount the root");
-    rootfs::mount(&create.rootfs, &target).map_err(Refusal::Rootfs)?;
+    rootfs::mount(&create.rootfs, &request.bundle.join("rootfs")).map_err(Refusal::Rootfs)
+}
+
+/// Takes the root of a container away.
+pub(super) fn unmount(request: &Request, stage: &dyn Fn(&str)) -> Result<(), Refusal> {
+    stage("unmount the root");
+    rootfs::unmount(&request.bundle.join("rootfs")).map_err(Refusal::Rootfs)
+}
+
+fn make(
+    request: &Request,
+    id: ContainerId,
+    create: &Create,
+    stage: &dyn Fn(&str),
+) -> Result<Created, Refusal> {
+    let store = Store::make(&request.root)?;
+    mount(request, create, stage)?;
     stage("create");
-    let made = create::create(&store, &create_request(id, create));
+    let made = create::create(&store, &create_request(request, id, create));
     if made.is_err() && !create.rootfs.is_empty() {
-        let _ = rootfs::unmount(&target);
+        let _ = unmount(request, stage);
     }
     Ok(made?)
 }
 
-fn create_request(id: ContainerId, create: &Create) -> CreateRequest {
-    let driver = if create.systemd_cgroup {
+fn create_request(request: &Request, id: ContainerId, create: &Create) -> CreateRequest {
+    let driver = if request.systemd_cgroup {
         Driver::Systemd { owner: Owner::System, bus: Address::system() }
     } else {
         Driver::Cgroupfs
     };
     CreateRequest {
         id,
-        bundle: create.bundle.clone(),
+        bundle: request.bundle.clone(),
         console_socket: None,
         pidfd_socket: None,
         pid_file: None,
@@ -163,16 +205,12 @@ fn receive(socket: BorrowedFd<'_>) -> Result<Request, Word> {
         .map_err(|error| invalid(format!("read the request: {error}")))
 }
 
-fn say(
-    socket: BorrowedFd<'_>,
-    word: &Word,
-    descriptors: &[BorrowedFd<'_>],
-) -> Result<(), rustix::io::Errno> {
+fn say(socket: BorrowedFd<'_>, word: &Word, descriptors: &[BorrowedFd<'_>]) -> Result<(), Errno> {
     let text = serde_json::to_vec(word).unwrap_or_default();
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(2))];
     let mut control = SendAncillaryBuffer::new(&mut space);
     if !descriptors.is_empty() && !control.push(SendAncillaryMessage::ScmRights(descriptors)) {
-        return Err(rustix::io::Errno::NOBUFS);
+        return Err(Errno::NOBUFS);
     }
     let message = [IoSlice::new(&text)];
     rustix::net::sendmsg(socket, &message, &mut control, SendFlags::NOSIGNAL).map(drop)
