@@ -64,6 +64,11 @@ fn answer(invocation: &Invocation, given: &Given, operand: Option<&OsStr>) -> u8
     }
 }
 
+/// What `ps` and `top` call a process that stays: it was started by a path that says nothing.
+fn name_process() {
+    let _ = rustix::thread::set_name(c"containerd-shim");
+}
+
 /// The process that serves. It was started with the socket as its standard input.
 fn serve(invocation: &Invocation) -> u8 {
     let Some(listener) = take_standard_input() else {
@@ -71,6 +76,7 @@ fn serve(invocation: &Invocation) -> u8 {
             "started without a socket: containerd starts this program by `start`",
         ));
     };
+    name_process();
     let daemon = Daemon {
         namespace: invocation.namespace.clone(),
         bundle: std::env::current_dir().unwrap_or_default(),
@@ -102,6 +108,7 @@ fn delete(invocation: &Invocation) -> u8 {
 
 /// Goes on telling containerd. Its orders come on standard input.
 fn forward() -> u8 {
+    name_process();
     match Forward::read(std::io::stdin().lock()).map_err(std::io::Error::from).and_then(|it| it.run()) {
         Ok(()) => 0,
         Err(error) => fail(&error),
