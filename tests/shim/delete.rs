@@ -1,6 +1,7 @@
 //! The subcommand `delete`: what it answers, and how soon, with nothing but a bundle to go by.
 
 use std::fs;
+use std::io::Write as _;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -20,7 +21,9 @@ fn crc32(bytes: &[u8]) -> u32 {
 fn journal(bundle: &Path, records: &[String]) {
     let line = |json: &String| format!("1 {:08x} {json}\n", crc32(json.as_bytes()));
     fs::create_dir_all(bundle).unwrap();
-    fs::write(bundle.join("sluice.journal"), records.iter().map(line).collect::<String>()).unwrap();
+    let mut file =
+        fs::File::options().create_new(true).write(true).open(bundle.join("sluice.journal")).unwrap();
+    file.write_all(records.iter().map(line).collect::<String>().as_bytes()).unwrap();
 }
 
 fn created(root: &Path) -> String {
@@ -93,10 +96,8 @@ fn a_torn_journal_is_read_up_to_the_tear() {
     let (Some(lab), Some(shim)) = (lab(), ours()) else { return };
     let bundle = lab.path("bundle");
     journal(&bundle, &[created(&lab.root()), started("", 4_000_000, 1), exited("", 42)]);
-    let path = bundle.join("sluice.journal");
-    let mut bytes = fs::read(&path).unwrap();
-    bytes.truncate(bytes.len() - 3);
-    fs::write(&path, bytes).unwrap();
+    let file = fs::File::options().write(true).open(bundle.join("sluice.journal")).unwrap();
+    file.set_len(file.metadata().unwrap().len() - 3).unwrap();
     assert_eq!(delete(&lab, &shim, &bundle), (4_000_000, 137));
 }
 
