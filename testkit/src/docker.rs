@@ -75,7 +75,7 @@ impl<'lab> Docker<'lab> {
     #[must_use]
     #[track_caller]
     pub fn with(lab: &'lab Lab, settings: &Value) -> Self {
-        Self::launch(lab, Some(lab.cgroup_parent()), settings)
+        Self::launch(Containerd::start(lab), Some(lab.cgroup_parent()), settings)
     }
 
     #[track_caller]
