@@ -3,6 +3,8 @@
 //! `dockerd-18.06` and `containerd-1.1` are excerpts, as published, of a node on which 717594 inspects waited behind
 //! one exec; the others were taken during the same hang, staged with stock packages.
 
+#![expect(clippy::unwrap_used, reason = "a test may fail by panicking")]
+
 use diagnose::goroutines::{Dump, Program, Queue, Wait, chain, queues, read};
 
 fn dump(bytes: &[u8]) -> Dump {

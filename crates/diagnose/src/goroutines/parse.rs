@@ -65,10 +65,8 @@ struct Parser {
 
 impl Parser {
     fn line(&mut self, line: &[u8]) {
-        if line.ends_with(b"]:") || line.ends_with(b"]:\\") || line.contains(&b'@') || is_profile(line) {
-            if self.header(line) {
-                return;
-            }
+        if may_begin(line) && self.header(line) {
+            return;
         }
         if self.entry.is_none() {
             return;
@@ -143,7 +141,7 @@ impl Parser {
         }
     }
 
-    /// `#	0x55	package.function+0x24	/file.go:77`.
+    /// One call of an entry with a count: number sign, address, function and offset, place, between tabs.
     fn counted_frame(&mut self, line: &[u8]) {
         let mut cells = line.split(|byte| *byte == b'\t').filter(|cell| !cell.is_empty());
         let (Some(function), place) = (cells.nth(2), cells.next()) else { return };
@@ -198,8 +196,14 @@ impl Parser {
     }
 }
 
-fn is_profile(line: &[u8]) -> bool {
-    memchr::memmem::find(line, b"goroutine profile: total").is_some()
+/// Whether a line can begin a goroutine, an entry, or a dump; most lines cannot, and are not looked at closer.
+fn may_begin(line: &[u8]) -> bool {
+    if line.starts_with(b"\t") || line.starts_with(b"#") {
+        return false;
+    }
+    line.ends_with(b"]:")
+        || memchr::memchr(b'@', line).is_some()
+        || memchr::memmem::find(line, b"goroutine profile: total").is_some()
 }
 
 /// Whether it is `a.b(...)` or `created by a.b`.
