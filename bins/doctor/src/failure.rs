@@ -35,9 +35,6 @@ pub(crate) enum Failure {
         /// The cause.
         source: std::io::Error,
     },
-    /// This verb is not in this build.
-    #[error("{0}: not in this build")]
-    Absent(&'static str),
 }
 
 impl Failure {
