@@ -6,5 +6,7 @@ mod connections;
 mod order;
 mod program;
 mod questions;
+mod rootfs;
 mod session;
 mod states;
+mod surroundings;
