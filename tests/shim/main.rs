@@ -3,10 +3,18 @@
 
 mod bootstrap;
 mod connections;
+mod crash;
+mod ctr;
+mod delete;
+mod observe;
+mod oom;
 mod order;
 mod program;
 mod questions;
 mod rootfs;
 mod session;
 mod states;
+mod stats;
 mod surroundings;
+mod tree;
+mod wrapper;
