@@ -20,6 +20,7 @@ pub mod snapshot;
 pub mod time;
 pub mod version;
 pub mod view;
+pub mod watch;
 
 pub use collect::{Source, collect};
 pub use error::{Error, Result};
