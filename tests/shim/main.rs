@@ -3,8 +3,16 @@
 
 mod bootstrap;
 mod connections;
+mod crash;
+mod ctr;
+mod delete;
+mod observe;
+mod oom;
 mod order;
 mod program;
 mod questions;
 mod session;
 mod states;
+mod stats;
+mod tree;
+mod wrapper;
