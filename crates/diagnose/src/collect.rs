@@ -15,6 +15,7 @@ pub mod installed;
 mod join;
 pub mod kernel_log;
 pub mod logs;
+pub mod look;
 pub mod mount;
 mod piece;
 pub mod process;
@@ -203,6 +204,7 @@ impl Collector<'_> {
                 Piece::Packages(packages) => to.packages.extend(packages),
                 Piece::Names(names) => found.extend(names),
                 Piece::ContainerName { id, name } => self.names.push((id, name)),
+                Piece::Look(..) => {}
                 Piece::Unseen(unseen) => to.unseen.push(unseen),
             }
         }

@@ -58,6 +58,40 @@ pub enum Error {
         /// Most bytes.
         limit: u64,
     },
+    /// The input ended with an error.
+    #[error("read the input after {bytes} bytes")]
+    Input {
+        /// How much was read before.
+        bytes: u64,
+        /// The kernel's answer.
+        source: std::io::Error,
+    },
+    /// The failure classes in this build cannot be read.
+    #[error("read the failure classes of {area}")]
+    Classes {
+        /// The file of `classes/`, without its ending.
+        area: &'static str,
+        /// Where and why.
+        source: Box<toml::de::Error>,
+    },
+    /// A log line's pattern in this build is no regular expression.
+    #[error("{class}: compile `{pattern}`")]
+    Pattern {
+        /// The class it belongs to.
+        class: String,
+        /// The pattern as written.
+        pattern: String,
+        /// What is wrong with it.
+        source: Box<regex_syntax::Error>,
+    },
+    /// The words of all patterns do not fit into one automaton.
+    #[error("build the search for {literals} words")]
+    Search {
+        /// How many words there are.
+        literals: usize,
+        /// Why not.
+        source: Box<aho_corasick::BuildError>,
+    },
 }
 
 /// Result with [`Error`].

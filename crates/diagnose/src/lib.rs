@@ -7,6 +7,7 @@ pub mod collect;
 pub mod diagnose;
 pub mod diagnosis;
 mod error;
+pub mod explain;
 pub mod finding;
 pub mod graph;
 pub mod heal;
@@ -19,6 +20,7 @@ pub mod snapshot;
 pub mod time;
 pub mod version;
 pub mod view;
+pub mod watch;
 
 pub use collect::{Source, collect};
 pub use error::{Error, Result};

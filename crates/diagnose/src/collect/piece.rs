@@ -37,6 +37,8 @@ pub(super) enum Piece {
         id: String,
         name: String,
     },
+    /// A part of a cheap look, and the kernel threads that it met.
+    Look(Box<super::look::Look>, Vec<i32>),
     Unseen(Unseen),
 }
 

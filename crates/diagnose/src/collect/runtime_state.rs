@@ -56,6 +56,23 @@ pub(super) fn read_root(root: &Folder, visit: &Visit<'_>) -> Vec<Piece> {
     folders.filter_map(|it| read(root, visit.unit, &it.name)).map(|it| Piece::State(Box::new(it))).collect()
 }
 
+/// Size and modification of every state file in the well-known roots; nothing is opened but directories.
+pub(super) fn dates(root: &Folder) -> Vec<(String, u64, u64)> {
+    let mut found = Vec::new();
+    for parent in ROOTS {
+        let entries = root.folder(parent).and_then(|folder| folder.entries()).unwrap_or_default();
+        for entry in entries.iter().filter(|it| it.is_folder) {
+            for file in ["state.json", "status"] {
+                let path = format!("{parent}/{}/{file}", entry.name);
+                found.extend(
+                    root.dates(&path).ok().map(|(size, modified)| (format!("/{path}"), size, modified)),
+                );
+            }
+        }
+    }
+    found
+}
+
 /// Whether a folder of a root belongs to a container: it has a state file, or lies where nothing else does.
 fn is_state(root: &Folder, parent: &str, name: &str) -> bool {
     let has = |file: &str| root.dates(&format!("{parent}/{name}/{file}")).is_ok();

@@ -32,9 +32,22 @@ const MESSAGE: usize = 16;
 /// # Errors
 /// The kernel's errno; `ENOENT` when it has no `unix_diag`.
 pub(super) fn unix_sockets() -> Result<Vec<UnixSocket>, Errno> {
+    ask(u32::MAX)
+}
+
+/// Asks for the listening ones alone.
+///
+/// # Errors
+/// As [`unix_sockets`].
+pub(super) fn listening() -> Result<Vec<UnixSocket>, Errno> {
+    // Source: include/net/tcp_states.h, `TCP_LISTEN` is 10.
+    ask(1 << 10)
+}
+
+fn ask(states: u32) -> Result<Vec<UnixSocket>, Errno> {
     let protocol = Some(netlink::SOCK_DIAG);
     let socket = socket_with(AddressFamily::NETLINK, SocketType::RAW, SocketFlags::CLOEXEC, protocol)?;
-    send(&socket, &request(), SendFlags::empty())?;
+    send(&socket, &request(states), SendFlags::empty())?;
     let mut sockets = Vec::new();
     let mut buffer = vec![0_u8; 64 << 10];
     loop {
@@ -50,15 +63,15 @@ pub(super) fn unix_sockets() -> Result<Vec<UnixSocket>, Errno> {
 }
 
 /// `struct nlmsghdr` and `struct unix_diag_req`.
-fn request() -> Vec<u8> {
+fn request(states: u32) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(40);
     bytes.extend_from_slice(&40_u32.to_ne_bytes());
     bytes.extend_from_slice(&BY_FAMILY.to_ne_bytes());
     bytes.extend_from_slice(&DUMP_REQUEST.to_ne_bytes());
     bytes.extend_from_slice(&[0; 8]);
-    // Family AF_UNIX, protocol, padding; then every state, any inode, what to show, no cookie.
+    // Family AF_UNIX, protocol, padding; then the states, any inode, what to show, no cookie.
     bytes.extend_from_slice(&[1, 0, 0, 0]);
-    bytes.extend_from_slice(&u32::MAX.to_ne_bytes());
+    bytes.extend_from_slice(&states.to_ne_bytes());
     bytes.extend_from_slice(&0_u32.to_ne_bytes());
     bytes.extend_from_slice(&SHOW.to_ne_bytes());
     bytes.extend_from_slice(&[0; 8]);
