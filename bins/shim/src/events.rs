@@ -11,11 +11,15 @@
 //!       | -- Forward{exit} --------------->  |   containerd restarts
 //!       |    connect, refused, wait, connect |
 //!       | -- Forward{exit} --------------->  |   again: it was not acknowledged
+//!       |    some seconds                    |   dockerd listens again
+//!       | -- Forward{exit} --------------->  |   for those who were not back yet
 //! ```
+
+mod repeats;
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use containerd_shim_protos::shim::event::Envelope;
 use containerd_shim_protos::shim::events::ForwardRequest;
@@ -26,6 +30,8 @@ use protobuf::well_known_types::timestamp::Timestamp;
 use protobuf::{Message, MessageField};
 use tokio::sync::Notify;
 use ttrpc::asynchronous::transport::Socket;
+
+use repeats::Repeats;
 
 /// How many events may wait before some are dropped.
 const BOUND: usize = 1024;
@@ -112,13 +118,17 @@ impl Events {
 
     /// Sends events for ever to the socket at `address`. Without an address nothing is kept.
     pub async fn send(self, address: String) {
-        let mut connection = None;
+        let mut line = Line { address, connection: None, repeats: Repeats::default() };
         loop {
-            self.0.more.notified().await;
+            tokio::select! {
+                () = self.0.more.notified() => {}
+                () = until(line.repeats.next()) => line.repeat().await,
+            }
             while let Some(envelope) = self.head() {
-                if address.is_empty() || self.deliver(&address, &mut connection, envelope).await {
-                    self.taken();
+                if !line.address.is_empty() {
+                    line.deliver(envelope).await;
                 }
+                self.taken();
             }
         }
     }
@@ -132,31 +142,6 @@ impl Events {
         };
         if tokio::time::timeout(limit, empty).await.is_err() {
             log::warn!("{} events are not sent", self.figures().0);
-        }
-    }
-
-    /// Tries until containerd has it.
-    async fn deliver(
-        &self,
-        address: &str,
-        connection: &mut Option<EventsClient>,
-        envelope: Envelope,
-    ) -> bool {
-        let mut pause = PAUSE.0;
-        let request = ForwardRequest { envelope: MessageField::some(envelope), ..ForwardRequest::default() };
-        loop {
-            match attempt(address, connection, &request).await {
-                Ok(()) => return true,
-                // It understood and does not want it: the next attempt would end the same.
-                Err(ttrpc::Error::RpcStatus(status)) if is_final(&status) => {
-                    log::warn!("containerd refuses an event: {}", status.message);
-                    return true;
-                }
-                Err(error) => log::debug!("send an event: {error}"),
-            }
-            *connection = None;
-            tokio::time::sleep(pause).await;
-            pause = (pause * 2).min(PAUSE.1);
         }
     }
 
@@ -192,17 +177,70 @@ impl Waiting {
     }
 }
 
-async fn attempt(
-    address: &str,
-    connection: &mut Option<EventsClient>,
-    request: &ForwardRequest,
-) -> ttrpc::Result<()> {
-    let client = match connection {
-        Some(client) => client,
-        None => connection.insert(connect(address).await?),
-    };
-    let nanoseconds = i64::try_from(ANSWER.as_nanos()).unwrap_or(i64::MAX);
-    client.forward(ttrpc::context::with_timeout(nanoseconds), request).await.map(drop)
+/// The way to containerd.
+struct Line {
+    address: String,
+    connection: Option<EventsClient>,
+    repeats: Repeats,
+}
+
+impl Line {
+    /// Tries until containerd has it.
+    async fn deliver(&mut self, envelope: Envelope) {
+        let mut pause = PAUSE.0;
+        let mut was_away = false;
+        let request = ForwardRequest { envelope: MessageField::some(envelope), ..ForwardRequest::default() };
+        while let Err(error) = self.attempt(&request).await {
+            if let ttrpc::Error::RpcStatus(status) = &error
+                && is_final(status)
+            {
+                // It understood and does not want it: the next attempt would end the same.
+                log::warn!("containerd refuses an event: {}", status.message);
+                break;
+            }
+            log::debug!("send an event: {error}");
+            was_away = true;
+            self.connection = None;
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(PAUSE.1);
+        }
+        let now = Instant::now();
+        if was_away {
+            self.repeats.returned(now);
+        }
+        if let Some(envelope) = request.envelope.as_ref() {
+            self.repeats.taken(envelope, now);
+        }
+    }
+
+    /// Tells exits again that may have found no listener; what fails now is not tried again.
+    async fn repeat(&mut self) {
+        for envelope in self.repeats.again(Instant::now()) {
+            let request =
+                ForwardRequest { envelope: MessageField::some(envelope), ..ForwardRequest::default() };
+            if let Err(error) = self.attempt(&request).await {
+                log::debug!("tell an exit again: {error}");
+                self.connection = None;
+                return;
+            }
+        }
+    }
+
+    async fn attempt(&mut self, request: &ForwardRequest) -> ttrpc::Result<()> {
+        let client = match &mut self.connection {
+            Some(client) => client,
+            None => self.connection.insert(connect(&self.address).await?),
+        };
+        let nanoseconds = i64::try_from(ANSWER.as_nanos()).unwrap_or(i64::MAX);
+        client.forward(ttrpc::context::with_timeout(nanoseconds), request).await.map(drop)
+    }
+}
+
+async fn until(moment: Option<Instant>) {
+    match moment {
+        Some(moment) => tokio::time::sleep_until(moment.into()).await,
+        None => std::future::pending().await,
+    }
 }
 
 async fn connect(address: &str) -> ttrpc::Result<EventsClient> {
