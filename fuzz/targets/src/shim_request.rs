@@ -27,7 +27,7 @@ pub(crate) fn run(bytes: &[u8]) {
     }
 }
 
-fn written_as_read<M: Message + PartialEq>(message: &M) {
+fn written_as_read<M: Message + PartialEq + std::fmt::Debug>(message: &M) {
     let bytes = message.write_to_bytes().unwrap_or_default();
     let again = M::parse_from_bytes(&bytes);
     assert!(again.is_ok_and(|again| again == *message), "{message:?}");
