@@ -44,7 +44,7 @@ fn a_restart_of_containerd_in_the_middle_of_output_loses_no_byte() {
         let client = docker.cli(&["exec", "box", "sh", "-c", &text]).spawn();
         client.wait_stdout("ready");
         docker.containerd.kill();
-        fs::write(lab.path("shared/go"), "").unwrap();
+        lab.write("shared/go", "");
         eventually("output to arrive while containerd is down", || client.stdout().len() > 100_000);
         docker.containerd.start_again();
         let output = client.wait().code(7);
@@ -61,7 +61,7 @@ fn an_exec_that_ends_while_containerd_is_down_is_reported_after_its_start() {
         let client = docker.cli(&["exec", "box", "sh", "-c", &text]).spawn();
         client.wait_stdout("ready");
         docker.containerd.kill();
-        fs::write(lab.path("shared/go"), "").unwrap();
+        lab.write("shared/go", "");
         eventually("the program to end", || lab.path("shared/ended").exists());
         docker.containerd.start_again();
         let output = client.wait().code(7);

@@ -1,7 +1,5 @@
 //! Output and input of execs through a real containerd: slow readers, survivors, early ends.
 
-use std::fs;
-
 use rustix::process::Signal;
 use testkit::hang::eventually;
 use testkit::process;
@@ -43,7 +41,7 @@ fn a_client_that_sleeps_gets_every_byte_and_the_exit_did_not_wait_for_it() {
         let client = ctr.exec("c", "e", &["/bin/sh", "-c", script]).spawn();
         client.wait_stdout("ready");
         client.signal(Signal::STOP);
-        fs::write(flag(ctr, "go"), "").unwrap();
+        ctr.lab.write("tree/go", "");
         eventually("the program to end though nobody reads", || flag(ctr, "ended").exists());
         ctr.exec("c", "other", &["/bin/echo", "meanwhile"]).ok().prints("meanwhile");
         client.signal(Signal::CONT);
@@ -59,7 +57,7 @@ fn a_survivor_on_stdout_delays_nobody_and_lives_on() {
         let script = "(while [ ! -e /go ]; do sleep 0.05; done; head -c 300000 /dev/zero; touch /lives; sleep 3600) & \
                       echo mine";
         ctr.exec("c", "e", &["/bin/sh", "-c", script]).ok().prints("mine");
-        fs::write(flag(ctr, "go"), "").unwrap();
+        ctr.lab.write("tree/go", "");
         eventually("the survivor to go on after its writes", || flag(ctr, "lives").exists());
     });
 }
@@ -91,7 +89,7 @@ fn a_client_that_is_killed_holds_nothing_up() {
         client.wait_stdout("ready");
         process::signal(client.pid(), Signal::KILL);
         client.wait();
-        fs::write(flag(ctr, "go"), "").unwrap();
+        ctr.lab.write("tree/go", "");
         eventually("the program to end though its client is dead", || flag(ctr, "ended").exists());
         ctr.exec("c", "other", &["/bin/echo", "next"]).ok().prints("next");
     });
