@@ -1,10 +1,12 @@
 //! Containers through a private containerd, whose shim is the one under test.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 
-use testkit::command::Cmd;
+use rustix::process::Signal;
+use testkit::command::{Cmd, Output};
 use testkit::containerd::Containerd;
-use testkit::hang::eventually;
+use testkit::hang::{eventually, eventually_some};
 use testkit::runtime::Runtime;
 use testkit::shim::Shim;
 use testkit::{Lab, partner, process, rootfs};
@@ -65,6 +67,16 @@ impl<'lab> Ctr<'lab> {
         self.cli(&["tasks", "exec", "--exec-id", exec, id]).args(command)
     }
 
+    /// `ctr tasks kill FLAGS... ID`
+    pub(crate) fn kill(&self, flags: &[&str], id: &str) -> Output {
+        self.cli(&["tasks", "kill"]).args(flags).args([id]).run()
+    }
+
+    /// The bundle of a container.
+    pub(crate) fn bundle(&self, id: &str) -> PathBuf {
+        bundle(self.lab, NAMESPACE, id)
+    }
+
     /// Takes everything down; the containers are gone already.
     pub(crate) fn end(self) {
         let Self { lab, containerd, .. } = self;
@@ -80,12 +92,32 @@ impl<'lab> Ctr<'lab> {
     }
 }
 
+/// The bundle of a container of a private containerd.
+pub(crate) fn bundle(lab: &Lab, namespace: &str, id: &str) -> PathBuf {
+    lab.path("ctd/state/io.containerd.runtime.v2.task").join(namespace).join(id)
+}
+
+/// The process that serves a container: the one whose working directory is its bundle.
+pub(crate) fn shim_of(bundle: &Path) -> i32 {
+    eventually_some(&format!("a shim in {}", bundle.display()), || {
+        let serves = |pid: &i32| fs::read_link(format!("/proc/{pid}/cwd")).is_ok_and(|cwd| cwd == bundle);
+        process::all().into_iter().find(serves)
+    })
+}
+
 /// Waits until no shim is left: each ends by itself when its containers are gone and its events told.
 pub(crate) fn end_shims(lab: &Lab) {
     let is_shim = |pid: &i32| process::status_line(*pid, "Name").starts_with("containerd-shim");
     eventually("the shims to end", || {
         !lab.processes().iter().any(|pid| process::is_alive(*pid) && is_shim(pid))
     });
+}
+
+/// Kills a shim, and comes back when it is gone.
+pub(crate) fn kill_shim(bundle: &Path) {
+    let pid = shim_of(bundle);
+    process::signal(pid, Signal::KILL);
+    eventually("the shim to be gone", || !process::is_alive(pid));
 }
 
 /// Ours, or `None` after saying aloud that it is not built.

@@ -3,13 +3,20 @@
 
 mod bootstrap;
 mod connections;
+mod crash;
 mod ctr;
+mod delete;
 mod docker_streams;
 mod io;
 mod logger;
+mod observe;
+mod oom;
 mod order;
 mod program;
 mod questions;
 mod session;
 mod states;
+mod stats;
 mod terminal;
+mod tree;
+mod wrapper;

@@ -11,11 +11,10 @@
 //!       | -- Forward{exit} --------------->  |   containerd restarts
 //!       |    connect, refused, wait, connect |
 //!       | -- Forward{exit} --------------->  |   again: it was not acknowledged
-//!       |    some seconds                    |   dockerd listens again
-//!       | -- Forward{exit} --------------->  |   for those who were not back yet
 //! ```
-
-mod repeats;
+//!
+//! containerd passes an event on to who listens at that moment. dockerd comes back a little later than containerd, so
+//! exits that are told right after a return are told again; a second time harms nobody.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -31,8 +30,6 @@ use protobuf::{Message, MessageField};
 use tokio::sync::Notify;
 use ttrpc::asynchronous::transport::Socket;
 
-use repeats::Repeats;
-
 /// How many events may wait before some are dropped.
 const BOUND: usize = 1024;
 
@@ -41,6 +38,12 @@ const ANSWER: Duration = Duration::from_secs(5);
 
 /// The shortest and the longest pause between two attempts.
 const PAUSE: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(2));
+
+/// For how long after its return containerd's own clients may still be on their way back to it.
+const SETTLING: Duration = Duration::from_secs(5);
+
+/// When an exit that it took in that time is told again: who was not back yet has not heard it, and would wait for ever.
+const AGAIN: [Duration; 2] = [Duration::from_secs(2), Duration::from_secs(8)];
 
 /// Called when containerd has taken an event.
 pub type Taken = Box<dyn FnOnce() + Send>;
@@ -118,15 +121,12 @@ impl Events {
 
     /// Sends events for ever to the socket at `address`. Without an address nothing is kept.
     pub async fn send(self, address: String) {
-        let mut line = Line { address, connection: None, repeats: Repeats::default() };
+        let mut link = Link { address, connection: None, returned: None };
         loop {
-            tokio::select! {
-                () = self.0.more.notified() => {}
-                () = until(line.repeats.next()) => line.repeat().await,
-            }
+            self.0.more.notified().await;
             while let Some(envelope) = self.head() {
-                if !line.address.is_empty() {
-                    line.deliver(envelope).await;
+                if !link.address.is_empty() {
+                    link.deliver(envelope).await;
                 }
                 self.taken();
             }
@@ -165,11 +165,64 @@ impl Events {
     }
 }
 
+/// The way to containerd.
+struct Link {
+    address: String,
+    connection: Option<EventsClient>,
+    /// When it was found again after it had been away.
+    returned: Option<Instant>,
+}
+
+impl Link {
+    /// Tries until containerd has it.
+    async fn deliver(&mut self, envelope: Envelope) {
+        let mut pause = PAUSE.0;
+        let mut away = false;
+        let request = ForwardRequest { envelope: MessageField::some(envelope), ..ForwardRequest::default() };
+        loop {
+            match attempt(&self.address, &mut self.connection, &request).await {
+                Ok(()) => break,
+                // It understood and does not want it: the next attempt would end the same.
+                Err(ttrpc::Error::RpcStatus(status)) if is_final(&status) => {
+                    log::warn!("containerd refuses an event: {}", status.message);
+                    break;
+                }
+                Err(error) => log::debug!("send an event: {error}"),
+            }
+            (self.connection, away) = (None, true);
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(PAUSE.1);
+        }
+        if away {
+            self.returned = Some(Instant::now());
+        }
+        if self.returned.is_some_and(|returned| returned.elapsed() < SETTLING)
+            && request.envelope.topic == topics::TASK_EXIT_EVENT_TOPIC
+        {
+            tokio::spawn(repeat(self.address.clone(), request));
+        }
+    }
+}
+
+/// Tells an event again. One that does not get through this time was heard the first time, or nobody is there.
+async fn repeat(address: String, request: ForwardRequest) {
+    for pause in AGAIN {
+        tokio::time::sleep(pause).await;
+        if let Err(error) = attempt(&address, &mut None, &request).await {
+            log::debug!("send an event again: {error}");
+        }
+    }
+}
+
+/// What nobody can ask for later.
+fn is_dear(topic: &str) -> bool {
+    [topics::TASK_EXIT_EVENT_TOPIC, topics::TASK_OOM_EVENT_TOPIC].contains(&topic)
+}
+
 impl Waiting {
     /// Drops the oldest event but the head, which is on its way, that is no exit and no OOM kill.
     fn make_room(&mut self) {
-        let dear = [topics::TASK_EXIT_EVENT_TOPIC, topics::TASK_OOM_EVENT_TOPIC];
-        let cheap = |event: &Event| !dear.contains(&event.envelope.topic.as_str());
+        let cheap = |event: &Event| !is_dear(&event.envelope.topic);
         if let Some(found) = self.queue.iter().skip(1).position(cheap) {
             self.queue.remove(found + 1);
             self.dropped += 1;
@@ -177,70 +230,17 @@ impl Waiting {
     }
 }
 
-/// The way to containerd.
-struct Line {
-    address: String,
-    connection: Option<EventsClient>,
-    repeats: Repeats,
-}
-
-impl Line {
-    /// Tries until containerd has it.
-    async fn deliver(&mut self, envelope: Envelope) {
-        let mut pause = PAUSE.0;
-        let mut was_away = false;
-        let request = ForwardRequest { envelope: MessageField::some(envelope), ..ForwardRequest::default() };
-        while let Err(error) = self.attempt(&request).await {
-            if let ttrpc::Error::RpcStatus(status) = &error
-                && is_final(status)
-            {
-                // It understood and does not want it: the next attempt would end the same.
-                log::warn!("containerd refuses an event: {}", status.message);
-                break;
-            }
-            log::debug!("send an event: {error}");
-            was_away = true;
-            self.connection = None;
-            tokio::time::sleep(pause).await;
-            pause = (pause * 2).min(PAUSE.1);
-        }
-        let now = Instant::now();
-        if was_away {
-            self.repeats.returned(now);
-        }
-        if let Some(envelope) = request.envelope.as_ref() {
-            self.repeats.taken(envelope, now);
-        }
-    }
-
-    /// Tells exits again that may have found no listener; what fails now is not tried again.
-    async fn repeat(&mut self) {
-        for envelope in self.repeats.again(Instant::now()) {
-            let request =
-                ForwardRequest { envelope: MessageField::some(envelope), ..ForwardRequest::default() };
-            if let Err(error) = self.attempt(&request).await {
-                log::debug!("tell an exit again: {error}");
-                self.connection = None;
-                return;
-            }
-        }
-    }
-
-    async fn attempt(&mut self, request: &ForwardRequest) -> ttrpc::Result<()> {
-        let client = match &mut self.connection {
-            Some(client) => client,
-            None => self.connection.insert(connect(&self.address).await?),
-        };
-        let nanoseconds = i64::try_from(ANSWER.as_nanos()).unwrap_or(i64::MAX);
-        client.forward(ttrpc::context::with_timeout(nanoseconds), request).await.map(drop)
-    }
-}
-
-async fn until(moment: Option<Instant>) {
-    match moment {
-        Some(moment) => tokio::time::sleep_until(moment.into()).await,
-        None => std::future::pending().await,
-    }
+async fn attempt(
+    address: &str,
+    connection: &mut Option<EventsClient>,
+    request: &ForwardRequest,
+) -> ttrpc::Result<()> {
+    let client = match connection {
+        Some(client) => client,
+        None => connection.insert(connect(address).await?),
+    };
+    let nanoseconds = i64::try_from(ANSWER.as_nanos()).unwrap_or(i64::MAX);
+    client.forward(ttrpc::context::with_timeout(nanoseconds), request).await.map(drop)
 }
 
 async fn connect(address: &str) -> ttrpc::Result<EventsClient> {

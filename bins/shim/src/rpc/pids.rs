@@ -32,8 +32,11 @@ pub(crate) async fn pids(
     // Another runtime is a child that the worker waits for itself.
     let _birth = task.binary.is_some().then(|| pod.children.birth());
     let work = move || read(&subject);
-    let read = pod.workers.run(Task { name: format!("pids of {}", request.id), limit: LIMIT }, work).await?;
-    let pids = read?;
+    // Another runtime is a child of ours for a moment, and no stranger to be taken away.
+    let birth = task.binary.is_some().then(|| pod.children.birth());
+    let read = pod.workers.run(Task { name: format!("pids of {}", request.id), limit: LIMIT }, work).await;
+    drop(birth);
+    let pids = read??;
     let execs: HashMap<i32, String> =
         task.execs().iter().map(|exec| (exec.pid(), exec.exec_id.clone())).collect();
     let info = |pid: i32| {
