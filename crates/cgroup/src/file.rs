@@ -54,7 +54,7 @@ pub(crate) fn is_gone(errno: Errno) -> bool {
 }
 
 pub(crate) fn try_read(path: &Path) -> rustix::io::Result<String> {
-    let fd = rustix::fs::openat(CWD, path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
+    let fd = open(path)?;
     let mut bytes = Vec::with_capacity(512);
     loop {
         match rustix::io::read(&fd, rustix::buffer::spare_capacity(&mut bytes)) {
@@ -68,9 +68,18 @@ pub(crate) fn try_read(path: &Path) -> rustix::io::Result<String> {
 
 /// The text of a control file that is known to be short, such as a single value: one `read(2)`.
 pub(crate) fn try_read_short(path: &Path) -> rustix::io::Result<String> {
-    let fd = rustix::fs::openat(CWD, path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
+    read_start(&open(path)?)
+}
+
+/// Opens a control file for reading.
+pub(crate) fn open(path: &Path) -> rustix::io::Result<OwnedFd> {
+    rustix::fs::openat(CWD, path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
+}
+
+/// The first bytes of an open file, wherever it was read before: all of a short control file as it is now.
+pub(crate) fn read_start(file: &OwnedFd) -> rustix::io::Result<String> {
     let mut bytes = Vec::with_capacity(512);
-    rustix::io::retry_on_intr(|| rustix::io::read(&fd, rustix::buffer::spare_capacity(&mut bytes)))?;
+    rustix::io::retry_on_intr(|| rustix::io::pread(file, rustix::buffer::spare_capacity(&mut bytes), 0))?;
     String::from_utf8(bytes).map_err(|_| Errno::ILSEQ)
 }
 

@@ -70,6 +70,20 @@ impl Procfs {
             .unwrap_or_else(|bad| String::from_utf8_lossy(bad.as_bytes()).into_owned()))
     }
 
+    /// The text of a file that is one line, shorter than 2 KiB: the kernel gives it to the first `read(2)`.
+    ///
+    /// # Errors
+    /// When it cannot be opened or read.
+    pub fn read_line(&self, path: &Path) -> Result<String> {
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+        let fd = rustix::fs::openat(&self.fd, path, flags, Mode::empty())
+            .map_err(|source| Error::Open { path: path.to_owned(), source })?;
+        let mut line = [0; 2048];
+        let count = rustix::io::retry_on_intr(|| rustix::io::read(&fd, &mut line))
+            .map_err(|source| Error::Read { path: path.to_owned(), source })?;
+        Ok(String::from_utf8_lossy(line.get(..count).unwrap_or(&[])).into_owned())
+    }
+
     /// The pids of all processes at this moment; what cannot be listed is left out.
     #[must_use]
     pub fn pids(&self) -> Vec<i32> {
@@ -86,7 +100,7 @@ impl Procfs {
     /// `ENOENT` or `ESRCH` when there is no such process; malformed text.
     pub fn stat(&self, pid: i32) -> Result<Stat> {
         let path = of(pid, "stat");
-        Stat::parse(&self.read(&path)?)
+        Stat::parse(&self.read_line(&path)?)
             .ok_or(Error::Malformed { path, expected: "expected the fields of proc_pid_stat(5)" })
     }
 

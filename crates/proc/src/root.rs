@@ -234,12 +234,15 @@ fn expect_regular(fd: &OwnedFd, path: &Path) -> Result<()> {
 
 /// Reads to the end of the file, but not more than `limit` bytes.
 pub(crate) fn read_capped(fd: &OwnedFd, path: &Path, limit: usize) -> Result<Vec<u8>> {
+    const LEAST: usize = 1024;
     let mut bytes = Vec::with_capacity(4096.min(limit + 1));
     loop {
         if bytes.len() > limit {
             return Err(Error::TooLarge { path: path.to_owned(), limit });
         }
-        bytes.reserve(4096);
+        if bytes.capacity() - bytes.len() < LEAST {
+            bytes.reserve(4096);
+        }
         match rustix::io::read(fd, rustix::buffer::spare_capacity(&mut bytes)) {
             Ok(0) => return Ok(bytes),
             Ok(_) | Err(Errno::INTR) => {}
