@@ -1,7 +1,7 @@
 //! Reading and writing one control file: one `open`, one `read` or `write`.
 
 use std::os::fd::OwnedFd;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rustix::fs::{CWD, Mode, OFlags};
 use rustix::io::Errno;
@@ -84,8 +84,26 @@ pub(crate) fn read_start(file: &OwnedFd) -> rustix::io::Result<String> {
 }
 
 pub(crate) fn try_write(path: &Path, value: &str) -> rustix::io::Result<()> {
+    Pen::default().write(path, value)
+}
+
+/// Writes one value after the other, each in one `write(2)`; a file that gets several in turn is opened once.
+#[derive(Debug, Default)]
+pub(crate) struct Pen {
+    at: Option<(PathBuf, OwnedFd)>,
+}
+
+impl Pen {
+    pub(crate) fn write(&mut self, path: &Path, value: &str) -> rustix::io::Result<()> {
+        let (_, fd) = match self.at.take().filter(|(at, _)| at == path) {
+            Some(at) => self.at.insert(at),
+            None => self.at.insert((path.to_owned(), open_to_write(path)?)),
+        };
+        rustix::io::retry_on_intr(|| rustix::io::write(&*fd, value.as_bytes())).map(drop)
+    }
+}
+
+fn open_to_write(path: &Path) -> rustix::io::Result<OwnedFd> {
     // O_TRUNC means nothing to the kernel here, but keeps a tree of plain files true in tests.
-    let flags = OFlags::WRONLY | OFlags::TRUNC | OFlags::CLOEXEC;
-    let fd = rustix::fs::openat(CWD, path, flags, Mode::empty())?;
-    rustix::io::retry_on_intr(|| rustix::io::write(&fd, value.as_bytes())).map(drop)
+    rustix::fs::openat(CWD, path, OFlags::WRONLY | OFlags::TRUNC | OFlags::CLOEXEC, Mode::empty())
 }

@@ -9,8 +9,7 @@
 //! only what both would read again is not read again.
 
 use crate::exec::{self, ExecRequest, Kept, Running, Target};
-use crate::record::Record;
-use crate::store::{Entry, Stamp, Store};
+use crate::store::{Entry, Seen, Store};
 use crate::{ContainerId, Error, Status};
 use launch::Process;
 use proc::Procfs;
@@ -22,9 +21,7 @@ use std::time::Duration;
 pub struct Held {
     proc: Procfs,
     entry: Entry,
-    /// Of the record that was read.
-    stamp: Stamp,
-    record: Record,
+    seen: Seen,
     init: Process,
     kept: Kept,
 }
@@ -37,12 +34,10 @@ impl Held {
     pub fn open(store: &Store, id: &ContainerId) -> Result<Self, Error> {
         let proc = Procfs::host().map_err(Error::Proc)?;
         let entry = store.entry(id)?;
-        // Before the record: one that is replaced in between is read once more at the first exec.
-        let stamp = entry.stamp()?;
-        let record = entry.read()?;
-        let init = exec::live_init(&proc, &record)?;
-        let kept = Kept::open(&entry, &record)?;
-        Ok(Self { proc, entry, stamp, record, init, kept })
+        let seen = entry.see()?;
+        let init = exec::live_init(&proc, &seen.record)?;
+        let kept = Kept::open(&entry, &seen.record)?;
+        Ok(Self { proc, entry, seen, init, kept })
     }
 
     /// Starts a process and comes back when it executed its program; `request.id` is not looked at.
@@ -52,20 +47,19 @@ impl Held {
     pub fn exec(&mut self, request: &ExecRequest) -> Result<Running, Error> {
         self.refresh()?;
         self.refuse_dead()?;
-        let Self { proc, entry, record, init, kept, .. } = self;
-        exec::begin(&Target { proc, entry, record, init, kept: Some(kept) }, request)
+        let Self { proc, entry, seen, init, kept } = self;
+        exec::begin(&Target { proc, entry, record: &seen.record, init, kept: Some(kept) }, request)
     }
 
     /// Reads the record again when another command has replaced it.
     fn refresh(&mut self) -> Result<(), Error> {
-        let stamp = self.entry.stamp()?;
-        if stamp == self.stamp {
+        if !self.entry.has_changed(&self.seen)? {
             return Ok(());
         }
-        let record = self.entry.read()?;
-        let init = exec::live_init(&self.proc, &record)?;
-        let kept = Kept::open(&self.entry, &record)?;
-        (self.stamp, self.record, self.init, self.kept) = (stamp, record, init, kept);
+        let seen = self.entry.see()?;
+        let init = exec::live_init(&self.proc, &seen.record)?;
+        let kept = Kept::open(&self.entry, &seen.record)?;
+        (self.seen, self.init, self.kept) = (seen, init, kept);
         Ok(())
     }
 

@@ -10,7 +10,7 @@
 
 use crate::Error;
 use crate::record::{Phase, ProcessId, Record};
-use crate::store::{Entry, Lock};
+use crate::store::{Entry, Lock, Seen};
 use cgroup::{Cgroup, Freezer};
 use launch::Process;
 use proc::Procfs;
@@ -112,26 +112,43 @@ fn of_live(proc: &Procfs, init: &Process, paths: &cgroup::Paths) -> Status {
 }
 
 /// Takes the right to change a container, unless `create` is still at work on it, which keeps that right to its end:
-/// then the answer is `unborn`, at once.
+/// then the answer is `unborn`, at once. The record is that under the lock.
 ///
 /// # Errors
 /// `unborn`; a state that cannot be read; [`Error::Busy`].
-pub(crate) fn lock(proc: &Procfs, entry: &Entry, unborn: Error) -> Result<Lock, Error> {
+pub(crate) fn lock(proc: &Procfs, entry: &Entry, unborn: Error) -> Result<(Lock, Record), Error> {
+    let mut seen = entry.see()?;
+    let lock = lock_seen(proc, entry, &mut seen, unborn)?;
+    Ok((lock, seen.record))
+}
+
+/// As [`lock`], for a caller who has seen the record before.
+///
+/// # Errors
+/// As [`lock`].
+pub(crate) fn lock_seen(
+    proc: &Procfs,
+    entry: &Entry,
+    seen: &mut Seen,
+    unborn: Error,
+) -> Result<Lock, Error> {
     /// How long another command may keep the container.
     const BUSY: Duration = Duration::from_secs(10);
-    if observe(proc, &entry.read()?)?.status == Status::Creating {
+    let record = &seen.record;
+    if record.phase == Phase::Creating && matches!(living_init(proc, record)?, Err(Status::Creating)) {
         return Err(unborn);
     }
-    entry.lock(BUSY)
+    let lock = entry.lock(BUSY)?;
+    entry.see_again(seen)?;
+    Ok(lock)
 }
 
 /// The kernel's boot id.
 ///
 /// # Errors
 /// [`Error::Proc`].
-pub fn boot_id(proc: &Procfs) -> Result<String, Error> {
-    let text = proc.read_line("sys/kernel/random/boot_id".as_ref()).map_err(Error::Proc)?;
-    Ok(text.trim().to_owned())
+pub fn boot_id(proc: &Procfs) -> Result<&str, Error> {
+    proc.boot_id().map_err(Error::Proc)
 }
 
 /// The identity of a living process, by its pid.

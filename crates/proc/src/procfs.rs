@@ -5,6 +5,7 @@
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use rustix::fs::{CWD, Mode, OFlags};
 
@@ -26,6 +27,7 @@ const PROC_ROOT_INODE: u64 = 1;
 #[derive(Debug)]
 pub struct Procfs {
     fd: OwnedFd,
+    boot_id: OnceLock<String>,
 }
 
 impl Procfs {
@@ -54,7 +56,7 @@ impl Procfs {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let fd = rustix::fs::openat(CWD, path, flags, Mode::empty())
             .map_err(|source| Error::Open { path: path.to_owned(), source })?;
-        Ok(Self { fd })
+        Ok(Self { fd, boot_id: OnceLock::new() })
     }
 
     /// The text of one file; bytes that are not UTF-8 become the replacement character.
@@ -82,6 +84,18 @@ impl Procfs {
         let count = rustix::io::retry_on_intr(|| rustix::io::read(&fd, &mut line))
             .map_err(|source| Error::Read { path: path.to_owned(), source })?;
         Ok(String::from_utf8_lossy(line.get(..count).unwrap_or(&[])).into_owned())
+    }
+
+    /// What tells this boot of the kernel from every other; read once.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn boot_id(&self) -> Result<&str> {
+        if let Some(known) = self.boot_id.get() {
+            return Ok(known);
+        }
+        let text = self.read_line(Path::new("sys/kernel/random/boot_id"))?;
+        Ok(self.boot_id.get_or_init(|| text.trim().to_owned()))
     }
 
     /// The pids of all processes at this moment; what cannot be listed is left out.
