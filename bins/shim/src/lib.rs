@@ -4,3 +4,12 @@
 //! account runs on a worker or in a short-lived child. No lock is held across a wait.
 
 pub mod argv;
+pub mod counters;
+pub mod dump;
+pub mod journal;
+pub mod oom;
+pub mod replace;
+pub mod stats;
+pub mod stuck;
+pub mod tree;
+pub mod wrapper;

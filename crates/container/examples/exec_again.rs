@@ -63,6 +63,7 @@ fn request(id: ContainerId, program: String) -> ExecRequest {
         paused: Paused::Refuse,
         streams: None,
         terminal: Terminal::Socket,
+        nested: None,
     }
 }
 

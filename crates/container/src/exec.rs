@@ -95,6 +95,9 @@ pub struct ExecRequest {
     pub streams: Option<Arc<[OwnedFd; 3]>>,
     /// Who takes the terminal.
     pub terminal: Terminal,
+    /// A v2 group nested in the container's own, without controllers, in which the process is born instead: what it
+    /// starts can be told from the rest of the container then. Only for execs through [`crate::held::Held`].
+    pub nested: Option<Arc<OwnedFd>>,
 }
 
 /// A process that executed its program; it may have ended since.
@@ -535,7 +538,7 @@ impl Attempt<'_> {
         };
         let pids = has_namespace(&record.namespaces, NamespaceType::Pid);
         let birth = Birth {
-            cgroup: join.directory.as_ref().map(AsFd::as_fd),
+            cgroup: self.nested().or(join.directory.as_ref()).map(AsFd::as_fd),
             pid_namespace_of: pids.then(|| self.target.init.pidfd.as_fd()),
             through,
         };
@@ -564,6 +567,11 @@ impl Attempt<'_> {
     fn not_born(&self, before: &Evidence, error: launch::Error) -> Error {
         let context = Context { before: Some(before), ..self.context() };
         evidence::of_birth(&context, &error).map_or(Error::Launch(error), Error::NotStarted)
+    }
+
+    /// None for a second try elsewhere, which is made without what was kept.
+    fn nested(&self) -> Option<&OwnedFd> {
+        self.target.kept.and(self.request.nested.as_deref())
     }
 
     /// A container that runs a manager of its own has controllers in the children of its cgroup, which then takes no

@@ -4,9 +4,10 @@
 //! says so when it skips.
 #![expect(clippy::unwrap_used, clippy::print_stderr, reason = "a test")]
 
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
 use std::time::Duration;
 
 use container::create::{CreateRequest, Keyring, Pivot, Terminal};
@@ -57,6 +58,8 @@ fn story() {
     assert!(refused.as_ref().is_err_and(|text| text.contains("process limit")), "{refused:?}");
     lab.write_pids_max(&record, "max");
     assert_eq!(lab.exec(&mut held, "true").unwrap(), Ended::Exited(0));
+
+    lab.exec_in_a_nested_group(&mut held, &record);
 
     container::pause::pause(&lab.store, &lab.id).unwrap();
     let refused = lab.exec(&mut held, "true");
@@ -126,7 +129,27 @@ impl Lab {
         }
     }
 
+    fn exec_in_a_nested_group(&self, held: &mut Held, record: &container::record::Record) {
+        let Some(group) = record.cgroup.unified.as_ref().map(|group| group.join("one")) else { return };
+        std::fs::create_dir(&group).unwrap();
+        let directory = Arc::new(std::fs::File::open(&group).unwrap().into());
+        let found = "grep -q '^0::.*/one$' /proc/self/cgroup";
+        let ended = self.exec_nested(held, found, Some(directory)).unwrap();
+        assert_eq!(ended, Ended::Exited(0));
+        assert_eq!(self.exec(held, found).unwrap(), Ended::Exited(1));
+        std::fs::remove_dir(&group).unwrap();
+    }
+
     fn exec(&self, held: &mut Held, script: &str) -> Result<Ended, Error> {
+        self.exec_nested(held, script, None)
+    }
+
+    fn exec_nested(
+        &self,
+        held: &mut Held,
+        script: &str,
+        nested: Option<Arc<OwnedFd>>,
+    ) -> Result<Ended, Error> {
         let args = ["/bin/busybox", "sh", "-c", script].map(str::to_owned).to_vec();
         let running = held.exec(&ExecRequest {
             id: self.id.clone(),
@@ -141,6 +164,7 @@ impl Lab {
             paused: Paused::Refuse,
             streams: None,
             terminal: Terminal::Socket,
+            nested,
         })?;
         let process = Process { pid: running.pid, pidfd: running.pidfd };
         assert!(wait_dead(process.pidfd.as_fd(), LIMIT).unwrap());

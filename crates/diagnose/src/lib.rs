@@ -3,6 +3,17 @@
 //! **Invariant:** links nothing of the runtime and asks no daemon, but the kernel. Collecting never judges, rules
 //! never read; every read of the live system has a deadline.
 
+pub mod diagnose;
+pub mod diagnosis;
+pub mod finding;
+pub mod graph;
+pub mod heal;
+pub mod remedy;
+pub mod report;
+pub mod rules;
 pub mod snapshot;
+pub mod time;
+pub mod version;
+pub mod view;
 
 pub use snapshot::Snapshot;

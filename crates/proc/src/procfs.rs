@@ -102,8 +102,19 @@ impl Procfs {
     #[must_use]
     pub fn pids(&self) -> Vec<i32> {
         // Anew: what is open with O_PATH cannot be listed.
+        self.numbers_in(Path::new("."))
+    }
+
+    /// The ids of the threads of a process, in the pid namespace of this procfs; empty when there is no such process.
+    #[must_use]
+    pub fn threads(&self, pid: i32) -> Vec<i32> {
+        self.numbers_in(&of(pid, "task"))
+    }
+
+    fn numbers_in(&self, directory: &Path) -> Vec<i32> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let listed = rustix::fs::openat(&self.fd, ".", flags, Mode::empty()).and_then(rustix::fs::Dir::new);
+        let listed =
+            rustix::fs::openat(&self.fd, directory, flags, Mode::empty()).and_then(rustix::fs::Dir::new);
         let entries = listed.into_iter().flatten().flatten();
         entries.filter_map(|entry| entry.file_name().to_str().ok()?.parse().ok()).collect()
     }

@@ -78,6 +78,7 @@ fn request(call: &Invocation<'_>) -> Result<ExecRequest, Failure> {
         paused: if call.is("ignore-paused") { Paused::Wait } else { Paused::Refuse },
         streams: None,
         terminal: if call.is("detach") { Terminal::Socket } else { Terminal::Relay },
+        nested: None,
     })
 }
 

@@ -1,0 +1,61 @@
+//! One look at one snapshot: every rule, the graph around the blockers, the log lines that belong to it.
+
+use crate::diagnosis::{Diagnosis, SCHEMA};
+use crate::finding::Finding;
+use crate::graph::{Graph, build};
+use crate::rules::RULES;
+use crate::snapshot::{Snapshot, Unseen, Why};
+use crate::time;
+use crate::view::View;
+
+/// What is wrong in a snapshot.
+#[must_use]
+pub fn diagnose(snapshot: &Snapshot) -> Diagnosis {
+    let view = View::of(snapshot);
+    let mut findings: Vec<Finding> = RULES.iter().flat_map(|rule| (rule.check)(&view)).collect();
+    findings.sort_by(|a, b| b.severity.cmp(&a.severity).then_with(|| a.id.cmp(&b.id)));
+    findings.dedup_by(|a, b| a.id == b.id);
+    let (graph, blockers) = picture(&view, &findings);
+    Diagnosis {
+        schema: SCHEMA.to_owned(),
+        taken_at: time::rfc3339(snapshot.taken.at_ms),
+        host: snapshot.host.name.clone(),
+        kernel: snapshot.host.kernel.clone(),
+        findings,
+        graph,
+        blockers,
+        time_line: Vec::new(),
+        unseen: snapshot.unseen.iter().map(unseen).collect(),
+    }
+}
+
+/// The graphs of all containers that somebody waits for, as one.
+fn picture(view: &View<'_>, findings: &[Finding]) -> (Graph, Vec<String>) {
+    let mut whole = Graph::default();
+    let mut blockers: Vec<String> = Vec::new();
+    for finding in findings.iter().filter(|finding| !finding.chain.is_empty()) {
+        let Some(pid) = finding.blocker.as_ref().and_then(|blocker| blocker.pid) else { continue };
+        let key = build::process_key(pid);
+        let graph =
+            finding.container.as_deref().map(|id| build::around_container(view, id)).unwrap_or_default();
+        let part = graph.around(std::slice::from_ref(&key));
+        part.nodes.into_iter().for_each(|node| whole.node(node));
+        part.edges.into_iter().for_each(|edge| whole.edge(&edge.from, &edge.to, edge.why));
+        blockers.push(key);
+    }
+    blockers.retain(|key| whole.find(key).is_some());
+    (whole, blockers)
+}
+
+fn unseen(unseen: &Unseen) -> String {
+    let why = match &unseen.why {
+        Why::Denied => String::from("permission denied; root would see it"),
+        Why::TimedOut { after_ms } => format!("no answer within {after_ms} ms"),
+        Why::Uninterruptible => String::from("not tried: the process is in uninterruptible sleep"),
+        Why::TooMuch { taken } => format!("there is more; {taken} were taken"),
+        Why::Refused { errno } => format!("refused with errno {errno}"),
+        Why::Malformed => String::from("not in a form that is known"),
+        Why::Absent => String::from("this host has no such thing"),
+    };
+    crate::finding::one_line(&format!("{}: {why}", unseen.what))
+}

@@ -1,0 +1,217 @@
+//! What a diagnosis says: one finding per thing that is wrong, with the process it hangs on, evidence and remedies.
+//!
+//! These types are the `findings` of `--json`, so a field once published keeps its name and its meaning
+//! (`docs/doctor.md` has the schema).
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::remedy::Remedy;
+
+/// How bad it is, mildest first; the exit code of `sluice-doctor` is the worst one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum Severity {
+    /// Nothing is broken now, but this is how it begins: a known-bad version, a limit nearly reached.
+    Notice,
+    /// Something fails or leaks, and the rest of the node goes on.
+    Warning,
+    /// Somebody waits and will wait for ever.
+    Critical,
+}
+
+impl Severity {
+    /// The exit code: 0 for a notice, 1 for a warning, 2 for what is critical.
+    #[must_use]
+    pub fn exit_code(self) -> u8 {
+        match self {
+            Self::Notice => 0,
+            Self::Warning => 1,
+            Self::Critical => 2,
+        }
+    }
+
+    /// The word, as in JSON.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Notice => "notice",
+            Self::Warning => "warning",
+            Self::Critical => "critical",
+        }
+    }
+}
+
+impl fmt::Display for Severity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.word())
+    }
+}
+
+/// The one process, or the one thing of the kernel, that everybody else of a finding waits for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Blocker {
+    /// Its pid on the host; none when it is no process, such as a file or a limit.
+    pub pid: Option<i32>,
+    /// Its name as the kernel has it (`comm`), or what it is.
+    pub name: String,
+    /// What it waits for, in words, with the descriptor, the file or the counter.
+    pub waits_for: String,
+}
+
+/// One step of the chain from the one who asks to the blocker.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Link {
+    /// Who waits, such as `dockerd (1234)`.
+    pub who: String,
+    /// For what, in words; the next link is whoever should give it.
+    pub waits_for: String,
+}
+
+/// A fact of the snapshot that a finding rests on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Evidence {
+    /// Where it was read: a path, a process, a log.
+    pub from: String,
+    /// What stood there.
+    pub text: String,
+}
+
+/// One thing that is wrong.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Finding {
+    /// Names this finding for `--apply`: the rule and what it is about; the same in every snapshot of the same trouble.
+    pub id: String,
+    /// The rule that found it: the name of its file in `crates/diagnose/src/rules`.
+    pub rule: String,
+    /// Failure class, such as `EX-03`; none when there is no class for it.
+    pub class: Option<String>,
+    /// How bad it is.
+    pub severity: Severity,
+    /// What is wrong, in one sentence without line breaks.
+    pub title: String,
+    /// Id of the container it is about.
+    pub container: Option<String>,
+    /// Whom or what everybody waits for.
+    pub blocker: Option<Blocker>,
+    /// From the one who asks down to the blocker; empty when nobody waits.
+    pub chain: Vec<Link>,
+    /// What it rests on.
+    pub evidence: Vec<Evidence>,
+    /// What can be done, cheapest and least invasive first.
+    pub remedies: Vec<Remedy>,
+}
+
+impl Finding {
+    /// A finding of `rule` about `subject`, with nothing else told yet.
+    #[must_use]
+    pub fn new(rule: &str, subject: &str, severity: Severity, title: impl Into<String>) -> Self {
+        Self {
+            id: format!("{rule}/{}", plain(subject)),
+            rule: rule.to_owned(),
+            class: None,
+            severity,
+            title: one_line(&title.into()),
+            container: None,
+            blocker: None,
+            chain: Vec::new(),
+            evidence: Vec::new(),
+            remedies: Vec::new(),
+        }
+    }
+
+    /// Of this failure class.
+    #[must_use]
+    pub fn class(mut self, class: &str) -> Self {
+        self.class = Some(class.to_owned());
+        self
+    }
+
+    /// About this container.
+    #[must_use]
+    pub fn container(mut self, id: Option<impl Into<String>>) -> Self {
+        self.container = id.map(|id| one_line(&id.into()));
+        self
+    }
+
+    /// Everybody waits for this.
+    #[must_use]
+    pub fn blocker(mut self, pid: Option<i32>, name: &str, waits_for: impl Into<String>) -> Self {
+        self.blocker = Some(Blocker { pid, name: one_line(name), waits_for: one_line(&waits_for.into()) });
+        self
+    }
+
+    /// With the chain from the one who asks.
+    #[must_use]
+    pub fn chain(mut self, chain: Vec<Link>) -> Self {
+        self.chain = chain;
+        self
+    }
+
+    /// Rests also on this.
+    #[must_use]
+    pub fn evidence(mut self, from: impl Into<String>, text: impl Into<String>) -> Self {
+        self.evidence.push(Evidence { from: one_line(&from.into()), text: one_line(&text.into()) });
+        self
+    }
+
+    /// This can be done, after what was added before.
+    #[must_use]
+    pub fn remedy(mut self, remedy: Remedy) -> Self {
+        self.remedies.push(remedy);
+        self
+    }
+}
+
+/// Foreign text on one line, without anything a terminal or a log obeys; at most 300 characters.
+///
+/// Names of processes, groups and containers are chosen by whoever is inside of them.
+#[must_use]
+pub fn one_line(text: &str) -> String {
+    let mut line: String = text.chars().take(LONGEST).map(harmless).collect();
+    if text.chars().nth(LONGEST).is_some() {
+        line.push('\u{2026}');
+    }
+    line
+}
+
+const LONGEST: usize = 300;
+
+fn harmless(character: char) -> char {
+    let steers = character.is_control()
+        || matches!(character, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    if steers { '\u{fffd}' } else { character }
+}
+
+/// A word for ids: what is no letter, digit, `.`, `_`, `:`, `/` or `-` becomes `_`.
+fn plain(text: &str) -> String {
+    let word = |character: char| {
+        if character.is_ascii_alphanumeric() || "._:/-".contains(character) { character } else { '_' }
+    };
+    text.chars().take(LONGEST).map(word).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_container_is_called_cannot_break_a_line_or_steer_a_terminal() {
+        let finding =
+            Finding::new("full_pipe", "x\") level=error\n", Severity::Critical, "a\nb\u{1b}[2J\u{202e}");
+        assert_eq!(finding.id, "full_pipe/x___level_error_");
+        assert_eq!(finding.title, "a\u{fffd}b\u{fffd}[2J\u{fffd}");
+        assert_eq!(one_line(&"a".repeat(400)).chars().count(), 301);
+    }
+
+    #[test]
+    fn the_worst_severity_is_the_largest() {
+        assert!(Severity::Critical > Severity::Warning && Severity::Warning > Severity::Notice);
+        assert_eq!(
+            [Severity::Notice, Severity::Warning, Severity::Critical].map(Severity::exit_code),
+            [0, 1, 2]
+        );
+    }
+}

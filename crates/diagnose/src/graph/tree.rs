@@ -1,0 +1,84 @@
+//! The graph as a tree for a terminal: waiters above, what they wait for below, the blocker marked.
+
+use std::collections::BTreeSet;
+
+use super::Graph;
+
+/// How one line of the tree is to be shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shape {
+    /// Somebody who waits.
+    Waiter,
+    /// The one everybody waits for.
+    Blocker,
+}
+
+/// How many waiters of one kind are drawn before the rest is only counted.
+const SHOWN: usize = 4;
+
+/// The tree, one line per node: its text, and how to show it. `blockers` are keys.
+#[must_use]
+pub fn lines(graph: &Graph, blockers: &[String]) -> Vec<(String, Shape)> {
+    let mut drawing = Drawing { graph, blockers, drawn: BTreeSet::new(), lines: Vec::new() };
+    let roots: Vec<&str> =
+        graph.nodes.iter().map(|node| node.key.as_str()).filter(|key| is_root(graph, key)).collect();
+    let hidden = roots.len().saturating_sub(SHOWN);
+    for (at, root) in roots.iter().take(SHOWN).enumerate() {
+        drawing.draw(root, "", if at == 0 { "" } else { "+ " });
+    }
+    if hidden > 0 {
+        drawing.lines.push((format!("+ {hidden} more who wait for the same"), Shape::Waiter));
+    }
+    drawing.lines
+}
+
+fn is_root(graph: &Graph, key: &str) -> bool {
+    graph.waits(key).next().is_some() && graph.waiters(key).next().is_none()
+}
+
+struct Drawing<'a> {
+    graph: &'a Graph,
+    blockers: &'a [String],
+    drawn: BTreeSet<String>,
+    lines: Vec<(String, Shape)>,
+}
+
+impl Drawing<'_> {
+    fn draw(&mut self, key: &str, indent: &str, lead: &str) {
+        let Some(node) = self.graph.find(key) else { return };
+        let is_blocker = self.blockers.iter().any(|blocker| blocker == key);
+        let shape = if is_blocker { Shape::Blocker } else { Shape::Waiter };
+        let again = !self.drawn.insert(key.to_owned());
+        let detail = if node.detail.is_empty() { String::new() } else { format!("  {}", node.detail) };
+        let note = if again { "  (see above)" } else { "" };
+        self.lines.push((format!("{indent}{lead}{}{detail}{note}", node.label), shape));
+        if again {
+            return;
+        }
+        let below = format!("{indent}{}", if lead.is_empty() { "" } else { "   " });
+        let edges: Vec<_> = self.graph.waits(key).collect();
+        for edge in edges {
+            let waiting = format!("{below}\u{2502}  {}", edge.why);
+            self.lines.push((waiting, shape));
+            self.draw(&edge.to, &below, "\u{2514}\u{2500} ");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::graph::tests::example;
+
+    #[test]
+    fn a_circle_is_drawn_once_and_the_blocker_is_marked() {
+        let lines = lines(&example(), &["pid:4".to_owned()]);
+        let text: Vec<&str> = lines.iter().map(|line| line.0.as_str()).collect();
+        assert_eq!(text[0], "docker (1)");
+        assert_eq!(text[2], "\u{2514}\u{2500} dockerd (2)");
+        let marked: Vec<&str> =
+            lines.iter().filter(|line| line.1 == Shape::Blocker).map(|line| line.0.trim_start()).collect();
+        assert_eq!(marked[0], "\u{2514}\u{2500} runc (4)");
+        assert_eq!(text.iter().filter(|line| line.contains("(see above)")).count(), 2);
+    }
+}

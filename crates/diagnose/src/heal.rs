@@ -1,0 +1,174 @@
+//! Carrying out a remedy, and looking whether it helped.
+//!
+//! **Invariant**: only what a fresh finding's own action names is touched. A process is held by a pidfd before its start
+//! time is compared, a pipe is compared by inode after it was taken, a control file lies in a control group; when any
+//! of that differs, nothing is done.
+
+mod evidence;
+mod group;
+mod pipe;
+mod process;
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use crate::diagnosis::Diagnosis;
+use crate::finding::Finding;
+use crate::remedy::{Action, Remedy};
+
+/// Why a remedy was not carried out, or did not help.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// No finding has this id now.
+    #[error("heal {0}: there is no such finding now")]
+    NoFinding(String),
+    /// The finding has no such remedy.
+    #[error("heal {finding}: it has no remedy {remedy}")]
+    NoRemedy {
+        /// Id of the finding.
+        finding: String,
+        /// What was asked for.
+        remedy: String,
+    },
+    /// Nothing can be done by program.
+    #[error("heal {0}: its remedies are for a person to carry out")]
+    OnlyAdvice(String),
+    /// The process is gone, or its pid is another's now.
+    #[error("pid {pid}: it is not the process that was found: {why}")]
+    Changed {
+        /// The pid.
+        pid: i32,
+        /// What differs.
+        why: String,
+    },
+    /// A call failed.
+    #[error("{what}")]
+    Call {
+        /// The operation with its operands.
+        what: String,
+        /// What the kernel said.
+        source: std::io::Error,
+    },
+    /// The control file is not where control groups are, or holds another value than was found.
+    #[error("{file}: {why}")]
+    NotAsFound {
+        /// The file.
+        file: String,
+        /// What differs.
+        why: String,
+    },
+    /// It lives on after SIGKILL.
+    #[error("pid {pid}: it has not ended {seconds} s after SIGKILL: it sleeps in the kernel")]
+    StillThere {
+        /// The pid.
+        pid: i32,
+        /// How long it was waited for.
+        seconds: u64,
+    },
+}
+
+impl Error {
+    /// For `map_err`: the operation with its operands, and what the kernel said.
+    pub(crate) fn call(what: impl Into<String>) -> impl FnOnce(rustix::io::Errno) -> Self {
+        let what = what.into();
+        move |errno| Self::Call { what, source: errno.into() }
+    }
+}
+
+/// What was done, and what came of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Done {
+    /// Steps in words, in order.
+    pub steps: Vec<String>,
+    /// Where the drained bytes are.
+    pub evidence: Option<PathBuf>,
+    /// Whether the finding is gone.
+    pub healed: bool,
+}
+
+/// How long the finding may take to go away.
+const EFFECT: Duration = Duration::from_secs(10);
+
+/// Between two looks at it.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// The finding and the remedy that are meant: by name, or the mildest that a program can carry out.
+///
+/// # Errors
+/// When there is no such finding or remedy.
+pub fn choose<'a>(
+    diagnosis: &'a Diagnosis,
+    id: &str,
+    remedy: Option<&str>,
+) -> Result<(&'a Finding, &'a Remedy), Error> {
+    let found = diagnosis.findings.iter().find(|finding| finding.id == id);
+    let finding = found.ok_or_else(|| Error::NoFinding(id.to_owned()))?;
+    let remedy = match remedy {
+        None => finding.remedies.iter().find(|remedy| remedy.action.is_some()),
+        Some(name) => Some(
+            finding
+                .remedies
+                .iter()
+                .find(|remedy| remedy.name == name)
+                .ok_or_else(|| Error::NoRemedy { finding: id.to_owned(), remedy: name.to_owned() })?,
+        ),
+    };
+    let remedy = remedy.filter(|remedy| remedy.action.is_some());
+    Ok((finding, remedy.ok_or_else(|| Error::OnlyAdvice(id.to_owned()))?))
+}
+
+/// Carries out `action` of the finding `id`, and looks with `look` until the finding is gone or ten seconds are over.
+///
+/// What is drained goes into a new file in `directory`, which is made when it is needed.
+///
+/// # Errors
+/// When the action cannot be carried out on exactly what was found; nothing was done then.
+pub fn apply(
+    id: &str,
+    action: &Action,
+    directory: &Path,
+    mut look: impl FnMut() -> Diagnosis,
+) -> Result<Done, Error> {
+    let mut done = carry_out(id, action, directory)?;
+    let start = Instant::now();
+    while !done.healed && start.elapsed() < EFFECT {
+        done.healed = !look().findings.iter().any(|finding| finding.id == id);
+        if !done.healed {
+            std::thread::sleep(PAUSE);
+        }
+    }
+    let verdict = if done.healed { "the finding is gone" } else { "the finding is still there" };
+    done.steps.push(format!("{verdict} after {:.1} s", start.elapsed().as_secs_f64()));
+    Ok(done)
+}
+
+fn carry_out(id: &str, action: &Action, directory: &Path) -> Result<Done, Error> {
+    let (steps, evidence) = match action {
+        Action::DrainPipe { writer, fd, inode } => {
+            let held = process::hold(*writer)?;
+            let drained = pipe::drain(&held, *fd, *inode, || evidence::file(directory, id))?;
+            (vec![drained.text], drained.evidence)
+        }
+        Action::Kill { process } => (vec![process::hold(*process)?.kill()?], None),
+        Action::Thaw { group } => (vec![group::thaw(Path::new(group))?], None),
+        Action::EnableOomKiller { group } => (vec![group::enable_oom_killer(Path::new(group))?], None),
+        Action::RaiseLimit { file, from, to } => (vec![group::replace(Path::new(file), from, to)?], None),
+    };
+    Ok(Done { steps, evidence, healed: false })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::tests::example;
+
+    #[test]
+    fn the_mildest_remedy_is_chosen_unless_another_is_named() {
+        let diagnosis = example("runc");
+        let id = diagnosis.findings[0].id.clone();
+        assert_eq!(choose(&diagnosis, &id, None).unwrap().1.name, "kill");
+        assert!(matches!(choose(&diagnosis, &id, Some("drain")), Err(Error::NoRemedy { .. })));
+        assert!(matches!(choose(&diagnosis, "full_pipe/other", None), Err(Error::NoFinding(_))));
+    }
+}

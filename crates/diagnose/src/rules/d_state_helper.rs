@@ -1,0 +1,74 @@
+//! A runtime, or its child, that has long been in uninterruptible sleep.
+//!
+//! *What it sees*: state D in a runtime's process that is older than any exec should be, with the place in the kernel,
+//! the stack, and file systems in user space that owe answers.
+//!
+//! *Why it happens*: a network or FUSE file system without its server, a broken disk, a lock of the kernel that somebody
+//! holds. The shim waits for the runtime, and everybody else for the shim.
+//!
+//! *How to confirm*: `/proc/PID/wchan`, `/proc/PID/stack`; the kernel's own `blocked for more than 120 seconds`.
+//!
+//! *What to do*: bring the server back, or abort the FUSE connection; nothing ends a process in this sleep.
+//!
+//! *What that costs*: aborting a connection fails every request of it.
+//!
+//! Source: failure classes DE-01 and NO-05.
+
+use crate::finding::{Finding, Severity};
+use crate::graph::build;
+use crate::remedy::Remedy;
+use crate::rules::short;
+use crate::snapshot::{Process, Role, Thread};
+use crate::view::View;
+
+/// A runtime's step takes milliseconds; a disk under load, seconds.
+const PATIENCE_MS: u64 = 10_000;
+
+pub(super) fn check(view: &View<'_>) -> Vec<Finding> {
+    let helpers = view.snapshot.processes.iter().filter(|process| {
+        matches!(view.role(process.pid), Role::Runtime | Role::RuntimeInit)
+            && view.snapshot.age_ms(process) >= PATIENCE_MS
+    });
+    helpers.filter_map(|helper| finding(view, helper)).collect()
+}
+
+fn finding(view: &View<'_>, helper: &Process) -> Option<Finding> {
+    let asleep = |thread: &&Thread| thread.state == 'D' && !build::is_out_of_memory(thread);
+    let thread = helper.threads.iter().find(asleep)?;
+    if build::frozen_by(view, helper).is_some() {
+        return None;
+    }
+    let place = thread.wchan.as_deref().unwrap_or("an unknown place");
+    let container = view.container_of(helper);
+    let graph = container.map(|id| build::around_container(view, id)).unwrap_or_default();
+    let title = format!("{} sleeps uninterruptibly in {place}, {} old", view.label(helper), view.age(helper));
+    let mut finding = Finding::new(
+        "d_state_helper",
+        &format!("{}/{}", short(container), helper.pid),
+        Severity::Critical,
+        title,
+    )
+    .class("DE-01")
+    .container(container)
+    .blocker(Some(helper.pid), &view.name(helper), format!("the kernel, in {place}"))
+    .chain(graph.chain_to(&build::process_key(helper.pid)))
+    .evidence(format!("/proc/{}/task/{}/wchan", helper.pid, thread.tid), place);
+    if !thread.stack.is_empty() {
+        finding = finding
+            .evidence(format!("/proc/{}/task/{}/stack", helper.pid, thread.tid), thread.stack.join(" < "));
+    }
+    for mount in
+        view.snapshot.mounts.iter().filter(|mount| mount.fuse_waiting.is_some_and(|waiting| waiting > 0))
+    {
+        finding = finding
+            .evidence(&mount.mount_point, format!("{} of {} owes answers", mount.fs_type, mount.source));
+    }
+    let known = format!(":{} blocked for more than", helper.pid);
+    for line in view.snapshot.kernel_log.iter().filter(|line| line.text.contains(&known)) {
+        finding = finding.evidence("kernel log", &line.text);
+    }
+    Some(finding.remedy(
+        Remedy::advise("server", "bring back what it waits for: the file server, the FUSE daemon, the disk; nothing ends this sleep otherwise")
+            .may_follow("whatever waited is carried out, late"),
+    ))
+}

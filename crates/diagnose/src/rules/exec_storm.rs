@@ -1,0 +1,52 @@
+//! More execs at once than the processors can start.
+//!
+//! *What it sees*: many runtimes in flight, more than two per processor, on a host whose load is above its processors.
+//!
+//! *Why it happens*: exec probes of many containers with the same period. Each exec starts a shim's runtime twice, with
+//! seven threads each, and takes the daemons' locks; above some twenty a second the queue only grows.
+//!
+//! *How to confirm*: `execsnoop`; processor time of `runc`, of the daemons, of systemd.
+//!
+//! *What to do*: make probes rarer, spread them, or use HTTP and TCP probes; use a runtime that starts no helper.
+//!
+//! *What that costs*: a failure is noticed later.
+//!
+//! Source: failure classes EX-41 and EX-42.
+
+use crate::finding::{Finding, Severity};
+use crate::graph::build;
+use crate::remedy::Remedy;
+use crate::snapshot::{Process, Role};
+use crate::view::View;
+
+/// Runtimes per processor that say so.
+const PER_PROCESSOR: usize = 2;
+
+/// Fewer are no storm on any machine.
+const FEW: usize = 8;
+
+/// Older ones are stuck and not in a queue; other rules look at these.
+const YOUNG_MS: u64 = 30_000;
+
+pub(super) fn check(view: &View<'_>) -> Vec<Finding> {
+    let host = &view.snapshot.host;
+    let in_flight =
+        |process: &&Process| build::verb(process) == Some("exec") && view.snapshot.age_ms(process) < YOUNG_MS;
+    let execs = view.with_role(Role::Runtime).filter(in_flight).count();
+    let processors = usize::try_from(host.processors.max(1)).unwrap_or(1);
+    let busy = host.load[0] > f64::from(host.processors.max(1));
+    if execs < FEW.max(PER_PROCESSOR * processors) || !busy {
+        return Vec::new();
+    }
+    let title = format!("{execs} execs are being started at once on {processors} processors");
+    let finding = Finding::new("exec_storm", "host", Severity::Notice, title)
+        .class("EX-42")
+        .blocker(None, "processors", format!("{processors} processors, load {:.1}", host.load[0]))
+        .evidence("processes", format!("{execs} runtimes with the verb exec"))
+        .evidence("/proc/loadavg", format!("{:.1} {:.1} {:.1}", host.load[0], host.load[1], host.load[2]))
+        .remedy(
+            Remedy::advise("spread", "make exec probes rarer, or let them ask by HTTP or TCP")
+                .costs("failures are noticed later"),
+        );
+    vec![finding]
+}

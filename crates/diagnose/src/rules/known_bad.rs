@@ -1,0 +1,176 @@
+//! An installed version that is known to break.
+//!
+//! *What it sees*: versions of runc, containerd, docker and of the kernel, compared with a table.
+//!
+//! *Why it happens*: see the row. A version alone breaks nothing, so this is a notice; beside another finding it is
+//! often the cause.
+//!
+//! *How to confirm*: `runc --version`, `containerd --version`, `docker version`, `uname -r`. Distributions repair some
+//! of these without a new number: look into the package's changelog.
+//!
+//! *What to do*: install the version of the row.
+//!
+//! *What that costs*: containers that run keep their old shim until they are started again.
+//!
+//! Source: the causes of the failure classes named in the rows.
+
+use crate::finding::{Finding, Severity};
+use crate::remedy::Remedy;
+use crate::version::Version;
+use crate::view::View;
+
+/// Versions of one program, from the first bad one to the first good one.
+struct Row {
+    program: &'static str,
+    from: &'static str,
+    below: &'static str,
+    class: &'static str,
+    what: &'static str,
+}
+
+const fn row(
+    program: &'static str,
+    range: (&'static str, &'static str),
+    class: &'static str,
+    what: &'static str,
+) -> Row {
+    Row { program, from: range.0, below: range.1, class, what }
+}
+
+const TABLE: &[Row] = &[
+    row(
+        "runc",
+        ("0", "1.0.0-rc91"),
+        "EX-01",
+        "rewrites state.json in place: execs fail with EOF while it is updated",
+    ),
+    row(
+        "runc",
+        ("1.1.3", "1.1.4"),
+        "EX-23",
+        "takes the right to open terminals away at systemctl daemon-reload",
+    ),
+    row("runc", ("1.2.0", "1.2.6"), "EX-13", "cannot exec into a container with a time namespace"),
+    row("runc", ("1.3.0", "1.3.6"), "EX-15", "loses the exit of a very short command: exec hangs"),
+    row("runc", ("1.4.0", "1.4.2"), "EX-15", "loses the exit of a very short command: exec hangs"),
+    row("runc", ("1.5.0-rc1", "1.5.0-rc3"), "EX-15", "loses the exit of a very short command: exec hangs"),
+    row(
+        "containerd",
+        ("1.6.21", "1.6.22"),
+        "EX-30",
+        "one lock around the shim's events: execs wait for each other",
+    ),
+    row(
+        "containerd",
+        ("1.7.1", "1.7.3"),
+        "EX-30",
+        "one lock around the shim's events: execs wait for each other",
+    ),
+    row(
+        "containerd",
+        ("2.3.0", "2.3.1"),
+        "IN-08",
+        "tears new containers down when a shim answers after two seconds",
+    ),
+    row("docker", ("0", "17.6.0"), "EX-24", "leaves the fifos of failed execs behind until /run is full"),
+    row(
+        "docker",
+        ("1.11.0", "1.13.0"),
+        "EX-53",
+        "forgets the process of a running container when containerd restarts",
+    ),
+    row("docker", ("17.6.0", "18.6.0"), "IN-03", "`docker ps` hangs behind the lock of one container"),
+    row("kernel", ("4.4.0-109", "4.4.0-110"), "EX-08", "setns fails for processes that join namespaces"),
+    row(
+        "kernel",
+        ("3.10.0", "4.0.0"),
+        "ST-05",
+        "leaks memory groups with kernel memory accounting: creating them fails at 65535",
+    ),
+];
+
+/// The classes of the table.
+pub(super) const CLASSES: &[&str] =
+    &["EX-01", "EX-08", "EX-13", "EX-15", "EX-23", "EX-24", "EX-30", "EX-53", "IN-03", "IN-08", "ST-05"];
+
+/// Package names, by the program they bring.
+const PACKAGES: &[(&str, &str)] = &[
+    ("runc", "runc"),
+    ("docker-runc", "runc"),
+    ("containerd", "containerd"),
+    ("containerd.io", "containerd"),
+    ("docker.io", "docker"),
+    ("docker-ce", "docker"),
+    ("docker", "docker"),
+    ("docker-engine", "docker"),
+    ("moby-engine", "docker"),
+];
+
+pub(super) fn check(view: &View<'_>) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for package in &view.snapshot.packages {
+        let name = package.name.rsplit('/').next().unwrap_or_default();
+        if let Some((_, program)) = PACKAGES.iter().find(|row| row.0 == name) {
+            findings.extend(bad(program, &package.version, &format!("{} ({})", package.name, package.from)));
+        }
+    }
+    findings.extend(bad("kernel", &view.snapshot.host.kernel, "uname -r"));
+    findings
+}
+
+fn bad(program: &str, text: &str, from: &str) -> Vec<Finding> {
+    let Some(version) = Version::parse(text) else { return Vec::new() };
+    let hit = |row: &&Row| {
+        row.program == program
+            && Version::parse(row.from).is_some_and(|from| from <= version)
+            && Version::parse(row.below).is_some_and(|below| version < below)
+    };
+    TABLE.iter().filter(hit).map(|row| finding(row, text, from)).collect()
+}
+
+fn finding(row: &Row, text: &str, from: &str) -> Finding {
+    let title = format!("{} {text} {}", row.program, row.what);
+    Finding::new("known_bad", &format!("{}/{}", row.program, row.class), Severity::Notice, title)
+        .class(row.class)
+        .evidence(from, text)
+        .remedy(
+            Remedy::advise("upgrade", format!("install {} {} or newer", row.program, row.below))
+                .costs("a restart of the daemon; containers that run keep their old shim"),
+        )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_class_of_the_table_is_said_to_be_there() {
+        let mut classes: Vec<&str> = TABLE.iter().map(|row| row.class).collect();
+        classes.sort_unstable();
+        classes.dedup();
+        assert_eq!(classes, CLASSES);
+    }
+
+    #[test]
+    fn the_first_good_version_is_good_and_the_last_bad_one_bad() {
+        let table = [
+            ("runc", "1.0.0~rc90+ds1-1", 1),
+            ("runc", "1.0.0~rc91+ds1-1", 0),
+            ("runc", "1.1.5+ds1-1+deb12u1", 0),
+            ("runc", "1.3.5-0ubuntu1", 1),
+            ("runc", "1.3.6", 0),
+            ("containerd", "1.6.20~ds1-1+deb12u1", 0),
+            ("containerd", "1.6.21-1", 1),
+            ("containerd", "1.7.3", 0),
+            ("docker", "20.10.24+dfsg1-1+deb12u1", 0),
+            ("docker", "5:18.06.3~ce~3-0~debian", 0),
+            ("docker", "2:1.13.1-84.git07f3374.el7.centos", 1),
+            ("kernel", "4.4.0-109-generic", 1),
+            ("kernel", "4.4.0-110-generic", 0),
+            ("kernel", "6.1.0-18-amd64", 0),
+        ];
+        for (program, text, expected) in table {
+            assert_eq!(bad(program, text, "test").len(), expected, "{program} {text}");
+        }
+    }
+}

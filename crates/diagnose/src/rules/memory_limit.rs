@@ -1,0 +1,70 @@
+//! A container at its memory limit in which the kernel already kills.
+//!
+//! *What it sees*: usage at the limit, at the container's level or above, *and* a count of killed processes there. Usage
+//! at the limit alone is what a page cache does.
+//!
+//! *Why it happens*: an exec's helper is charged to the container. It is killed (exit 137, often without a word), or the
+//! kernel chooses the container's largest process instead: an exec probe can so end the workload.
+//!
+//! *How to confirm*: `memory.events` or `memory.oom_control`, `dmesg`; `docker inspect` says `OOMKilled: false` for an
+//! exec that was killed.
+//!
+//! *What to do*: raise the limit, or find what fills it (a tmpfs is not freed by killing).
+//!
+//! *What that costs*: memory of the host.
+//!
+//! Source: failure classes EX-45 and ST-01.
+
+use crate::finding::{Finding, Severity};
+use crate::remedy::Remedy;
+use crate::rules::{members, most, subject};
+use crate::snapshot::Cgroup;
+use crate::snapshot::cgroup::Memory;
+use crate::view::View;
+
+pub(super) fn check(view: &View<'_>) -> Vec<Finding> {
+    let groups = view.snapshot.cgroups.iter();
+    groups.filter_map(|group| finding(view, group, group.memory.as_ref()?)).collect()
+}
+
+/// Processes killed at this level: of the group alone where the kernel counts so.
+fn killed(memory: &Memory) -> u64 {
+    memory.local_events.oom_kill.or(memory.events.oom_kill).unwrap_or_default()
+}
+
+fn finding(view: &View<'_>, group: &Cgroup, memory: &Memory) -> Option<Finding> {
+    if !memory.is_full() || killed(memory) == 0 || memory.oom_kill_disable == Some(true) {
+        return None;
+    }
+    let (containers, processes) = members(view, group);
+    if containers.is_empty() {
+        return None;
+    }
+    let (current, max) = (memory.current?, memory.max?);
+    let title = format!(
+        "out of memory: {current} of {max} bytes in {}, {} killed so far",
+        group.directory,
+        killed(memory)
+    );
+    Some(
+        Finding::new("memory_limit", &subject(&containers, group), Severity::Warning, title)
+            .class("EX-45")
+            .container((containers.len() == 1).then(|| containers[0]))
+            .blocker(
+                None,
+                "memory limit",
+                format!("memory in {}: {current} of {max} bytes are taken", group.directory),
+            )
+            .evidence(format!("usage of {}", group.directory), format!("{current} of {max} bytes"))
+            .evidence(format!("events of {}", group.directory), format!("oom_kill {}", killed(memory)))
+            .evidence("processes of the group", most(&processes))
+            .remedy(
+                Remedy::advise("raise", "raise the limit (docker update --memory, or the pod's limits)")
+                    .costs("memory of the host"),
+            )
+            .remedy(Remedy::advise(
+                "find",
+                "find what fills it: a tmpfs mount counts, and killing does not empty it",
+            )),
+    )
+}

@@ -1,0 +1,83 @@
+//! A group of a container, or one above it, has no room for another process.
+//!
+//! *What it sees*: `pids.current` at `pids.max`, at the container's own level or at any ancestor (pod, slice, service),
+//! or so close that the threads of a stock runtime do not fit; the counter of refusals; who fills the group.
+//!
+//! *Why it happens*: joining a full group is never refused on v1, making a thread in it is. `runc init` is a Go program
+//! that needs five to seven threads beside itself, so `docker exec` and every exec probe fail now and then with
+//! `read init-p: connection reset by peer` or `procReady not received`, while crun gets through.
+//!
+//! *How to confirm*: `cat pids.current pids.max pids.events` of every level; the same exec succeeds with crun.
+//!
+//! *What to do*: end what leaks; raise the limit meanwhile.
+//!
+//! *What that costs*: a higher limit is a number in the kernel, but the leak goes on.
+//!
+//! Source: failure classes EX-02 and EX-04; field measurements: 0 to 4 free places fail with runc 1.1.5, 5 do not.
+
+use crate::finding::{Finding, Severity};
+use crate::remedy::{Action, Remedy};
+use crate::rules::{members, most, subject};
+use crate::snapshot::Cgroup;
+use crate::snapshot::cgroup::Pids;
+use crate::view::View;
+
+/// Places that a stock runtime may need at once.
+const WANTED: u64 = 5;
+
+pub(super) fn check(view: &View<'_>) -> Vec<Finding> {
+    let groups = view.snapshot.cgroups.iter();
+    groups.filter_map(|group| finding(view, group, group.pids.as_ref()?)).collect()
+}
+
+fn finding(view: &View<'_>, group: &Cgroup, pids: &Pids) -> Option<Finding> {
+    let (current, max) = (pids.current?, pids.max?);
+    // A limit below the runtime's own needs was chosen by somebody; only a group that is full says that it hurts.
+    let crowded = current + WANTED > max && max > WANTED * 2;
+    if !pids.is_full() && !crowded {
+        return None;
+    }
+    let (containers, processes) = members(view, group);
+    if containers.is_empty() {
+        return None;
+    }
+    let full = pids.is_full();
+    let severity = if full { Severity::Warning } else { Severity::Notice };
+    let title = if full {
+        format!("no place for another process: {current} of {max} in {}", group.directory)
+    } else {
+        format!(
+            "{} places left for a runtime that needs {WANTED}: {current} of {max} in {}",
+            max - current,
+            group.directory
+        )
+    };
+    let file = format!("{}/pids.max", group.directory);
+    let raised = max + max.max(WANTED * 4) / 2;
+    let raise = Action::RaiseLimit { file: file.clone(), from: max.to_string(), to: raised.to_string() };
+    let mut finding = Finding::new("pids_limit", &subject(&containers, group), severity, title)
+        .class("EX-04")
+        .container((containers.len() == 1).then(|| containers[0]))
+        .blocker(None, "pids.max", format!("a place in {}: {current} of {max} are taken", group.directory))
+        .evidence(file, max.to_string())
+        .evidence(format!("{}/pids.current", group.directory), current.to_string());
+    if let Some(refused) = pids.refused {
+        finding = finding.evidence(
+            format!("{}/pids.events", group.directory),
+            format!("max {refused}: so many forks were refused"),
+        );
+    }
+    finding = finding.evidence("processes of the group", most(&processes));
+    Some(
+        finding
+            .remedy(
+                Remedy::act("raise", format!("raise the limit from {max} to {raised}"), raise)
+                    .costs("more processes may be made in this group; systemd or the engine may set it back")
+                    .may_follow("if something leaks, the group is full again later"),
+            )
+            .remedy(Remedy::advise(
+                "end",
+                "end what fills the group: the list of its processes is in the evidence",
+            )),
+    )
+}
