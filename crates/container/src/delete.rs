@@ -1,8 +1,8 @@
 //! `delete`: a container is gone, with everything that it had on the host.
 
+use crate::create::Known;
 use crate::record::{Phase, ProcessId, Record};
 use crate::status::Observed;
-use crate::create::Known;
 use crate::store::{Entry, Seen};
 use crate::{ContainerId, Error, Status, Store, error, hooks, kill, placement, status};
 use cgroup::Cgroup;
@@ -34,8 +34,7 @@ const BUSY: Duration = Duration::from_secs(2);
 pub fn delete(store: &Store, id: &ContainerId, force: Force) -> Result<(), Error> {
     let proc = Procfs::host().map_err(Error::Proc)?;
     sweep(store, &proc);
-    let deleted =
-        store.entry(id).and_then(|entry| delete_entry(store, &proc, &entry, (None, force)));
+    let deleted = store.entry(id).and_then(|entry| delete_entry(store, &proc, &entry, (None, force)));
     unless_absent(deleted, force)
 }
 
@@ -94,12 +93,7 @@ fn delete_entry(
 
 /// Ends the container's processes, before the lock, so that a command that waits for one of them lets go of the
 /// container.
-fn end_processes(
-    proc: &Procfs,
-    entry: &Entry,
-    seen: &mut Option<Seen>,
-    force: Force,
-) -> Result<(), Error> {
+fn end_processes(proc: &Procfs, entry: &Entry, seen: &mut Option<Seen>, force: Force) -> Result<(), Error> {
     let Some(Seen { record, .. }) = &seen else { return Ok(()) };
     let mut observed = deletable(proc, record, force)?;
     if observed.status == Status::Creating {

@@ -78,11 +78,7 @@ pub fn start_and_notify(store: &Store, id: &ContainerId, manager: Option<&Path>)
 }
 
 /// The socket is there before the program is, so that no message finds it missing.
-fn begin(
-    store: &Store,
-    request: &CreateRequest,
-    known: &mut Known,
-) -> Result<Option<NotifySocket>, Error> {
+fn begin(store: &Store, request: &CreateRequest, known: &mut Known) -> Result<Option<NotifySocket>, Error> {
     let notify = bind(request, &known.entry);
     let started = notify.and_then(|notify| {
         start::start_seen(&known.proc, &known.entry, &mut known.seen)?;

@@ -126,12 +126,7 @@ pub(crate) fn lock(proc: &Procfs, entry: &Entry, unborn: Error) -> Result<(Lock,
 ///
 /// # Errors
 /// As [`lock`].
-pub(crate) fn lock_seen(
-    proc: &Procfs,
-    entry: &Entry,
-    seen: &mut Seen,
-    unborn: Error,
-) -> Result<Lock, Error> {
+pub(crate) fn lock_seen(proc: &Procfs, entry: &Entry, seen: &mut Seen, unborn: Error) -> Result<Lock, Error> {
     /// How long another command may keep the container.
     const BUSY: Duration = Duration::from_secs(10);
     let record = &seen.record;
