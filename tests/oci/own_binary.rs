@@ -62,8 +62,7 @@ fn verdict(mut attacker: Running) -> String {
 
 /// An exec of a script whose interpreter is `interpreter`, which complains and so is held while the attacker opens it.
 fn attack_interpreter(lab: &Lab, runtime: &Path, c: &Container<'_>, interpreter: &str) -> String {
-    let script = c.rootfs("/bin/evil");
-    fs::write(&script, format!("#!{interpreter}\n")).unwrap();
+    let script = lab.write(&format!("{}/rootfs/bin/evil", c.id()), &format!("#!{interpreter}\n"));
     fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).unwrap();
     let (reader, full) = full_pipe();
     let victim = exec(lab, runtime, c, &["/bin/evil"]).stderr_to(full).spawn();
