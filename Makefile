@@ -34,7 +34,8 @@ toolchain:
 build: toolchain ## the release binaries: static, one file each
 	$(CARGO) rustc --release --locked --target $(TRIPLE) --package sluice --bin sluice -- --emit=obj
 	$(CARGO) build --release --locked --target $(TRIPLE) --package sluice-shim --bin containerd-shim-sluice-v2
-	@echo "built $(RELEASE)/sluice and $(SLUICE_SHIM_BIN)"
+	$(CARGO) build --release --locked --target $(TRIPLE) --package sluice-doctor
+	@echo "built $(RELEASE)/sluice, $(SLUICE_SHIM_BIN) and $(RELEASE)/sluice-doctor"
 
 lint: toolchain ## house rules, format, clippy
 	$(CARGO) fmt --all --check

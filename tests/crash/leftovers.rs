@@ -100,7 +100,7 @@ mod tests {
         unmount(lab.path("io"), UnmountFlags::DETACH).unwrap();
         let directory = testkit::hierarchy::directory("freezer", &group);
         std::fs::create_dir_all(&directory).unwrap();
-        assert_found(&lab, "group", "freezer");
+        assert_found(&lab, "group", &directory.display().to_string());
         std::fs::remove_dir(&directory).unwrap();
         let sleeper = lab.program("/bin/sleep").args(["1000000"]).spawn();
         assert_found(&lab, "process", "1000000");

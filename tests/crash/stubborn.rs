@@ -3,6 +3,7 @@
 
 use std::fs;
 
+use testkit::freezer::Freezer;
 use testkit::{Config, compile, conformance, hang, hierarchy, process};
 
 use crate::{leftovers, ours};
@@ -96,7 +97,7 @@ fn a_group_frozen_by_the_container_itself_goes_whole() {
         fs::create_dir_all(&inner).unwrap();
         let pid = hierarchy::pids(&c.group())[0];
         fs::write(inner.join("cgroup.procs"), pid.to_string()).unwrap();
-        fs::write(inner.join("freezer.state"), "FROZEN").unwrap();
+        Freezer::of(&format!("{}/inner", c.group())).ask();
         c.delete_force().ok();
         leftovers::assert_none(lab, &c.group(), "a nested frozen group");
     });

@@ -84,6 +84,9 @@ conformance! {
         assert_eq!(attack_interpreter(lab, &runtime, &c, "/bin/victim"), "written");
         assert_eq!(fs::read_to_string(c.rootfs("/bin/victim")).unwrap(), "overwritten\n");
 
+        if lab.reference_lacks("a complaint on standard error, by which its copy could be held still") {
+            return;
+        }
         assert_eq!(attack_interpreter(lab, &runtime, &c, "/proc/self/exe"), "refused");
         assert!(fs::read(&runtime).unwrap() == fs::read(lab.binary()).unwrap(), "the binary was changed");
     }

@@ -10,4 +10,5 @@ mod id_map;
 mod life;
 mod podman;
 mod refusals;
+mod systemd;
 mod user;

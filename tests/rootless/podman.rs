@@ -39,10 +39,17 @@ impl<'a> Podman<'a> {
 }
 
 impl Drop for Podman<'_> {
-    /// The layers belong to delegated ids, which only podman's own namespace may remove.
+    /// The layers belong to delegated ids, which only podman's own namespace may remove; the last command ends the process
+    /// that holds that namespace between two others.
     fn drop(&mut self) {
-        let _left = self.cli(&["rm", "--all", "--force", "--time=0"]).run();
-        let _left = self.user.program(&["podman", "unshare", "rm", "-rf", &self.directory]).run();
+        let storage = format!("{}/root", self.directory);
+        for words in [
+            &["rm", "--all", "--force", "--time=0"][..],
+            &["unshare", "rm", "-rf", &storage],
+            &["system", "migrate"],
+        ] {
+            let _left = self.cli(words).run();
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use crate::scope::{Scope, systemd};
 use serde_json::json;
+use testkit::hang::eventually;
 use testkit::{Config, conformance};
 
 conformance! {
@@ -47,5 +48,16 @@ conformance! {
         let Some(_peace) = systemd() else { return };
         let config = Config::new().set("/annotations/org.systemd.property.NoSuchThing", json!("true"));
         Scope::bundle(lab, &config).create().run().code(1).says("NoSuchThing");
+    }
+
+    fn a_read_only_tree_is_told_and_nothing_is_left(lab) {
+        let Some(_peace) = systemd() else { return };
+        let scope = Scope::bundle(lab, &Config::new().set("/linux/resources/pids", json!({"limit": 20})));
+        let script = "exec unshare --mount sh -c 'mount -o remount,bind,ro /sys/fs/cgroup && exec \"$@\"' sh \"$@\"";
+        let output = scope.create().through_shell(script).run().code(1);
+        if !lab.is_reference() {
+            output.says("write \"20\" to ").says("/pids.max (/sys/fs/cgroup is mounted read-only)");
+        }
+        eventually("systemd to forget the unit", || scope.property("LoadState") == "not-found");
     }
 }

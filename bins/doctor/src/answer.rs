@@ -8,11 +8,20 @@ use crate::failure::Failure;
 ///
 /// # Errors
 /// When standard output cannot be written.
-#[expect(dead_code, reason = "the verbs use it as they arrive")]
 pub(crate) fn print(text: &str) -> Result<(), Failure> {
     let mut out = std::io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
         other => other.map_err(Failure::Print),
     }
+}
+
+/// Writes a value as JSON on one line.
+///
+/// # Errors
+/// When standard output cannot be written.
+pub(crate) fn print_json<T: serde::Serialize>(value: &T) -> Result<(), Failure> {
+    let mut text = serde_json::to_string(value).map_err(|error| Failure::Print(error.into()))?;
+    text.push('\n');
+    print(&text)
 }

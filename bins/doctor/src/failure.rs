@@ -12,6 +12,18 @@ pub(crate) enum Failure {
     /// Standard output is gone.
     #[error("write the answer")]
     Print(#[source] std::io::Error),
+    /// A file that was named cannot be opened.
+    #[error("open {}", .path.display())]
+    Open {
+        /// The file.
+        path: std::path::PathBuf,
+        /// What the kernel said.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The library could not do it.
+    #[error(transparent)]
+    Diagnose(#[from] diagnose::Error),
     /// This verb is not in this build.
     #[error("{0}: not in this build")]
     Absent(&'static str),

@@ -1,19 +1,97 @@
-//! The program `containerd-shim-sluice-v2`.
+//! The program `containerd-shim-sluice-v2`: says what it was asked, or serves.
 
-use std::io::Write;
-use std::process::ExitCode;
+#![cfg_attr(not(test), no_main)]
+
+use std::ffi::{CStr, OsStr, OsString};
+use std::io::Write as _;
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::unix::ffi::OsStrExt as _;
 
 use shim::argv::{Action, Invocation};
+use shim::daemon::Daemon;
+use shim::log::Detail;
+use sys::start::Given;
 
-fn main() -> ExitCode {
-    let arguments = std::env::args_os().skip(1).collect::<Vec<_>>();
+#[cfg(not(test))]
+sys::program!(program);
+
+/// From what the kernel gave to the exit status.
+#[cfg_attr(test, expect(dead_code, reason = "the tests have a main of their own"))]
+fn program(given: Given) -> u8 {
+    // A descriptor that is opened later must not become a standard stream.
+    let _ = sys::stdio::fill();
+    let _ = sys::signal::set_ignored(rustix::process::Signal::PIPE.as_raw());
+    container::own_children();
+    let arguments: Vec<_> = given.arguments().skip(1).map(owned).collect();
     match Invocation::parse(&arguments) {
-        Ok(invocation) if invocation.action == Action::Version => say(&version()),
-        Ok(_) => ExitCode::from(2),
+        Ok(invocation) => answer(&invocation, &given, arguments.get(1).map(OsString::as_os_str)),
+        Err(error) => fail(&error),
+    }
+}
+
+fn owned(argument: &CStr) -> OsString {
+    OsStr::from_bytes(argument.to_bytes()).to_owned()
+}
+
+fn answer(invocation: &Invocation, given: &Given, operand: Option<&OsStr>) -> u8 {
+    match invocation.action {
+        Action::Version => print(version().as_bytes()),
+        Action::Start => match shim::start::start(invocation) {
+            Ok(address) => print(&address),
+            Err(error) => fail(&error),
+        },
+        Action::Serve => match container::protect_first(given) {
+            Ok(()) => serve(invocation),
+            Err(error) => fail(&error),
+        },
+        Action::Verb => match container::protect_first(given) {
+            Ok(()) => verb(operand),
+            Err(error) => fail(&error),
+        },
+        Action::Delete | Action::Counters | Action::Info => 2,
+    }
+}
+
+/// The process that serves. It was started with the socket as its standard input.
+fn serve(invocation: &Invocation) -> u8 {
+    let Some(listener) = take_standard_input() else {
+        return fail(&std::io::Error::other(
+            "started without a socket: containerd starts this program by `start`",
+        ));
+    };
+    let daemon = Daemon {
+        namespace: invocation.namespace.clone(),
+        bundle: std::env::current_dir().unwrap_or_default(),
+        search: std::env::var_os("PATH").and_then(|path| path.into_string().ok()),
+        events: std::env::var_os("TTRPC_ADDRESS").unwrap_or_default().to_string_lossy().into_owned(),
+        listener,
+        detail: if invocation.debug { Detail::Debug } else { Detail::Usual },
+    };
+    match daemon.serve() {
+        Ok(()) => 0,
         Err(error) => {
-            let _ = writeln!(std::io::stderr(), "{error}");
-            ExitCode::FAILURE
+            log::error!("{}", container::chain(&error));
+            fail(&error)
         }
+    }
+}
+
+/// Standard input under another number, with the null device in its place.
+fn take_standard_input() -> Option<OwnedFd> {
+    let [input, ..] = sys::stdio::streams();
+    let socket = rustix::io::fcntl_dupfd_cloexec(input, 3).ok()?;
+    rustix::net::sockopt::socket_acceptconn(socket.as_fd()).ok().filter(|listens| *listens)?;
+    let null = std::fs::File::open("/dev/null").ok()?;
+    rustix::stdio::dup2_stdin(&null).ok()?;
+    Some(socket)
+}
+
+/// The process of a verb. Its operand is the number of the socket that it was given.
+fn verb(operand: Option<&OsStr>) -> u8 {
+    let number = operand.and_then(|text| text.to_str()).and_then(|text| text.parse().ok());
+    match number.and_then(sys::stdio::inherited) {
+        Some(socket) => shim::verb::perform::perform(socket),
+        None => fail(&std::io::Error::other("started without a request: only a shim starts this")),
     }
 }
 
@@ -21,9 +99,13 @@ fn version() -> String {
     format!("containerd-shim-sluice-v2:\n  Version:  {}\n", env!("CARGO_PKG_VERSION"))
 }
 
-fn say(text: &str) -> ExitCode {
-    match std::io::stdout().write_all(text.as_bytes()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(_) => ExitCode::FAILURE,
-    }
+fn print(bytes: &[u8]) -> u8 {
+    let mut stdout = std::io::stdout();
+    // Without the start of the Rust runtime there is no end either that would flush it.
+    u8::from(stdout.write_all(bytes).and_then(|()| stdout.flush()).is_err())
+}
+
+fn fail(error: &(dyn std::error::Error + 'static)) -> u8 {
+    let _ = writeln!(std::io::stderr(), "{}", container::chain(error));
+    1
 }

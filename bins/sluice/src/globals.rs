@@ -10,7 +10,7 @@ use clap::{Arg, ArgAction, ArgMatches, Command};
 use container::placement::{Address, Driver, Owner};
 
 use container::Rootless;
-use container::rootless::in_user_namespace;
+use container::rootless::{in_user_namespace, outer_uid};
 
 use crate::environment::Environment;
 use crate::failure::Failure;
@@ -210,14 +210,17 @@ fn system_bus(environment: &Environment) -> Address {
     given.unwrap_or_else(Address::system)
 }
 
-/// Source: sd_bus_open_user(3): without an address the socket is `bus` in the runtime directory.
+/// Source: sd_bus_open_user(3): without an address the socket is `bus` in the runtime directory. That of root in a user
+/// namespace is the one of who made the namespace.
 fn user_bus(environment: &Environment) -> Address {
     if let Some(address) = &environment.session_bus {
         return Address::new(address.to_string_lossy());
     }
     let directory = environment.xdg_runtime_dir.clone();
-    let directory =
-        directory.unwrap_or_else(|| format!("/run/user/{}", rustix::process::geteuid().as_raw()).into());
+    let directory = directory.unwrap_or_else(|| {
+        let uid = outer_uid().unwrap_or_else(|| rustix::process::geteuid().as_raw());
+        format!("/run/user/{uid}").into()
+    });
     Address::new(format!("unix:path={}", directory.join("bus").display()))
 }
 

@@ -105,6 +105,14 @@ impl Cgroup {
 }
 
 impl Applied {
+    /// File names and former values, in the order in which they would be restored.
+    pub(crate) fn former_values(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.former
+            .iter()
+            .rev()
+            .filter_map(|step| Some((step.path.file_name()?.to_str()?, step.value.as_str())))
+    }
+
     /// Restores the former values, the last one first, and returns what could not be restored.
     #[must_use]
     pub fn undo(self) -> Vec<Error> {

@@ -32,7 +32,7 @@ impl Cgroup {
         if let Some(path) = &self.paths().unified {
             made.all(path)?;
             if self.kind() == Kind::V2 {
-                enable_controllers(path);
+                enable_controllers(path)?;
             }
             expect_domain(path)?;
         }
@@ -119,31 +119,43 @@ fn expect_domain(path: &Path) -> Result<()> {
 ///
 /// A group with processes is left alone. Kernel: it would take some of the controllers (cpu, cpuset, pids), and
 /// so become the root of a threaded subtree, in which no new group takes a process.
-fn enable_controllers(path: &Path) {
-    let Some(parent) = path.parent() else { return };
+fn enable_controllers(path: &Path) -> Result<()> {
+    let Some(parent) = path.parent() else { return Ok(()) };
     for level in levels_with(parent, "cgroup.subtree_control") {
-        let has = words(&level.join("cgroup.controllers"));
-        let enabled = words(&level.join("cgroup.subtree_control"));
+        let has = words(&level.join("cgroup.controllers"))?;
+        let enabled = words(&level.join("cgroup.subtree_control"))?;
         let missing: Vec<String> = has.difference(&enabled).map(|name| format!("+{name}")).collect();
         let control = level.join("cgroup.subtree_control");
         if missing.is_empty()
             || hint::has_own_processes(level)
-            || file::write(&control, &missing.join(" ")).is_ok()
+            || unless_exhausted(file::write(&control, &missing.join(" ")))?.is_some()
         {
             continue;
         }
         // All or nothing was nothing: one that is refused must not keep the others out.
         for name in &missing {
-            if let Err(error) = file::write(&control, name) {
-                log::debug!("{error}: {:?}", error.errno());
-            }
+            unless_exhausted(file::write(&control, name))?;
         }
     }
+    Ok(())
 }
 
-fn words(path: &Path) -> BTreeSet<String> {
-    let text = file::read(path).unwrap_or_default();
-    text.split_ascii_whitespace().map(str::to_owned).collect()
+fn words(path: &Path) -> Result<BTreeSet<String>> {
+    let text = unless_exhausted(file::read(path))?.unwrap_or_default();
+    Ok(text.split_ascii_whitespace().map(str::to_owned).collect())
+}
+
+/// A refusal says something about the group and is left to the limit that needs the controller; one for want of
+/// descriptors or memory says nothing about it.
+fn unless_exhausted<T>(outcome: Result<T>) -> Result<Option<T>> {
+    match outcome {
+        Ok(value) => Ok(Some(value)),
+        Err(error) if matches!(error.errno(), Some(Errno::MFILE | Errno::NFILE | Errno::NOMEM)) => Err(error),
+        Err(error) => {
+            log::debug!("{error}: {:?}", error.errno());
+            Ok(None)
+        }
+    }
 }
 
 #[cfg(test)]

@@ -15,6 +15,8 @@
 //!     exec     never talks to systemd
 //! ```
 //!
+//! Where no bus is up, the machine's systemd is asked without one, at its private socket.
+//!
 //! **Invariant**: the conversation has one thread and a deadline that every read and write obeys; whatever becomes of
 //! the bus in between, the answer names the unit. A scope without processes ends by itself, so nothing that is killed
 //! half-way leaves one.
@@ -33,6 +35,6 @@ pub use annotation::annotated;
 pub use calls::Manager;
 pub use error::Error;
 pub use name::{Owner, Unit};
-pub use property::{Property, limits, membership};
+pub use property::{Property, former, limits, membership};
 
 pub use bus::LIMIT;

@@ -151,8 +151,10 @@ pub(crate) fn create_known(store: &Store, request: &CreateRequest) -> Result<(Cr
         Err(_) => error,
     })?;
     let meanwhile = Meanwhile::begin(&mut config);
-    let mut record = new_record(&proc, request, &bundle, &config, &cgroup)?;
-    record.unit = systemd.as_ref().map(|systemd| systemd.unit.clone());
+    let mut record = new_record(&proc, request, &bundle, &config)?;
+    if systemd.is_none() {
+        record.cgroup = cgroup.paths().clone();
+    }
     add_socket_activation(&mut config, request);
     let mappings = crate::id_map::is_ours(&config)
         .then(|| (config.linux.uid_mappings.clone(), config.linux.gid_mappings.clone()));
@@ -266,7 +268,6 @@ fn new_record(
     request: &CreateRequest,
     bundle: &Path,
     config: &Config,
-    cgroup: &Cgroup,
 ) -> Result<Record, Error> {
     let rootfs = config.root.as_ref().map(|root| bundle.join(&root.path)).unwrap_or_default();
     let own = i32::try_from(std::process::id()).unwrap_or(0);
@@ -286,7 +287,7 @@ fn new_record(
         creator: status::identity(proc, own)?,
         init: None,
         hook: None,
-        cgroup: cgroup.paths().clone(),
+        cgroup: cgroup::Paths::default(),
         unit: None,
         resources: config.linux.resources.clone(),
         namespaces: config.linux.namespaces.clone(),
@@ -382,7 +383,15 @@ impl Birth<'_> {
     fn place_init(&mut self) -> Result<(), Error> {
         let resources = self.resources();
         let (Some(systemd), Some(init)) = (&mut self.systemd, &self.init) else { return Ok(()) };
-        systemd.place(&self.proc, (&self.record, &resources), init.pid)?;
+        let pid = init.pid;
+        let started = systemd.start(&self.proc, (&self.record, &self.cgroup, &resources), pid);
+        if systemd.has_begun() {
+            self.record.unit = Some(systemd.unit.clone());
+            self.record.cgroup = self.cgroup.paths().clone();
+        }
+        started?;
+        self.write_record()?;
+        placement::fill(&self.proc, &self.cgroup, pid)?;
         self.refuse_hopeless()?;
         self.apply_limits()
     }
@@ -700,18 +709,26 @@ impl Birth<'_> {
 
     /// Takes away the groups that this create made, and their unit.
     fn remove_groups(&self, limit: Duration) -> Result<(), cgroup::Error> {
-        if self.systemd.as_ref().is_some_and(|systemd| !systemd.has_begun()) {
+        if self.systemd.is_some() {
+            return self.remove_unit(limit);
+        }
+        if self.made == *self.cgroup.paths() {
+            return self.cgroup.kill(limit).and_then(|()| self.cgroup.remove(limit));
+        }
+        // A group that was there before belongs to somebody else; only init was ever put into it.
+        Cgroup::new(self.made.clone()).remove(limit)
+    }
+
+    /// systemd takes its groups away itself, also where the tree is read-only for us.
+    fn remove_unit(&self, limit: Duration) -> Result<(), cgroup::Error> {
+        if self.record.unit.is_none() {
             // Groups that are there now belong to somebody else's unit: another create was faster, or it is older.
             return Ok(());
         }
-        if self.made == *self.cgroup.paths() {
-            self.cgroup.kill(limit).and_then(|()| self.cgroup.remove(limit))?;
-        } else {
-            // A group that was there before belongs to somebody else; only init was ever put into it.
-            Cgroup::new(self.made.clone()).remove(limit)?;
-        }
+        let made = Cgroup::new(self.made.clone());
+        let killed = made.kill(limit);
         placement::forget(&self.record);
-        Ok(())
+        if made.exists() { killed.and_then(|()| made.remove(limit)) } else { Ok(()) }
     }
 }
 

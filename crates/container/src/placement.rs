@@ -1,7 +1,9 @@
 //! Which groups a container gets, and who makes them: we ourselves, or systemd.
 //!
-//! With systemd the groups are those of a unit. Its name is in the record before systemd hears of it, and init, which
-//! is born outside, is moved in by systemd: a caller without rights in its own group could not do that itself.
+//! With systemd the groups are those of a unit. Init, which is born outside, is moved in by systemd: a caller without
+//! rights in its own group could not do that itself. The unit and its groups are in the record as soon as systemd says
+//! that it made them, and not before: until then a unit of that name is somebody else's, for `delete` too. When `create`
+//! dies in between, init ends, and a scope without processes ends by itself; a slice stays, empty.
 
 use crate::record::Record;
 use crate::{ContainerId, Error, error};
@@ -56,44 +58,34 @@ pub(crate) fn find(
         let paths = cgroup::resolve(layout, cgroups_path, id.as_str()).map_err(Error::Cgroup)?;
         return Ok(Placement { paths, systemd: None });
     };
-    let wrap = |error: systemd::Error| Error::Cgroup(error.into());
-    let unit = Unit::parse(cgroups_path, id.as_str(), *owner, bus.clone()).map_err(wrap)?;
-    let mut manager = Manager::connect(bus, systemd::LIMIT).map_err(wrap)?;
-    let top = manager.control_group().map_err(wrap)?;
+    let unit = Unit::parse(cgroups_path, id.as_str(), *owner, bus.clone()).map_err(refused)?;
+    let mut manager = Manager::connect(bus, systemd::LIMIT).map_err(refused)?;
+    let top = manager.control_group().map_err(refused)?;
     let paths = unit.paths(layout, &top);
     Ok(Placement { paths, systemd: Some(Systemd { unit, manager }) })
 }
 
 impl Systemd {
-    /// Lets systemd make the unit with init in it, then makes the groups that systemd does not know (on v1) and moves
-    /// init into them too.
+    /// Lets systemd make the unit with init in it.
     ///
     /// # Errors
     /// [`Error::Cgroup`], [`Error::UnitElsewhere`].
-    pub(crate) fn place(
+    pub(crate) fn start(
         &mut self,
         proc: &Procfs,
-        (record, resources): (&Record, &Resources),
+        (record, cgroup, resources): (&Record, &Cgroup, &Resources),
         pid: i32,
     ) -> Result<(), Error> {
-        let cgroup = Cgroup::new(record.cgroup.clone());
         let mut properties = systemd::membership(&self.unit, &format!("sluice container {}", record.id), pid);
-        properties.extend(limits(&cgroup, resources)?);
-        let annotated =
-            systemd::annotated(&record.annotations).map_err(|error| Error::Cgroup(error.into()))?;
-        properties.extend(annotated);
+        properties.extend(systemd::limits(cgroup.kind(), resources).map_err(Error::Cgroup)?);
+        properties.extend(systemd::annotated(&record.annotations).map_err(refused)?);
         let is_there = || is_member(proc, pid, &self.unit);
-        self.manager
-            .start(&self.unit, &properties, &is_there)
-            .map_err(|error| Error::Cgroup(error.into()))?;
+        self.manager.start(&self.unit, &properties, &is_there).map_err(refused)?;
         let main = cgroup.paths().main();
         if !self.unit.is_slice() && !is_member(proc, pid, &self.unit) || !main.is_dir() {
             return Err(Error::UnitElsewhere { unit: self.unit.name.clone(), path: main.to_owned() });
         }
-        cgroup.create().map_err(Error::Cgroup)?;
-        let layout = Layout::of(proc).map_err(Error::Cgroup)?;
-        let present = Paths::of_process(&layout, &proc.cgroups(pid).map_err(Error::Proc)?);
-        cgroup.adopt(pid, &present).map_err(Error::Cgroup)
+        Ok(())
     }
 
     /// Whether the unit may be there because of this container; one that was there before is somebody else's.
@@ -102,8 +94,15 @@ impl Systemd {
     }
 }
 
-fn limits(cgroup: &Cgroup, resources: &Resources) -> Result<Vec<systemd::Property>, Error> {
-    systemd::limits(cgroup.kind(), resources).map_err(Error::Cgroup)
+/// Makes the groups that systemd does not know (on v1), and moves init into them and into that of a slice.
+///
+/// # Errors
+/// [`Error::Cgroup`].
+pub(crate) fn fill(proc: &Procfs, cgroup: &Cgroup, pid: i32) -> Result<(), Error> {
+    cgroup.create().map_err(Error::Cgroup)?;
+    let layout = Layout::of(proc).map_err(Error::Cgroup)?;
+    let present = Paths::of_process(&layout, &proc.cgroups(pid).map_err(Error::Proc)?);
+    cgroup.adopt(pid, &present).map_err(Error::Cgroup)
 }
 
 fn is_member(proc: &Procfs, pid: i32, unit: &Unit) -> bool {
@@ -115,26 +114,27 @@ fn is_member(proc: &Procfs, pid: i32, unit: &Unit) -> bool {
 ///
 /// # Errors
 /// [`Error::Cgroup`].
-pub(crate) fn tell(unit: &Unit, cgroup: &Cgroup, resources: &Resources) -> Result<(), Error> {
-    let properties = limits(cgroup, resources)?;
+pub(crate) fn tell(unit: &Unit, properties: &[systemd::Property]) -> Result<(), Error> {
     if properties.is_empty() {
         return Ok(());
     }
-    let mut manager = connect(unit, systemd::LIMIT)?;
-    manager.set_properties(unit, &properties).map_err(|error| Error::Cgroup(error.into()))
+    connect(unit, systemd::LIMIT)?.set_properties(unit, properties).map_err(refused)
 }
 
 /// Lets systemd forget a container's unit. Its processes and groups are gone, so that it would end by itself: whatever
 /// hinders that is only worth a warning.
 pub(crate) fn forget(record: &Record) {
     let Some(unit) = &record.unit else { return };
-    let stopped = connect(unit, STOP_LIMIT)
-        .and_then(|mut manager| manager.stop(unit).map_err(|error| Error::Cgroup(error.into())));
+    let stopped = connect(unit, STOP_LIMIT).and_then(|mut manager| manager.stop(unit).map_err(refused));
     if let Err(cause) = stopped {
         log::warn!("unit {} is left to systemd: {}", unit.name, error::chain(&cause));
     }
 }
 
 fn connect(unit: &Unit, limit: Duration) -> Result<Manager, Error> {
-    Manager::connect(&unit.bus, limit).map_err(|error| Error::Cgroup(error.into()))
+    Manager::connect(&unit.bus, limit).map_err(refused)
+}
+
+fn refused(error: systemd::Error) -> Error {
+    Error::Cgroup(error.into())
 }

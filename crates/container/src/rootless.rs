@@ -41,6 +41,24 @@ pub fn in_user_namespace() -> bool {
     rustix::fs::stat("/proc/self/ns/user").is_ok_and(|stat| stat.st_ino != USER_NS_INIT_INO)
 }
 
+/// The caller's effective user id as the user namespace around the caller's own has it.
+///
+/// Source: user_namespaces(7): a process that reads its own `uid_map` is told of the ids of the namespace around it.
+#[must_use]
+pub fn outer_uid() -> Option<u32> {
+    let own = rustix::process::geteuid().as_raw();
+    mapped(&std::fs::read_to_string("/proc/self/uid_map").ok()?, own)
+}
+
+fn mapped(map: &str, id: u32) -> Option<u32> {
+    map.lines().find_map(|line| {
+        let numbers: Vec<u32> = line.split_ascii_whitespace().map_while(|word| word.parse().ok()).collect();
+        let [inside, outside, count] = numbers[..] else { return None };
+        let offset = id.checked_sub(inside).filter(|offset| *offset < count)?;
+        outside.checked_add(offset)
+    })
+}
+
 /// Whether init's files in `/proc` must belong to the caller until its ids are mapped: those of an undumpable process
 /// belong to root, and a caller who is not root could not write its mappings.
 ///
@@ -145,6 +163,16 @@ mod tests {
             kind,
             &config,
         )
+    }
+
+    #[test]
+    fn an_id_is_found_in_the_range_that_has_it() {
+        let map = "         0       1000          1\n         1     100000      65536\n";
+        for (id, outside) in [(0, Some(1000)), (1, Some(100_000)), (65_536, Some(165_535)), (65_537, None)] {
+            assert_eq!(mapped(map, id), outside, "{id}");
+        }
+        assert_eq!(mapped("0 0 4294967295\n", 1000), Some(1000));
+        assert_eq!(mapped("5 4294967295 2\n", 6), None);
     }
 
     #[test]

@@ -1,15 +1,17 @@
 //! `update`: new limits for a container that runs.
 
+use crate::record::Record;
 use crate::store::Entry;
-use crate::{ContainerId, Error, Status, Store, placement, status};
-use cgroup::Cgroup;
+use crate::{ContainerId, Error, Status, Store, error, placement, status};
 pub use cgroup::Resources;
+use cgroup::systemd::{self, Unit};
+use cgroup::{Applied, Cgroup, Kind};
 use proc::Procfs;
 
 /// Applies the limits that are set in `wanted`; the others stay.
 ///
-/// The kernel's values and the state on disk change together: when the state cannot be written, the former values are
-/// written back. Device rules stay as `create` made them, whatever `wanted` says.
+/// The kernel's values, systemd's and the state on disk change together: when one of them cannot be changed, the others
+/// get their former values back. Device rules stay as `create` made them, whatever `wanted` says.
 ///
 /// # Errors
 /// [`Error::NotFound`], [`Error::NotRunning`] (also while it is being created: `create` alone writes its state then),
@@ -29,7 +31,7 @@ fn without_devices(wanted: &Resources) -> Resources {
 }
 
 fn apply(proc: &Procfs, entry: &Entry, wanted: &Resources) -> Result<(), Error> {
-    let (lock, mut record) = status::lock(proc, entry, Error::NotRunning)?;
+    let (lock, record) = status::lock(proc, entry, Error::NotRunning)?;
     if status::observe(proc, &record)?.status == Status::Stopped {
         return Err(Error::NotRunning);
     }
@@ -43,28 +45,50 @@ fn apply(proc: &Procfs, entry: &Entry, wanted: &Resources) -> Result<(), Error> 
     let applied = cgroup
         .apply(&touched)
         .map_err(|source| Error::Update { outcome: "the former limits are in force", source })?;
-    if let Some(unit) = &record.unit
-        && let Err(error) = tell_systemd(unit, &cgroup, &touched)
+    let change = Change { unit: record.unit.as_ref(), kind: cgroup.kind(), applied };
+    if let Some(unit) = change.unit
+        && let Err(error) = tell_systemd(unit, &cgroup, (&touched, &resources))
     {
-        undo(applied);
+        change.undo();
         return Err(error);
     }
-    record.resources = Some(resources);
-    record.generation += 1;
-    entry.write(&record).inspect_err(|_| undo(applied))
+    let written = Record { resources: Some(resources), generation: record.generation + 1, ..record.clone() };
+    entry.write(&written).inspect_err(|_| change.undo())
 }
 
-fn undo(applied: cgroup::Applied) {
-    for error in applied.undo() {
-        log::error!("a new limit is kept, since the former one cannot be written back: {error}");
+/// What an update changed so far.
+struct Change<'a> {
+    /// The unit whose systemd was told.
+    unit: Option<&'a Unit>,
+    kind: Kind,
+    applied: Applied,
+}
+
+impl Change<'_> {
+    /// systemd goes first, since it writes its files anew when it is told of limits.
+    fn undo(self) {
+        if let Some(unit) = self.unit
+            && let Err(cause) = placement::tell(unit, &systemd::former(self.kind, &self.applied))
+        {
+            log::error!("systemd may keep a new limit of unit {}: {}", unit.name, error::chain(&cause));
+        }
+        for error in self.applied.undo() {
+            log::error!("a new limit is kept, since the former one cannot be written back: {error}");
+        }
     }
 }
 
-/// systemd writes its files anew when it is told of limits, so what it does not know is written once more.
-fn tell_systemd(unit: &cgroup::systemd::Unit, cgroup: &Cgroup, limits: &Resources) -> Result<(), Error> {
-    placement::tell(unit, cgroup, limits)?;
-    let written = cgroup.apply(limits);
-    written.map(drop).map_err(|source| Error::Update { outcome: "systemd has the new limits", source })
+/// systemd writes all files of a controller anew when it is told of one limit, so what it does not know, or knows less
+/// exactly, is written once more.
+fn tell_systemd(unit: &Unit, cgroup: &Cgroup, (new, all): (&Resources, &Resources)) -> Result<(), Error> {
+    placement::tell(unit, &systemd::limits(cgroup.kind(), new).map_err(Error::Cgroup)?)?;
+    let mut all = without_devices(all);
+    if let Some(memory) = &mut all.memory {
+        // It was checked with the first write.
+        memory.check_before_update = None;
+    }
+    let written = cgroup.apply(&all);
+    written.map(drop).map_err(|source| Error::Update { outcome: "the former limits are in force", source })
 }
 
 /// Of all limits the groups of fields that `wanted` speaks of: the kernel's files of one group depend on each other (on

@@ -229,7 +229,10 @@ fn cgroup(options: &[&str]) -> Value {
 #[test]
 fn the_usual_mounts_are_those_of_runc_in_the_same_order() {
     let Some(mut bundle) = Bundle::new("cat /proc/self/mountinfo") else { return };
-    bundle.mount(cgroup(&["nosuid", "noexec", "nodev", "relatime", "ro"]));
+    // Without a cgroup namespace runc mounts v2 anew, which changes the host's mount; ours is a bind, and has its tests.
+    if !Path::new("/sys/fs/cgroup/cgroup.controllers").exists() {
+        bundle.mount(cgroup(&["nosuid", "noexec", "nodev", "relatime", "ro"]));
+    }
     // The empty tmpfs over directories is one for all; runc 1.1 makes one each, which only the number shows.
     bundle.assert_same_as_reference(&[]);
 }

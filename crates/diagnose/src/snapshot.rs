@@ -20,6 +20,7 @@ pub mod log;
 pub mod mount;
 pub mod pipe;
 pub mod process;
+pub mod role;
 pub mod runtime_state;
 pub mod socket;
 pub mod unseen;
@@ -104,6 +105,13 @@ pub struct Taken {
 }
 
 impl Snapshot {
+    /// Sorts what is found by searching, as in a snapshot that was taken here; a file may come from anybody.
+    pub fn put_in_order(&mut self) {
+        self.processes.sort_by_key(|process| process.pid);
+        self.pipes.sort_by_key(|pipe| pipe.inode);
+        self.sockets.sort_by_key(|socket| socket.inode);
+    }
+
     /// The process with this pid.
     #[must_use]
     pub fn process(&self, pid: i32) -> Option<&Process> {

@@ -18,9 +18,7 @@ use launch::{Birth, Ended, Error, Launched, Outcome, spawn};
 use rustix::fs::{CWD, Mode, OFlags};
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
-
-/// Catches hangs; never decides a verdict.
-const GUARD: Duration = Duration::from_secs(30);
+use testkit::hang::GUARD;
 
 fn exits(_: Report<'_>, status: &u8) -> ! {
     sys::clone::exit(*status)
@@ -91,7 +89,7 @@ fn refused(birth: &Birth<'_>) -> Errno {
 }
 
 fn outcome(launched: Result<Launched, Error>) -> Outcome {
-    launched.unwrap().outcome(Some(&proc::Procfs::host().unwrap()), GUARD).unwrap()
+    launched.unwrap().outcome(Some(&proc::Procfs::host().unwrap()), *GUARD).unwrap()
 }
 
 /// The init of a new pid namespace; killed and reaped when dropped.
@@ -117,7 +115,7 @@ impl Init {
 
     fn kill(&self) {
         pidfd_send_signal(&self.pidfd, Signal::KILL).unwrap();
-        assert!(launch::process::wait_dead(self.pidfd.as_fd(), GUARD).unwrap());
+        assert!(launch::process::wait_dead(self.pidfd.as_fd(), *GUARD).unwrap());
     }
 }
 
@@ -175,7 +173,7 @@ fn a_child_born_into_a_frozen_v2_group_is_stuck_and_dies_of_a_kill_while_the_gro
         panic!("a frozen child went on");
     };
     assert_eq!(stage, Stage::Start);
-    assert_eq!(launched.kill(GUARD).unwrap(), Some(Ended::Signaled(9)));
+    assert_eq!(launched.kill(*GUARD).unwrap(), Some(Ended::Signaled(9)));
     assert_eq!((group.read("cgroup.freeze"), group.read("cgroup.procs")), ("1".to_owned(), String::new()));
 }
 

@@ -7,10 +7,12 @@
 pub mod arena;
 pub mod bpf;
 pub mod capability;
+pub mod children;
 pub mod clone;
 pub mod close_range;
 pub mod descriptor_message;
 pub mod exec;
+pub mod fork;
 pub mod ids;
 pub mod keyring;
 pub mod mount_setattr;

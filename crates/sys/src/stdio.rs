@@ -1,6 +1,6 @@
 //! The three standard streams without the standard library.
 
-use rustix::fd::{BorrowedFd, OwnedFd};
+use rustix::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use rustix::fs::{CWD, Mode, OFlags};
 use rustix::io::Errno;
 
@@ -40,4 +40,32 @@ pub fn fill() -> Result<(), Errno> {
         }
     }
     Ok(())
+}
+
+/// Takes over a descriptor that this program was started with: one that is open and not close-on-exec, which it is from
+/// now on. So nobody gets it twice.
+#[must_use]
+pub fn inherited(number: i32) -> Option<OwnedFd> {
+    if number < 3 {
+        return None;
+    }
+    // SAFETY: F_GETFD takes no pointer and changes nothing.
+    let flags = unsafe { libc::syscall(libc::SYS_fcntl, number, libc::F_GETFD, 0) };
+    if flags != 0 {
+        return None;
+    }
+    // SAFETY: F_SETFD takes no pointer and changes the table of descriptors only.
+    let set = unsafe { libc::syscall(libc::SYS_fcntl, number, libc::F_SETFD, libc::FD_CLOEXEC) };
+    // SAFETY: it is open, and whoever opens one here makes it close-on-exec, so it is nobody's yet.
+    (set == 0).then(|| unsafe { OwnedFd::from_raw_fd(number) })
+}
+
+/// Makes `number` another name of `fd`, one that stays open over `execve`. Whatever had that number is closed, so this
+/// is for a child that is about to execute its program.
+///
+/// # Errors
+/// The errno of dup3(2); `EINVAL` when both are the same number.
+pub fn duplicate_to(fd: BorrowedFd<'_>, number: i32) -> Result<(), Errno> {
+    // SAFETY: dup3 takes no pointer; it changes the table of descriptors only.
+    crate::check(unsafe { libc::syscall(libc::SYS_dup3, fd.as_raw_fd(), number, 0) }).map(drop)
 }

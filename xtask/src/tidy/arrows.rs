@@ -15,7 +15,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("crates/container", &["sys", "proc", "seccomp", "child", "cgroup", "launch"]),
     ("crates/diagnose", &["sys", "proc"]),
     ("bins/sluice", &["sys", "container"]),
-    ("bins/shim", &["sys", "proc", "seccomp", "cgroup", "launch", "container"]),
+    ("bins/shim", &["sys", "proc", "seccomp", "child", "cgroup", "launch", "container"]),
     ("bins/doctor", &["sys", "diagnose"]),
     ("testkit", &[]),
     ("tests", &["testkit"]),

@@ -24,6 +24,12 @@ impl Address {
         Self::new("unix:path=/run/dbus/system_bus_socket")
     }
 
+    /// Where the machine's systemd itself listens, to root alone, also where no bus is up.
+    #[must_use]
+    pub(super) fn private() -> Self {
+        Self::new("unix:path=/run/systemd/private")
+    }
+
     /// The address as it was given.
     #[must_use]
     pub fn as_str(&self) -> &str {

@@ -8,17 +8,23 @@ use zbus::{OwnedObjectPath, OwnedVariant, Type, Variant};
 
 use super::bus::{Bus, Clock};
 use super::message::{Call, Kind, Message};
+use super::property::{IDLE, WEIGHT};
 use super::{Address, Error, Property, Unit};
 
 const SYSTEMD: &str = "org.freedesktop.systemd1";
 const SYSTEMD_PATH: &str = "/org/freedesktop/systemd1";
 const MANAGER: &str = "org.freedesktop.systemd1.Manager";
+const SCOPE: &str = "org.freedesktop.systemd1.Scope";
+const SLICE: &str = "org.freedesktop.systemd1.Slice";
 const BUS: &str = "org.freedesktop.DBus";
 const BUS_PATH: &str = "/org/freedesktop/DBus";
 
 /// After this long without a signal systemd is asked: the signal may have been lost with a bus or a systemd that was
 /// restarted.
 const PATIENCE: Duration = Duration::from_millis(500);
+
+/// The first version of systemd that knows idle groups.
+const SINCE_IDLE: u32 = 252;
 
 /// Properties of units that come and go with another one; always none here.
 type Auxiliary<'a> = Vec<(&'a str, Vec<(&'a str, Variant<'a>)>)>;
@@ -68,7 +74,7 @@ impl Manager {
     /// Starts a unit and waits until it is there. A unit of that name that has ended badly is cleared away first.
     ///
     /// When the bus or systemd is restarted meanwhile, it is asked again; `is_there` then tells whether the first
-    /// request was carried out after all.
+    /// request was carried out after all. A slice is, when it was not there before.
     ///
     /// # Errors
     /// [`Error::Exists`], [`Error::Job`], [`Error::JobStuck`], and those of each call.
@@ -78,29 +84,40 @@ impl Manager {
         properties: &[Property],
         is_there: &dyn Fn() -> bool,
     ) -> Result<(), Error> {
-        let mut cleared = false;
+        self.refuse_slice(unit)?;
+        let (mut cleared, mut lost) = (false, false);
         loop {
             let Err(error) = self.try_start(unit, properties) else { return Ok(()) };
-            let is_known = !error.is_lost();
             if error.is_unit_exists() {
-                if is_there() {
+                if is_there() || lost && unit.is_slice() {
                     self.has_begun = true;
                     return Ok(());
                 }
                 let state = self.again(|manager| manager.state(unit))?;
-                if cleared || !matches!(state.as_str(), "failed" | "inactive") {
+                if cleared || !is_over(&state) {
                     return Err(Error::Exists { unit: unit.name.clone(), state });
                 }
                 cleared = true;
                 self.again(|manager| manager.clear(unit))?;
-            } else if is_known || self.clock.left().is_zero() {
+            } else if !error.is_lost() || self.clock.left().is_zero() {
                 return Err(error);
             } else if is_there() {
                 return Ok(());
             } else {
+                lost = true;
                 self.reconnect()?;
             }
         }
+    }
+
+    /// systemd makes no new unit of a slice that is there, but changes it and says that all is well: for a slice no file
+    /// has to exist, so that it cannot tell one that was asked for from one that is there for another's sake.
+    fn refuse_slice(&mut self, unit: &Unit) -> Result<(), Error> {
+        if !unit.is_slice() {
+            return Ok(());
+        }
+        let state = self.again(|manager| manager.state(unit))?;
+        if is_over(&state) { Ok(()) } else { Err(Error::Exists { unit: unit.name.clone(), state }) }
     }
 
     /// Whether systemd took the request to start a unit, or may have taken it: then what is there under its name is ours
@@ -113,9 +130,10 @@ impl Manager {
     fn try_start(&mut self, unit: &Unit, properties: &[Property]) -> Result<(), Error> {
         let step = format!("ask systemd to start unit {}", unit.name);
         self.subscribe()?;
+        let properties = self.known(properties)?;
         let auxiliary: Auxiliary<'_> = Vec::new();
         // Compat: runc: `replace`, where a job for the same unit that has not begun gives way.
-        let arguments = (unit.name.as_str(), "replace", borrowed(properties), auxiliary);
+        let arguments = (unit.name.as_str(), "replace", properties, auxiliary);
         let clock = Clock::new(self.clock.left());
         let answer = self.ask(&step, "StartTransientUnit", &arguments);
         self.has_begun = answer.as_ref().err().is_none_or(Error::is_undecided);
@@ -138,19 +156,45 @@ impl Manager {
     pub fn set_properties(&mut self, unit: &Unit, properties: &[Property]) -> Result<(), Error> {
         let step = format!("ask systemd to change unit {}", unit.name);
         let runtime = true;
-        let arguments = (unit.name.as_str(), runtime, borrowed(properties));
-        self.again(|manager| manager.ask(&step, "SetUnitProperties", &arguments).map(drop))
+        self.again(|manager| {
+            let arguments = (unit.name.as_str(), runtime, manager.known(properties)?);
+            manager.ask(&step, "SetUnitProperties", &arguments).map(drop)
+        })
     }
 
-    /// Stops a unit and clears away what is left of it. One that is gone is no error, and one of that name with its group
-    /// elsewhere is not ours: it is left alone.
+    /// Those of the properties whose values this systemd knows.
+    fn known<'a>(
+        &mut self,
+        properties: &'a [Property],
+    ) -> Result<Vec<(&'a str, &'a Variant<'static>)>, Error> {
+        let is_idle = |one: &Property| one.name == WEIGHT && one.value == Variant::from(IDLE);
+        let knows_idle = !properties.iter().any(is_idle) || self.version()? >= SINCE_IDLE;
+        if !knows_idle {
+            log::warn!(
+                "systemd before version {SINCE_IDLE} cannot be told of linux/resources/cpu/idle and may take it back"
+            );
+        }
+        let known = properties.iter().filter(|one| knows_idle || !is_idle(one));
+        Ok(known.map(|one| (one.name.as_str(), &one.value)).collect())
+    }
+
+    /// The number at the beginning of `252.38-1~deb12u1`.
+    fn version(&mut self) -> Result<u32, Error> {
+        let step = "ask systemd for its version";
+        let text = self.property(step, SYSTEMD_PATH, (MANAGER, "Version"))?;
+        let digits: String = text.trim_start_matches('v').chars().take_while(char::is_ascii_digit).collect();
+        digits.parse().map_err(|_| malformed(step, format!("{text:?} does not begin with a number")))
+    }
+
+    /// Stops a unit and clears away what is left of it. One that is gone is no error, and one of that name in another
+    /// slice is not ours: it is left alone.
     ///
     /// # Errors
     /// [`Error::Job`], [`Error::JobStuck`], and those of each call.
     pub fn stop(&mut self, unit: &Unit) -> Result<(), Error> {
         match self.again(|manager| manager.try_stop(unit)) {
             Err(error) if error.is_no_such_unit() => Ok(()),
-            stopped => stopped.and_then(|()| self.again(|manager| manager.clear(unit))),
+            stopped => stopped,
         }
     }
 
@@ -163,17 +207,20 @@ impl Manager {
         let clock = Clock::new(self.clock.left());
         let answer = self.ask(&step, "StopUnit", &(unit.name.as_str(), "replace"))?;
         let path = object_path(&step, &answer)?;
-        self.finish(&Job { verb: "stop", unit, path, clock })
+        self.finish(&Job { verb: "stop", unit, path, clock })?;
+        self.clear(unit)
     }
 
     fn is_ours(&mut self, unit: &Unit) -> Result<bool, Error> {
         let step = format!("ask systemd for the cgroup of unit {}", unit.name);
         let path = object_path(&step, &self.ask(&step, "GetUnit", &(unit.name.as_str(),))?)?;
-        let interface =
-            if unit.is_slice() { "org.freedesktop.systemd1.Slice" } else { "org.freedesktop.systemd1.Scope" };
+        let interface = if unit.is_slice() { SLICE } else { SCOPE };
         let group = self.property(&step, path.as_str(), (interface, "ControlGroup"))?;
-        // A unit that has ended has none.
-        Ok(group.is_empty() || Path::new(&group).ends_with(unit.directory()))
+        if !group.is_empty() {
+            return Ok(Path::new(&group).ends_with(unit.directory()));
+        }
+        // A unit that has ended has none. A slice's name says where it is.
+        Ok(unit.is_slice() || self.property(&step, path.as_str(), (interface, "Slice"))? == unit.slice)
     }
 
     /// Takes the mark of a bad end off a unit, so that systemd forgets it.
@@ -195,7 +242,7 @@ impl Manager {
         let path = object_path(&step, &answer)?;
         match self.property(&step, path.as_str(), ("org.freedesktop.systemd1.Unit", "ActiveState")) {
             // It was forgotten between the two questions.
-            Err(Error::Refused { name, .. }) if name.ends_with("UnknownObject") => Ok("inactive".to_owned()),
+            Err(error) if error.is_no_such_object() => Ok("inactive".to_owned()),
             state => state,
         }
     }
@@ -205,7 +252,7 @@ impl Manager {
         let step = format!("wait for systemd to {} unit {}", job.verb, job.unit.name);
         loop {
             let heard = match self.bus.signal(&step, PATIENCE) {
-                Err(error) if error.is_lost() => self.reconnect().map(|()| None)?,
+                Err(error) if error.is_lost() => self.listen_again().map(|()| None)?,
                 heard => heard?,
             };
             if let Some(result) = heard.and_then(|signal| self.result_of(&signal, job)) {
@@ -214,30 +261,49 @@ impl Manager {
             if job.clock.left().is_zero() {
                 return Err(job.stuck());
             }
-            if !self.signals_pending() && self.has_effect(job)? {
-                return Ok(());
+            if self.bus.has_signals() {
+                continue;
+            }
+            if let Some(result) = self.look_for_result(job)? {
+                return job.judge(&result);
             }
         }
     }
 
-    fn signals_pending(&self) -> bool {
-        self.bus.has_signals()
+    /// After the bus was restarted. systemd knows nothing of whom it told of its signals over the former one.
+    fn listen_again(&mut self) -> Result<(), Error> {
+        self.reconnect()?;
+        // Where this is lost too, systemd is asked.
+        let _lost = self.subscribe();
+        Ok(())
     }
 
-    fn has_effect(&mut self, job: &Job<'_>) -> Result<bool, Error> {
-        let state = match self.state(job.unit) {
+    /// The result of a job whose signal did not come, in systemd's words; none while it is under way.
+    fn look_for_result(&mut self, job: &Job<'_>) -> Result<Option<String>, Error> {
+        // First, because what the unit is like afterwards is the job's doing.
+        let looked = self.is_over(job).and_then(|is_over| Ok((is_over, self.state(job.unit)?)));
+        let (is_over, state) = match looked {
             // systemd itself is being restarted.
             Err(error) if error.is_lost() => {
                 self.clock.pause();
-                return Ok(false);
+                return Ok(None);
             }
             Err(Error::Silent { .. }) => return Err(job.stuck()),
-            state => state?,
+            looked => looked?,
         };
-        Ok(match job.verb {
-            "start" => state == "active",
-            _ => matches!(state.as_str(), "inactive" | "failed"),
-        })
+        if job.is_effect(&state) {
+            return Ok(Some("done".to_owned()));
+        }
+        Ok(is_over.then_some(state))
+    }
+
+    /// Whether systemd has forgotten the job, which it does at its end.
+    fn is_over(&mut self, job: &Job<'_>) -> Result<bool, Error> {
+        let step = format!("ask systemd for its job {}", job.path);
+        match self.property(&step, job.path.as_str(), ("org.freedesktop.systemd1.Job", "State")) {
+            Err(error) if error.is_no_such_object() => Ok(true),
+            state => state.map(|_| false),
+        }
     }
 
     fn property(&mut self, step: &str, path: &str, (interface, name): (&str, &str)) -> Result<String, Error> {
@@ -301,6 +367,11 @@ impl Manager {
 }
 
 impl Job<'_> {
+    /// Whether a unit in this state is what the job was for.
+    fn is_effect(&self, state: &str) -> bool {
+        if self.verb == "start" { state == "active" } else { is_over(state) }
+    }
+
     fn judge(&self, result: &str) -> Result<(), Error> {
         if result == "done" {
             return Ok(());
@@ -315,15 +386,33 @@ impl Job<'_> {
     }
 }
 
-/// Connects, says hello, and asks the bus to pass on the ends of jobs.
+/// Connects to the bus, or where none is up to systemd itself, as far as the caller may.
+///
+/// Compat: go-systemd, as runc uses it, has the same second way.
 fn greet(address: &Address, clock: Clock) -> Result<Bus, Error> {
-    let mut bus = Bus::connect(address, clock)?;
+    match Bus::connect(address, clock) {
+        Ok(bus) => listen(bus),
+        Err(error @ Error::Connect { .. }) if *address == Address::system() => {
+            // Between two there is nobody to greet, and signals are passed on without being asked for.
+            Bus::connect(&Address::private(), clock).map_err(|_| error)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Says hello, and asks the bus to pass on the ends of jobs.
+fn listen(mut bus: Bus) -> Result<Bus, Error> {
     let call = |member| Call { destination: BUS, path: BUS_PATH, interface: BUS, member };
     bus.call("greet the bus", call("Hello"), &())?;
     let rule = "type='signal',sender='org.freedesktop.systemd1',path='/org/freedesktop/systemd1',\
                 interface='org.freedesktop.systemd1.Manager',member='JobRemoved'";
     bus.call("ask the bus for the ends of jobs", call("AddMatch"), &(rule,))?;
     Ok(bus)
+}
+
+/// Whether a unit in this state is not there any more, or not yet.
+fn is_over(state: &str) -> bool {
+    matches!(state, "failed" | "inactive")
 }
 
 /// Whether the signal tells of the end of a job, and comes from `systemd`: any process on the bus can send us one.
@@ -344,18 +433,109 @@ fn object_path(step: &str, answer: &Message) -> Result<OwnedObjectPath, Error> {
     answer.body::<(OwnedObjectPath,)>().map(|(path,)| path).map_err(|reason| malformed(step, reason))
 }
 
-fn borrowed(properties: &[Property]) -> Vec<(&str, &Variant<'static>)> {
-    properties.iter().map(|property| (property.name.as_str(), &property.value)).collect()
-}
-
 fn malformed(step: &str, reason: impl Into<String>) -> Error {
     Error::Malformed { step: step.to_owned(), reason: reason.into() }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::message::peer::{Peer, Say};
     use super::super::message::signal_from;
+    use super::super::{Owner, Unit};
     use super::*;
+
+    const UNKNOWN_OBJECT: &str = "org.freedesktop.DBus.Error.UnknownObject";
+
+    fn unit(path: &str) -> Unit {
+        Unit::parse(Some(path), "id", Owner::System, Address::system()).unwrap()
+    }
+
+    fn manager(peer: &Peer, limit: Duration) -> Manager {
+        Manager::connect(&peer.address(), limit).unwrap()
+    }
+
+    /// Units in this state, whose jobs end as `job` says and tell nobody.
+    fn silent(state: &'static str, job: fn() -> Say) -> Peer {
+        Peer::new(move |call| match call {
+            "StartTransientUnit" => Say::Path("/job/1"),
+            "GetUnit" => Say::Path("/unit"),
+            "Get State" => job(),
+            "Get ActiveState" => Say::Text(state),
+            _ => Say::Done,
+        })
+    }
+
+    fn start(peer: &Peer, limit: Duration) -> Result<(), Error> {
+        manager(peer, limit).start(&unit("a.slice:x:y"), &[], &|| false)
+    }
+
+    #[test]
+    fn a_job_whose_end_nobody_heard_of_has_the_result_that_its_unit_shows() {
+        let gone = || Say::No(UNKNOWN_OBJECT);
+        assert!(start(&silent("active", gone), LONG).is_ok());
+        for state in ["failed", "inactive"] {
+            let error = start(&silent(state, gone), LONG).unwrap_err();
+            assert!(matches!(&error, Error::Job { result, .. } if result == state), "{error}");
+        }
+        let error = start(&silent("inactive", || Say::Text("running")), Duration::from_millis(600));
+        assert!(matches!(error, Err(Error::JobStuck { .. })), "{error:?}");
+    }
+
+    #[test]
+    fn after_a_restart_of_the_bus_systemd_is_asked_for_its_signals_anew() {
+        let closed = std::sync::atomic::AtomicBool::new(false);
+        let peer = Peer::new(move |call| match call {
+            "StartTransientUnit" => Say::Path("/job/1"),
+            "GetUnit" => Say::Path("/unit"),
+            "Get State" if !closed.swap(true, std::sync::atomic::Ordering::SeqCst) => Say::Close,
+            "Get State" => Say::No(UNKNOWN_OBJECT),
+            "Get ActiveState" => Say::Text("active"),
+            _ => Say::Done,
+        });
+        start(&peer, LONG).unwrap();
+        assert_eq!(peer.heard().matches("Subscribe").count(), 2, "{}", peer.heard());
+        assert_eq!(peer.heard().matches("StartTransientUnit").count(), 1, "{}", peer.heard());
+    }
+
+    #[test]
+    fn a_slice_that_is_there_is_refused_before_systemd_is_asked_for_it() {
+        let peer = silent("active", || Say::No(UNKNOWN_OBJECT));
+        let mut manager = manager(&peer, LONG);
+        let error = manager.start(&unit("a.slice:x:a-b.slice"), &[], &|| false).unwrap_err();
+        assert!(matches!(&error, Error::Exists { state, .. } if state == "active"), "{error}");
+        assert!(!manager.has_begun() && !peer.heard().contains("StartTransientUnit"), "{}", peer.heard());
+    }
+
+    #[test]
+    fn a_unit_of_another_slice_is_neither_stopped_nor_cleared() {
+        for (group, slice) in [("/b.slice/x-y.scope", "b.slice"), ("", "b.slice")] {
+            let peer = Peer::new(move |call| match call {
+                "GetUnit" => Say::Path("/unit"),
+                "Get ControlGroup" => Say::Text(group),
+                "Get Slice" => Say::Text(slice),
+                _ => Say::Done,
+            });
+            manager(&peer, LONG).stop(&unit("a.slice:x:y")).unwrap();
+            let heard = peer.heard();
+            assert!(!heard.contains("StopUnit") && !heard.contains("ResetFailedUnit"), "{group:?}: {heard}");
+        }
+    }
+
+    #[test]
+    fn an_old_systemd_is_not_told_of_idle_groups() {
+        for (version, knows) in [("247.3-7+deb11u6", false), ("252.39-1~deb12u1", true), ("v257", true)] {
+            let peer = Peer::new(move |call| match call {
+                "Get Version" => Say::Text(version),
+                _ => Say::Done,
+            });
+            let idle = Property { name: WEIGHT.to_owned(), value: IDLE.into() };
+            manager(&peer, LONG).set_properties(&unit("a.slice:x:y"), &[idle]).unwrap();
+            assert_eq!(peer.heard().contains(WEIGHT), knows, "{version}: {}", peer.heard());
+        }
+    }
+
+    /// A hang guard.
+    const LONG: Duration = Duration::from_secs(60);
 
     #[test]
     fn only_systemds_own_signals_end_a_job() {

@@ -34,8 +34,8 @@ pub enum Error {
     },
     /// Nobody listens at the bus's socket.
     #[error(
-        "connect to systemd's bus {address}: is dbus running? Without systemd, leave --systemd-cgroup out and let the \
-         caller use cgroupfs"
+        "connect to systemd's bus {address}: is dbus running? A user's bus is where DBUS_SESSION_BUS_ADDRESS or \
+         XDG_RUNTIME_DIR say. Without systemd, leave --systemd-cgroup out and let the caller use cgroupfs"
     )]
     Connect {
         /// Address of the bus.
@@ -147,6 +147,11 @@ impl Error {
     /// Whether systemd does not have such a unit.
     pub(super) fn is_no_such_unit(&self) -> bool {
         matches!(self, Self::Refused { name, .. } if name == "org.freedesktop.systemd1.NoSuchUnit")
+    }
+
+    /// Whether there is nothing at the path that was asked for: a unit or job that was forgotten meanwhile.
+    pub(super) fn is_no_such_object(&self) -> bool {
+        matches!(self, Self::Refused { name, .. } if name == "org.freedesktop.DBus.Error.UnknownObject")
     }
 
     /// Whether systemd has a unit of that name already.

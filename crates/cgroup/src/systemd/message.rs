@@ -11,6 +11,9 @@ use zbus::wire::serialized::{Context, Data};
 use zbus::wire::{BE, Endian, LE, to_bytes};
 use zbus::{Signature, Type, Variant};
 
+#[cfg(test)]
+pub(super) mod peer;
+
 /// Bytes from which the length of a message is known.
 pub(super) const PREFIX: usize = 16;
 

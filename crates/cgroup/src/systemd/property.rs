@@ -1,14 +1,25 @@
 //! From limits to the properties of a unit: whatever is written into a file that systemd also writes, systemd is told.
 //!
 //! **Invariant**: pure. A property is made from the planned write, so that both are the same value and systemd, when it
-//! writes its files again (`systemctl daemon-reload`), writes what stands there.
+//! writes its files again (`systemctl daemon-reload`), writes what stands there. What cannot be told in systemd's words is
+//! refused. Two values are not the same: of the time on processors systemd keeps whole hundredths, so that a `cpu.max` of
+//! `12345 50000` (24.69 %) becomes one of 25 % when it writes; and for BFQ it has a scale of its own.
+//!
+//! Not told is what systemd never writes of its own accord, such as limits of single devices and huge pages, and
+//! `memory.oom.group`, for which a scope has no property before version 253: that is 0 again when systemd writes.
 //!
 //! Source: systemd.resource-control(5), org.freedesktop.systemd1(5).
 
 use zbus::Variant;
 
 use super::Unit;
-use crate::{Kind, Resources, Result, Write, plan};
+use crate::{Applied, Error, Kind, Resources, Result, Write, plan};
+
+/// The weight of a group on processors, and the one of a group that only takes what nobody else wants.
+///
+/// Compat: systemd knows the latter since version 252.
+pub(super) const WEIGHT: &str = "CPUWeight";
+pub(super) const IDLE: u64 = 0;
 
 /// A property and its value.
 #[derive(Debug, PartialEq)]
@@ -46,22 +57,77 @@ pub fn membership(unit: &Unit, description: &str, pid: i32) -> Vec<Property> {
 /// The limits that systemd knows, as properties. Those it does not know are only written.
 ///
 /// # Errors
-/// As [`plan`].
+/// As [`plan`], and a value that the kernel takes but systemd has no word for.
 pub fn limits(kind: Kind, resources: &Resources) -> Result<Vec<Property>> {
-    let mut all: Vec<Property> = Vec::new();
-    for write in plan(kind, resources)? {
-        // systemd keeps processors and memory nodes on v2 only.
-        if kind == Kind::V1 && write.controller == "cpuset" {
-            continue;
-        }
-        for property in properties(&write) {
-            all.retain(|former| former.name != property.name);
-            all.push(property);
-        }
+    let writes = plan(kind, resources)?;
+    let mut all = Vec::new();
+    for write in &writes {
+        let (file, value) = taken(write);
+        let told = properties(kind, file, value).ok_or_else(|| untold(write))?;
+        told.into_iter().for_each(|property| put(&mut all, property));
     }
-    all.extend(quota_v1(kind, resources));
+    let values = writes.iter().map(|write| (write.file.as_str(), write.value.as_str()));
+    complete(kind, &values.collect::<Vec<_>>(), &mut all);
     all.extend(devices(resources));
     Ok(all)
+}
+
+/// What was told before the limits were applied, from what stood in the files. A value that systemd has no word for
+/// cannot have come from it.
+#[must_use]
+pub fn former(kind: Kind, applied: &Applied) -> Vec<Property> {
+    let values: Vec<(&str, &str)> = applied.former_values().collect();
+    let mut all = Vec::new();
+    for (file, value) in &values {
+        properties(kind, file, value).into_iter().flatten().for_each(|property| put(&mut all, property));
+    }
+    complete(kind, &values, &mut all);
+    all
+}
+
+/// The later of two values for one property counts, as it does for files.
+fn put(all: &mut Vec<Property>, property: Property) {
+    all.retain(|former| former.name != property.name);
+    all.push(property);
+}
+
+/// The file and value that systemd knows of the two that a write may be about.
+fn taken(write: &Write) -> (&str, &str) {
+    match &write.fallback {
+        // systemd takes the weight on the scale of io.weight.
+        Some((file, value)) if write.file == "io.bfq.weight" => (file, value),
+        _ => (&write.file, &write.value),
+    }
+}
+
+fn untold(write: &Write) -> Error {
+    Error::Invalid {
+        field: write.field.clone(),
+        expected: format!(
+            "{:?} cannot be told to systemd, which would take it back; give an amount as a decimal number, also with K, M \
+             or G, or as max, and processors as 0-3,7",
+            write.value
+        ),
+    }
+}
+
+/// The properties that are made of several files.
+fn complete(kind: Kind, values: &[(&str, &str)], all: &mut Vec<Property>) {
+    let last = |wanted| values.iter().rev().find(|(file, _)| *file == wanted).map(|(_, value)| *value);
+    if kind == Kind::V1 {
+        let quota = last("cpu.cfs_quota_us").and_then(amount);
+        let period = last("cpu.cfs_period_us").and_then(amount);
+        all.extend(quota.map(|quota| quota_of(quota, period)).into_iter().flatten());
+        return;
+    }
+    match last("cpu.idle").map(str::trim) {
+        Some("1") => put(all, Property::new(WEIGHT, IDLE)),
+        // Else systemd would keep the group idle.
+        Some("0") if all.iter().all(|property| property.name != WEIGHT) => {
+            all.push(Property::new(WEIGHT, u64::MAX));
+        }
+        _ => {}
+    }
 }
 
 /// The device rules as a list of what is allowed; none where everything is allowed but something, which systemd cannot
@@ -98,10 +164,10 @@ fn device(rule: &str) -> Option<(String, String)> {
     Some((name, access.to_owned()))
 }
 
-fn properties(write: &Write) -> Vec<Property> {
-    let value = write.value.as_str();
-    let amount = |name| amount(value).map(|amount| Property::new(name, amount)).into_iter().collect();
-    match write.file.as_str() {
+/// The properties of one file; `None` when systemd has no word for the value.
+fn properties(kind: Kind, file: &str, value: &str) -> Option<Vec<Property>> {
+    let amount = |name| amount(value).map(|amount| vec![Property::new(name, amount)]);
+    match file {
         "pids.max" => amount("TasksMax"),
         "memory.max" => amount("MemoryMax"),
         "memory.high" => amount("MemoryHigh"),
@@ -109,47 +175,56 @@ fn properties(write: &Write) -> Vec<Property> {
         "memory.min" => amount("MemoryMin"),
         "memory.swap.max" => amount("MemorySwapMax"),
         "memory.limit_in_bytes" => amount("MemoryLimit"),
-        "cpu.weight" => amount("CPUWeight"),
+        "cpu.weight" => amount(WEIGHT),
         "cpu.shares" => amount("CPUShares"),
+        // A weight of one device stays when systemd writes that of the group.
         "blkio.weight" => amount("BlockIOWeight"),
-        "io.weight" => amount("IOWeight"),
-        // The same weight on the scale of io.weight is what systemd takes.
-        "io.bfq.weight" => weight_of_fallback(write),
+        "io.weight" => weight_of_group(value),
         "cpu.max" => quota_v2(value),
-        "cpuset.cpus" => mask("AllowedCPUs", value),
-        "cpuset.mems" => mask("AllowedMemoryNodes", value),
-        _ => Vec::new(),
+        // systemd keeps processors and memory nodes on v2 only.
+        "cpuset.cpus" if kind == Kind::V2 => mask("AllowedCPUs", value),
+        "cpuset.mems" if kind == Kind::V2 => mask("AllowedMemoryNodes", value),
+        _ => Some(Vec::new()),
     }
 }
 
 /// An amount as control files take it; no limit is the largest number for systemd.
+///
+/// Source: lib/cmdline.c, `memparse`: a letter stands for a power of 1024.
 fn amount(value: &str) -> Option<u64> {
-    match value {
-        "max" | "-1" => Some(u64::MAX),
-        number => number.parse().ok(),
+    let value = value.trim();
+    if matches!(value, "max" | "-1") {
+        return Some(u64::MAX);
     }
+    let digits = value.trim_end_matches(|letter: char| letter.is_ascii_alphabetic());
+    let power = match value.get(digits.len()..)? {
+        "" => 0,
+        suffix => {
+            1 + ["K", "M", "G", "T", "P", "E"].iter().position(|one| suffix.eq_ignore_ascii_case(one))?
+        }
+    };
+    // The kernel reads what begins with a 0 as octal.
+    let is_decimal = digits == "0" || digits.starts_with(|first: char| ('1'..='9').contains(&first));
+    let number: u64 = digits.parse().ok().filter(|_| is_decimal)?;
+    number.checked_mul(1 << (10 * power))
 }
 
-fn weight_of_fallback(write: &Write) -> Vec<Property> {
-    let weight = write.fallback.as_ref().and_then(|(_, value)| value.parse::<u64>().ok());
-    weight.map(|weight| Property::new("IOWeight", weight)).into_iter().collect()
+/// `200` or `default 200`. The weight of a device, `8:0 200`, stays when systemd writes the group's.
+fn weight_of_group(value: &str) -> Option<Vec<Property>> {
+    let value = value.trim();
+    let group = value.strip_prefix("default").map_or(value, str::trim_start);
+    if group.split_once(' ').is_some_and(|(device, _)| device.contains(':')) {
+        return Some(Vec::new());
+    }
+    amount(group).map(|weight| vec![Property::new("IOWeight", weight)])
 }
 
 /// `QUOTA PERIOD` in microseconds.
-fn quota_v2(value: &str) -> Vec<Property> {
-    let mut words = value.split(' ');
-    let quota = words.next().and_then(amount);
-    let period = words.next().and_then(|word| word.parse().ok());
-    quota.map(|quota| quota_of(quota, period)).unwrap_or_default()
-}
-
-fn quota_v1(kind: Kind, resources: &Resources) -> Vec<Property> {
-    let Some(cpu) = resources.cpu.as_ref().filter(|_| kind == Kind::V1) else { return Vec::new() };
-    let period = cpu.period.filter(|period| *period != 0);
-    match cpu.quota {
-        None | Some(0) => Vec::new(),
-        Some(quota) => quota_of(u64::try_from(quota).unwrap_or(u64::MAX), period),
-    }
+fn quota_v2(value: &str) -> Option<Vec<Property>> {
+    let mut words = value.split_ascii_whitespace();
+    let quota = words.next().and_then(amount)?;
+    let period = words.next().map(|word| word.parse()).transpose().ok()?;
+    Some(quota_of(quota, period))
 }
 
 /// Microseconds of run time in a second, and the period if it is not the usual one.
@@ -173,8 +248,8 @@ fn quota_of(quota: u64, period: Option<u64>) -> Vec<Property> {
 }
 
 /// `0-3,7` as bits, the lowest number in the lowest bit of the first byte.
-fn mask(name: &str, list: &str) -> Vec<Property> {
-    bits(list).map(|bits| Property::new(name, bits)).into_iter().collect()
+fn mask(name: &str, list: &str) -> Option<Vec<Property>> {
+    bits(list).map(|bits| vec![Property::new(name, bits)])
 }
 
 fn bits(list: &str) -> Option<Vec<u8>> {
@@ -210,7 +285,8 @@ mod tests {
 
     #[test]
     fn what_is_written_is_told_in_the_same_value() {
-        let table: [(&str, &[&str], &[&str]); 9] = [
+        const UNLIMITED: &str = "CPUQuotaPerSecUSec=uint64 18446744073709551615";
+        let table: [(&str, &[&str], &[&str]); 14] = [
             (
                 r#"{"memory": {"limit": 1000, "reservation": 500, "swap": 3000}}"#,
                 &["MemoryLimit=uint64 1000"],
@@ -243,6 +319,24 @@ mod tests {
                 &[],
                 &["CPUWeight=uint64 7", "MemoryHigh=uint64 10"],
             ),
+            (
+                r#"{"unified": {"memory.max": "512M", "memory.low": "1g", "memory.min": "0", "io.weight": "default 200"}}"#,
+                &[],
+                &[
+                    "IOWeight=uint64 200",
+                    "MemoryLow=uint64 1073741824",
+                    "MemoryMax=uint64 536870912",
+                    "MemoryMin=uint64 0",
+                ],
+            ),
+            (
+                r#"{"unified": {"io.weight": "8:0 200", "cpu.max": "max", "memory.oom.group": "1"}}"#,
+                &[],
+                &[UNLIMITED],
+            ),
+            (r#"{"cpu": {"idle": 1, "shares": 512}}"#, &[], &["CPUWeight=uint64 0"]),
+            (r#"{"cpu": {"idle": 0}}"#, &[], &["CPUWeight=uint64 18446744073709551615"]),
+            (r#"{"cpu": {"idle": 0, "shares": 512}}"#, &["CPUShares=uint64 512"], &["CPUWeight=uint64 59"]),
             ("{}", &[], &[]),
         ];
         for (json, v1, v2) in table {
@@ -250,6 +344,28 @@ mod tests {
                 assert_eq!(lines(Kind::V1, json), v1, "v1 of {json}");
             }
             assert_eq!(lines(Kind::V2, json), v2, "v2 of {json}");
+        }
+    }
+
+    #[test]
+    fn what_systemd_would_take_back_is_refused() {
+        for (file, value) in [
+            ("memory.max", "0x10"),
+            ("memory.max", "010"),
+            ("memory.high", "5KM"),
+            ("memory.high", "99999999999E"),
+            ("cpu.weight", "0x7"),
+            ("io.weight", "default"),
+            ("cpu.max", "5 0x10"),
+            ("cpuset.cpus", "0-7:2/4"),
+        ] {
+            let resources: Resources =
+                serde_json::from_value(serde_json::json!({"unified": {file: value}})).unwrap();
+            let error = limits(Kind::V2, &resources).unwrap_err().to_string();
+            assert!(
+                error.starts_with(&format!("linux/resources/unified/{file}: {value:?} cannot be told")),
+                "{error}"
+            );
         }
     }
 

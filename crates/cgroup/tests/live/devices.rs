@@ -64,7 +64,7 @@ fn there_is_one_program_whatever_is_replaced_and_it_is_unloaded_with_its_group()
     }
     wait_until("the replaced programs are unloaded", || !is_loaded(known[0]) && !is_loaded(known[1]));
     assert!(is_loaded(known[2]));
-    group.remove(crate::fixture::LONG).unwrap();
+    group.remove(*testkit::hang::GUARD).unwrap();
     wait_until("the last program is unloaded", || !is_loaded(known[2]));
 }
 

@@ -2,7 +2,8 @@
 
 use cgroup::{Cause, Cgroup, Evidence, Paths, Resources};
 
-use crate::fixture::{Fixture, LONG, wait_until};
+use crate::fixture::{Fixture, wait_until};
+use testkit::hang::GUARD;
 
 fn limit(cgroup: &Cgroup, json: &str) {
     let resources: Resources = serde_json::from_str(json).unwrap();
@@ -93,19 +94,19 @@ fn a_group_out_of_memory_without_killer_is_an_obstacle() {
     wait_until("the group is out of memory", || {
         Evidence::quick(&fixture.cgroup).obstacle() == Some(Cause::OomDisabled { path: path.clone() })
     });
-    fixture.cgroup.kill(LONG).unwrap();
+    fixture.cgroup.kill(*GUARD).unwrap();
 }
 
 #[test]
 fn frozen_and_gone_are_obstacles() {
     let Some(mut fixture) = Fixture::new("obstacle") else { return };
     fixture.sleeper();
-    fixture.parent().freeze(LONG).unwrap();
+    fixture.parent().freeze(*GUARD).unwrap();
     let above = fixture.directory("freezer").parent().unwrap().to_owned();
     assert_eq!(Evidence::quick(&fixture.cgroup).obstacle(), Some(Cause::Frozen { path: above }));
-    fixture.parent().thaw(LONG).unwrap();
-    fixture.cgroup.kill(LONG).unwrap();
-    fixture.cgroup.remove(LONG).unwrap();
+    fixture.parent().thaw(*GUARD).unwrap();
+    fixture.cgroup.kill(*GUARD).unwrap();
+    fixture.cgroup.remove(*GUARD).unwrap();
     let gone = Evidence::quick(&fixture.cgroup).obstacle();
     assert!(matches!(gone, Some(Cause::Gone { .. })), "{gone:?}");
 }

@@ -6,9 +6,7 @@ use std::process::{Child, Command};
 use std::time::Duration;
 
 use cgroup::{Cgroup, Kind, Layout, resolve};
-
-/// A hang guard, not a measure.
-pub(crate) const LONG: Duration = Duration::from_secs(20);
+use testkit::hang::GUARD;
 
 /// Groups of one test.
 pub(crate) struct Fixture {
@@ -116,24 +114,25 @@ impl Fixture {
 
 impl Drop for Fixture {
     fn drop(&mut self) {
-        let _ = self.top.thaw(LONG);
-        let _ = self.top.kill(LONG);
+        let _ = self.top.thaw(*GUARD);
+        let _ = self.top.kill(*GUARD);
         for child in &mut self.children {
             let _ = child.kill();
             let _ = child.wait();
         }
-        if let Err(error) = self.top.remove(LONG) {
+        if let Err(error) = self.top.remove(*GUARD) {
             eprintln!("left behind: {error}");
         }
     }
 }
 
-/// Polls without measuring; panics when the hang guard ends.
+/// Polls without measuring; panics when the hang guard ends. The children are [`Fixture`]'s to wait for, which the
+/// testkit's own way would reap.
 pub(crate) fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
     let start = std::time::Instant::now();
     while !is_so() {
-        assert!(start.elapsed() < LONG, "still waiting: {what}");
-        std::thread::yield_now();
+        assert!(start.elapsed() < *GUARD, "still waiting: {what}");
+        std::thread::sleep(Duration::from_millis(1));
     }
 }
 

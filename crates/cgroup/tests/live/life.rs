@@ -5,7 +5,8 @@ use std::time::Duration;
 use cgroup::{Cgroup, Error, Freezer, Paths};
 use rustix::process::Signal;
 
-use crate::fixture::{Fixture, LONG, has_ended, pidfd, wait_until};
+use crate::fixture::{Fixture, has_ended, pidfd, wait_until};
+use testkit::hang::GUARD;
 
 const SHORT: Duration = Duration::from_millis(200);
 
@@ -18,9 +19,9 @@ fn create_makes_groups_everywhere_and_remove_takes_them_away() {
     let nested = fixture.directory("pids").join("x/y");
     std::fs::create_dir_all(&nested).unwrap();
     fixture.cgroup.create().unwrap();
-    fixture.cgroup.remove(LONG).unwrap();
+    fixture.cgroup.remove(*GUARD).unwrap();
     assert!(!fixture.cgroup.exists());
-    fixture.cgroup.remove(LONG).unwrap();
+    fixture.cgroup.remove(*GUARD).unwrap();
 }
 
 #[test]
@@ -65,9 +66,9 @@ fn freeze_and_thaw_are_seen() {
     let Some(mut fixture) = Fixture::new("freeze") else { return };
     fixture.sleeper();
     assert_eq!(fixture.cgroup.freezer().unwrap(), Freezer::Thawed);
-    fixture.cgroup.freeze(LONG).unwrap();
+    fixture.cgroup.freeze(*GUARD).unwrap();
     assert_eq!(fixture.cgroup.freezer().unwrap(), Freezer::Frozen);
-    fixture.cgroup.thaw(LONG).unwrap();
+    fixture.cgroup.thaw(*GUARD).unwrap();
     assert_eq!(fixture.cgroup.freezer().unwrap(), Freezer::Thawed);
 }
 
@@ -76,20 +77,20 @@ fn a_group_that_forks_all_the_time_is_frozen() {
     let Some(mut fixture) = Fixture::new("forks") else { return };
     fixture.shell("while :; do sh -c 'sleep 0.001' & done");
     wait_until("it forks", || fixture.cgroup.all_pids().unwrap().len() > 5);
-    fixture.cgroup.freeze(LONG).unwrap();
+    fixture.cgroup.freeze(*GUARD).unwrap();
     let frozen = fixture.cgroup.all_pids().unwrap();
     assert_eq!(fixture.cgroup.all_pids().unwrap(), frozen);
-    fixture.cgroup.thaw(LONG).unwrap();
+    fixture.cgroup.thaw(*GUARD).unwrap();
 }
 
 #[test]
 fn a_frozen_group_above_is_named() {
     let Some(mut fixture) = Fixture::new("above") else { return };
     fixture.sleeper();
-    fixture.parent().freeze(LONG).unwrap();
+    fixture.parent().freeze(*GUARD).unwrap();
     assert_eq!(fixture.cgroup.freezer().unwrap(), Freezer::Frozen);
     assert_eq!(fixture.cgroup.frozen_ancestor(), fixture.directory("freezer").parent());
-    let error = fixture.cgroup.thaw(LONG).unwrap_err();
+    let error = fixture.cgroup.thaw(*GUARD).unwrap_err();
     assert!(matches!(error, Error::AncestorFrozen { .. }), "{error}");
     assert!(error.to_string().ends_with("above it is frozen"), "{error}");
 }
@@ -100,9 +101,9 @@ fn a_v2_freeze_beside_v1_is_noticed_and_thawed() {
     let Some(unified) = fixture.cgroup.paths().unified.clone() else { return };
     fixture.sleeper();
     let only_v2 = Cgroup::new(Paths { unified: Some(unified), ..Paths::default() });
-    only_v2.freeze(LONG).unwrap();
+    only_v2.freeze(*GUARD).unwrap();
     assert_eq!(fixture.cgroup.freezer().unwrap(), Freezer::Frozen);
-    fixture.cgroup.thaw(LONG).unwrap();
+    fixture.cgroup.thaw(*GUARD).unwrap();
     assert_eq!(fixture.cgroup.freezer().unwrap(), Freezer::Thawed);
 }
 
@@ -114,13 +115,13 @@ fn kill_ends_everything_also_when_frozen_nested_or_below_a_frozen_group() {
         fixture.shell("for i in 1 2 3 4 5; do sleep 1000 & done; wait");
         wait_until("all have joined", || fixture.cgroup.all_pids().unwrap().len() == 7);
         match freeze {
-            1 => fixture.cgroup.freeze(LONG).unwrap(),
-            2 => fixture.parent().freeze(LONG).unwrap(),
+            1 => fixture.cgroup.freeze(*GUARD).unwrap(),
+            2 => fixture.parent().freeze(*GUARD).unwrap(),
             _ => {}
         }
-        fixture.cgroup.kill(LONG).unwrap();
+        fixture.cgroup.kill(*GUARD).unwrap();
         assert!(fixture.cgroup.all_pids().unwrap().is_empty());
-        assert!(has_ended(pidfd(pid), LONG));
+        assert!(has_ended(pidfd(pid), *GUARD));
     }
 }
 
@@ -133,7 +134,7 @@ fn kill_without_v2_freezes_and_signals_each() {
     fixture.shell("while :; do sh -c 'sleep 0.001' & done");
     wait_until("it forks", || fixture.cgroup.all_pids().unwrap().len() > 5);
     let only_v1 = Paths { unified: None, ..fixture.cgroup.paths().clone() };
-    Cgroup::new(only_v1).kill(LONG).unwrap();
+    Cgroup::new(only_v1).kill(*GUARD).unwrap();
     assert!(fixture.cgroup.all_pids().unwrap().is_empty());
 }
 
@@ -142,9 +143,9 @@ fn kill_and_freeze_reach_more_processes_than_are_held_at_once() {
     let Some(mut fixture) = Fixture::new("many") else { return };
     fixture.shell("for i in $(seq 300); do sleep 1000 & done; wait");
     wait_until("all have joined", || fixture.cgroup.all_pids().unwrap().len() == 301);
-    fixture.cgroup.freeze(LONG).unwrap();
+    fixture.cgroup.freeze(*GUARD).unwrap();
     let without_v2 = Cgroup::new(Paths { unified: None, ..fixture.cgroup.paths().clone() });
-    fixture.either(&without_v2, &fixture.cgroup).kill(LONG).unwrap();
+    fixture.either(&without_v2, &fixture.cgroup).kill(*GUARD).unwrap();
     assert!(fixture.cgroup.all_pids().unwrap().is_empty());
 }
 
@@ -154,13 +155,13 @@ fn a_killed_process_in_a_frozen_group_is_freed_by_moving_it_and_the_group_stays_
         .and_then(|fixture| fixture.only_v1("a frozen process of cgroup v2 dies of a SIGKILL where it is"));
     let Some(mut fixture) = fixture else { return };
     let (victim, other) = (fixture.sleeper(), fixture.sleeper());
-    fixture.cgroup.freeze(LONG).unwrap();
+    fixture.cgroup.freeze(*GUARD).unwrap();
     let held = pidfd(victim);
     // With v2 joined too, only the v1 freezer holds it.
     rustix::process::pidfd_send_signal(&held, Signal::KILL).unwrap();
     assert!(!has_ended(&held, SHORT));
     fixture.cgroup.free_frozen(victim).unwrap();
-    assert!(has_ended(&held, LONG));
+    assert!(has_ended(&held, *GUARD));
     assert_eq!(fixture.cgroup.freezer().unwrap(), Freezer::Frozen);
     assert!(!has_ended(pidfd(other), SHORT));
 }
@@ -179,7 +180,7 @@ fn a_group_that_is_gone_has_no_processes_and_is_not_frozen() {
     let Some(fixture) = Fixture::not_created("gone") else { return };
     assert!(fixture.cgroup.all_pids().unwrap().is_empty());
     assert_eq!(fixture.cgroup.freezer().unwrap(), Freezer::Thawed);
-    fixture.cgroup.kill(LONG).unwrap();
+    fixture.cgroup.kill(*GUARD).unwrap();
     assert_eq!(fixture.cgroup.join().unwrap_err().errno(), Some(rustix::io::Errno::NOENT));
 }
 
@@ -190,11 +191,11 @@ fn kill_reaches_what_is_frozen_in_a_nested_group() {
     nested.create().unwrap();
     let outer = std::mem::replace(&mut fixture.cgroup, nested);
     let pid = fixture.sleeper();
-    fixture.cgroup.freeze(LONG).unwrap();
+    fixture.cgroup.freeze(*GUARD).unwrap();
     let held = pidfd(pid);
-    outer.kill(LONG).unwrap();
-    assert!(has_ended(held, LONG));
-    outer.remove(LONG).unwrap();
+    outer.kill(*GUARD).unwrap();
+    assert!(has_ended(held, *GUARD));
+    outer.remove(*GUARD).unwrap();
     assert!(!fixture.cgroup.exists());
 }
 
@@ -202,18 +203,18 @@ fn kill_reaches_what_is_frozen_in_a_nested_group() {
 fn a_tree_of_v2_alone_is_frozen_killed_and_removed() {
     let Some(mut fixture) = Fixture::new("only2") else { return };
     let Some(unified) = fixture.cgroup.paths().unified.clone() else { return };
-    fixture.cgroup.remove(LONG).unwrap();
+    fixture.cgroup.remove(*GUARD).unwrap();
     fixture.cgroup = Cgroup::new(Paths { unified: Some(unified), ..Paths::default() });
     fixture.cgroup.create().unwrap();
     assert_eq!(fixture.cgroup.kind(), cgroup::Kind::V2);
     let pid = fixture.sleeper();
     assert!(fixture.cgroup.join().unwrap().directory.is_some());
-    fixture.cgroup.freeze(LONG).unwrap();
+    fixture.cgroup.freeze(*GUARD).unwrap();
     assert_eq!(fixture.cgroup.freezer().unwrap(), Freezer::Frozen);
     let held = pidfd(pid);
-    fixture.cgroup.kill(LONG).unwrap();
-    assert!(has_ended(held, LONG));
-    fixture.cgroup.remove(LONG).unwrap();
+    fixture.cgroup.kill(*GUARD).unwrap();
+    assert!(has_ended(held, *GUARD));
+    fixture.cgroup.remove(*GUARD).unwrap();
     assert!(!fixture.cgroup.exists());
 }
 

@@ -4,7 +4,8 @@ use std::os::fd::AsFd;
 
 use cgroup::{OomEvent, OomEvents, Resources};
 
-use crate::fixture::{Fixture, LONG, has_ended as is_readable};
+use crate::fixture::{Fixture, has_ended as is_readable};
+use testkit::hang::GUARD;
 
 const EIGHT_MEGABYTES: &str = r#"{"memory": {"limit": 8388608, "swap": 8388608}}"#;
 const HOG: &str = "exec tail /dev/zero";
@@ -21,7 +22,7 @@ fn limited(name: &str, json: &str) -> Option<Fixture> {
 /// The next thing that happens: on v2 the limit is told to be hit before it is told that somebody was killed for it.
 fn next(events: &mut OomEvents) -> OomEvent {
     loop {
-        assert!(is_readable(events.as_fd(), LONG));
+        assert!(is_readable(events.as_fd(), *GUARD));
         match events.take() {
             OomEvent::Nothing => {}
             happened => return happened,
@@ -37,10 +38,10 @@ fn a_kill_is_told_and_so_is_the_end_of_the_group() {
     let pid = fixture.shell(HOG);
     assert_eq!(next(&mut events), OomEvent::Killed { kills: 1 });
     fixture.wait(pid);
-    fixture.cgroup.remove(LONG).unwrap();
+    fixture.cgroup.remove(*GUARD).unwrap();
     // On v2 the kernel tells nobody; whoever asks knows.
     let told = fixture.either(true, false);
-    assert!(!told || is_readable(events.as_fd(), LONG));
+    assert!(!told || is_readable(events.as_fd(), *GUARD));
     assert_eq!(events.take(), OomEvent::Gone);
 }
 

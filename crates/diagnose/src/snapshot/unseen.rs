@@ -39,3 +39,17 @@ pub enum Why {
     /// This host has no such thing: a kernel without it, a program that is not installed.
     Absent,
 }
+
+impl std::fmt::Display for Why {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Denied => f.write_str("only root may see it"),
+            Self::TimedOut { after_ms } => write!(f, "no answer within {after_ms} ms"),
+            Self::Uninterruptible => f.write_str("not tried, the process is in uninterruptible sleep"),
+            Self::TooMuch { taken } => write!(f, "too much, {taken} taken"),
+            Self::Refused { errno } => write!(f, "{}", std::io::Error::from_raw_os_error(*errno)),
+            Self::Malformed => f.write_str("not in a form that is known"),
+            Self::Absent => f.write_str("there is none here"),
+        }
+    }
+}

@@ -1,0 +1,129 @@
+//! The end of a process: who learns of it, and in which order.
+//!
+//! | before the exit of | comes |
+//! |---|---|
+//! | an exec | its exec-started: nobody attends to it before that is queued |
+//! | an init | its start, and the exits of all its running execs |
+//!
+//! **Invariant:** one exit per process that was started, reported at once and written down before it is reported.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use containerd_shim_protos::events::task::TaskExit;
+use containerd_shim_protos::topics::TASK_EXIT_EVENT_TOPIC;
+use launch::Ended;
+use protobuf::MessageField;
+
+use crate::account;
+use crate::journal::{Exit, Record};
+use crate::oom_watch as oom;
+use crate::pod::Pod;
+use crate::process::Process;
+use crate::reap::Child;
+use crate::task::{Freezer, Task};
+use crate::verb::Verb;
+use crate::wire;
+
+/// How long an init's exit waits for those of its execs. The kernel kills them with the init of a pid namespace; the
+/// others are killed.
+const EXECS: Duration = Duration::from_secs(10);
+
+/// Reports the end of an exec when it comes.
+pub fn exec(pod: &Arc<Pod>, task: &Arc<Task>, process: &Arc<Process>, child: Child) {
+    let (pod, task, process) = (Arc::clone(pod), Arc::clone(task), Arc::clone(process));
+    task.exec_began();
+    tokio::spawn(async move {
+        let exit = end_of(child).await;
+        oom::look_before(&pod, &task, &exit).await;
+        tell(&pod, &task, &process, exit);
+        count(&pod, &task, &process, &exit);
+        task.exec_ended();
+        if let Some(stdio) = process.stdio() {
+            stdio.leader_exited();
+        }
+        if let Some(group) = process.take_group() {
+            task.exec_groups.put_back(group);
+        }
+    });
+}
+
+/// Reports the end of an init when it comes.
+pub fn init(pod: &Arc<Pod>, task: &Arc<Task>, child: Child) {
+    let (pod, task) = (Arc::clone(pod), Arc::clone(task));
+    tokio::spawn(async move {
+        if let Err(error) = child.dead().await {
+            log::error!("{}: wait for init: {error}", task.id);
+        }
+        // Whoever starts it looks at it, so it has to stay that long; and its start comes before its exit.
+        task.init.settled().await;
+        let exit = end_of(child).await;
+        task.set_freezer(Freezer::Thawed);
+        task.let_go();
+        end_the_others(&pod, &task).await;
+        oom::look_before(&pod, &task, &exit).await;
+        tell(&pod, &task, &task.init, exit);
+        if let Some(stdio) = task.init.stdio() {
+            stdio.leader_exited();
+        }
+    });
+}
+
+/// Ends what outlives an init: a container that shares the pids of another has no kernel to do that.
+async fn end_the_others(pod: &Arc<Pod>, task: &Arc<Task>) {
+    let operation = pod.operations.begin("end", &task.id, "");
+    let kill = Verb::Kill { signal: rustix::process::Signal::KILL.as_raw(), all: true };
+    if !task.execs().iter().all(|exec| exec.exit().is_some() || exec.pidfd().is_none())
+        && let Err(failure) = pod.verbs.ask(&operation, &task.request(kill), None).await
+    {
+        log::debug!("{}: end what outlives init: {failure}", task.id);
+    }
+    operation.stage("the exits of its execs");
+    if tokio::time::timeout(EXECS, task.without_execs()).await.is_err() {
+        log::warn!("{}: init has ended, and some execs have not after {} s", task.id, EXECS.as_secs());
+    }
+}
+
+fn count(pod: &Arc<Pod>, task: &Arc<Task>, process: &Process, exit: &Exit) {
+    let lived = process.begun().map(|begun| begun.elapsed()).unwrap_or_default();
+    account::count(pod, task, |counters| counters.ended(exit.status, lived));
+}
+
+async fn end_of(child: Child) -> Exit {
+    let pid = child.pid();
+    let status = match child.end().await {
+        Ok(Some(Ended::Exited(status))) => u32::from(status),
+        Ok(Some(Ended::Signaled(signal))) => 128 + u32::from(signal),
+        Ok(None) => {
+            log::error!("process {pid} was taken away by somebody else; how it ended is not known");
+            255
+        }
+        Err(error) => {
+            log::error!("wait for process {pid}: {error}");
+            255
+        }
+    };
+    Exit::now(status)
+}
+
+fn tell(pod: &Arc<Pod>, task: &Arc<Task>, process: &Arc<Process>, exit: Exit) {
+    let exec = process.exec_id.clone();
+    task.note(&Record::Exited { exec: exec.clone(), exit });
+    let id = if exec.is_empty() { &task.id } else { &exec };
+    let event = TaskExit {
+        container_id: task.id.clone(),
+        id: id.clone(),
+        pid: wire::pid(process.pid()),
+        exit_status: exit.status,
+        exited_at: MessageField::some(wire::timestamp(&exit)),
+        ..TaskExit::default()
+    };
+    let told = Arc::downgrade(task);
+    let taken = Box::new(move || {
+        if let Some(task) = told.upgrade() {
+            task.note(&Record::Told { exec });
+        }
+    });
+    pod.events.push_and_tell(TASK_EXIT_EVENT_TOPIC, &event, taken);
+    process.stop(exit);
+}

@@ -1,0 +1,224 @@
+//! `Create`: a container up to its program.
+
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use cgroup::Paths;
+use container::{ContainerId, Store};
+use containerd_shim_protos::api::{CreateTaskRequest, CreateTaskResponse};
+use containerd_shim_protos::events::task::{TaskCreate, TaskIO};
+use containerd_shim_protos::topics::TASK_CREATE_EVENT_TOPIC;
+use launch::Process as Born;
+use protobuf::MessageField;
+
+use crate::attend;
+use crate::failure::Failure;
+use crate::io::{self, Bounds, ChildEnds, Owner, Stdio};
+use crate::journal::{Container, Journal, Record};
+use crate::oom_watch;
+use crate::operations::Operation;
+use crate::options::{Options, Owned};
+use crate::pod::Pod;
+use crate::process::{Process, Streams};
+use crate::reap::Child;
+use crate::task::{Place, Task};
+use crate::verb::ask::Done;
+use crate::verb::{Create, Mount, Request, Verb};
+use crate::wire;
+use crate::workers;
+use crate::wrapper::{Choice, choose};
+
+/// How long the disk may take.
+const LIMIT: Duration = Duration::from_secs(5);
+
+pub(crate) async fn create(
+    pod: Arc<Pod>,
+    operation: Operation,
+    request: CreateTaskRequest,
+) -> Result<CreateTaskResponse, Failure> {
+    let reserved = pod.reserve(&request.id)?;
+    let options = checked(&request)?;
+    operation.stage("open the streams");
+    let streams = streams(&request);
+    let owner = Owner { uid: options.io_uid, gid: options.io_gid };
+    let (stdio, ends) = open(&pod.namespace, &request.id, &streams, owner).await?;
+    let binary = chosen(&pod, &options).await?;
+    let verb = verb(&pod, &request, &options, binary);
+    // Until init has its waiter no child is taken for a stranger.
+    let birth = pod.children.birth();
+    let made = pod.verbs.ask(&operation, &verb, pipes(ends)).await;
+    let done = made.inspect_err(|_| stdio.close())?;
+    let init = Arc::new(Process::new("", streams, Vec::new()));
+    let place = place(&pod, verb, done.pid).await?;
+    let task = Arc::new(Task::new(place, options, init));
+    let child = adopt(&pod, &task, stdio, done)?;
+    drop(birth);
+    begin_journal(&pod, &task).await?;
+    reserved.fill(Arc::clone(&task));
+    let pid = child.pid();
+    tell(&pod, request, pid);
+    attend::init(&pod, &task, child);
+    oom_watch::begin(&pod, &task);
+    Ok(CreateTaskResponse { pid: wire::pid(pid), ..CreateTaskResponse::default() })
+}
+
+fn checked(request: &CreateTaskRequest) -> Result<Options, Failure> {
+    if !request.checkpoint.is_empty() {
+        return Err(Failure::Unsupported { what: "a start from a checkpoint" });
+    }
+    if !request.bundle.starts_with('/') {
+        let reason = format!("{:?} is no absolute path", request.bundle);
+        return Err(Failure::Invalid { field: "bundle", reason });
+    }
+    Ok(Options::decode(request.options.as_ref())?)
+}
+
+fn streams(request: &CreateTaskRequest) -> Streams {
+    Streams {
+        stdin: request.stdin.clone(),
+        stdout: request.stdout.clone(),
+        stderr: request.stderr.clone(),
+        terminal: request.terminal,
+    }
+}
+
+/// Opens the streams of a process; its output is read from now on.
+///
+/// # Errors
+/// As [`Stdio::open`].
+pub(crate) async fn open(
+    namespace: &str,
+    id: &str,
+    streams: &Streams,
+    owner: Owner,
+) -> Result<(Arc<Stdio>, ChildEnds), Failure> {
+    let Streams { stdin, stdout, stderr, terminal } = streams;
+    let request = io::Request { namespace, id, stdin, stdout, stderr, terminal: *terminal, owner };
+    let (stdio, ends) = Stdio::open(&request, Bounds::default()).await?;
+    Ok((Arc::new(stdio), ends))
+}
+
+/// The descriptors that a process gets; none with a terminal.
+pub(crate) fn pipes(ends: ChildEnds) -> Option<[OwnedFd; 3]> {
+    match ends {
+        ChildEnds::Pipes { stdin, stdout, stderr } => Some([stdin, stdout, stderr]),
+        ChildEnds::Terminal => None,
+    }
+}
+
+/// The OCI runtime that the options name, if it is another one.
+async fn chosen(pod: &Pod, options: &Options) -> Result<Option<PathBuf>, Failure> {
+    let (name, search) = (options.binary_name.clone(), pod.search.clone());
+    let task = workers::Task { name: format!("look for the runtime {name}"), limit: LIMIT };
+    match pod.workers.run(task, move || choose(&name, search.as_deref())).await? {
+        Choice::InProcess => Ok(None),
+        Choice::Program(path) => Ok(Some(path)),
+    }
+}
+
+fn verb(pod: &Pod, request: &CreateTaskRequest, options: &Options, binary: Option<PathBuf>) -> Request {
+    let mount = |mount: &containerd_shim_protos::api::Mount| Mount {
+        kind: mount.type_.clone(),
+        source: mount.source.clone(),
+        target: mount.target.clone(),
+        options: mount.options.clone(),
+    };
+    let create = Create {
+        rootfs: request.rootfs.iter().map(mount).collect(),
+        no_pivot_root: options.no_pivot_root,
+        no_new_keyring: options.no_new_keyring,
+        terminal: request.terminal,
+    };
+    let owner = if binary.is_some() { Owned::Elsewhere } else { Owned::Here };
+    Request {
+        root: options.state_root(&pod.namespace, owner),
+        id: request.id.clone(),
+        bundle: PathBuf::from(&request.bundle),
+        systemd_cgroup: options.systemd_cgroup,
+        binary,
+        verb: Verb::Create(Box::new(create)),
+    }
+}
+
+fn adopt(pod: &Pod, task: &Task, stdio: Arc<Stdio>, done: Done) -> Result<Child, Failure> {
+    let mut descriptors = done.descriptors.into_iter();
+    let missing = || Failure::VerbDied { verb: "create", how: "it sent no pidfd".to_owned() };
+    let pidfd = descriptors.next().ok_or_else(missing)?;
+    if let Some(master) = descriptors.next() {
+        stdio.attach(master)?;
+    }
+    let twin = pidfd.try_clone().map_err(|error| Failure::Step {
+        step: "keep a second descriptor of init",
+        source: rustix::io::Errno::from_io_error(&error).unwrap_or(rustix::io::Errno::MFILE),
+    })?;
+    task.init.born(done.pid, Arc::new(twin));
+    task.init.keep_streams(stdio);
+    Ok(pod.children.adopt(Born { pid: done.pid, pidfd }))
+}
+
+/// Where it is, asked on a worker: the state lies on somebody's disk.
+async fn place(pod: &Pod, verb: Request, pid: i32) -> Result<Place, Failure> {
+    let task = workers::Task { name: format!("read the state of {}", verb.id), limit: LIMIT };
+    let work = move || {
+        let Request { id, bundle, root, binary, .. } = verb;
+        let known = binary.is_none().then(|| recorded(&root, &id)).flatten();
+        let groups = known.or_else(|| groups_of(pid)).unwrap_or_default();
+        Place { id, bundle, root, binary, groups }
+    };
+    pod.workers.run(task, work).await
+}
+
+fn recorded(root: &Path, id: &str) -> Option<Paths> {
+    let record = ContainerId::parse(id).and_then(|id| Store::open(root)?.entry(&id)?.read());
+    record.ok().map(|record| record.cgroup)
+}
+
+/// The groups of a process that another runtime has placed.
+fn groups_of(pid: i32) -> Option<Paths> {
+    let proc = proc::Procfs::host().ok()?;
+    let layout = cgroup::Layout::of(&proc).ok()?;
+    Some(Paths::of_process(&layout, &proc.cgroups(pid).ok()?))
+}
+
+async fn begin_journal(pod: &Pod, task: &Arc<Task>) -> Result<(), Failure> {
+    let container = Container {
+        id: task.id.clone(),
+        namespace: pod.namespace.clone(),
+        root: task.root.clone(),
+        binary: task.binary.clone(),
+        systemd_cgroup: task.options.systemd_cgroup,
+    };
+    let work = workers::Task { name: format!("begin the journal of {}", task.id), limit: LIMIT };
+    let task = Arc::clone(task);
+    let write = move || {
+        match Journal::open(&task.bundle) {
+            Ok(journal) => task.keep_journal(journal),
+            Err(error) => log::warn!("{}", container::chain(&error)),
+        }
+        task.note(&Record::Created(container));
+        task.note_started("", task.init.pid());
+    };
+    pod.workers.run(work, write).await
+}
+
+fn tell(pod: &Pod, request: CreateTaskRequest, pid: i32) {
+    let io = TaskIO {
+        stdin: request.stdin,
+        stdout: request.stdout,
+        stderr: request.stderr,
+        terminal: request.terminal,
+        ..TaskIO::default()
+    };
+    let event = TaskCreate {
+        container_id: request.id,
+        bundle: request.bundle,
+        rootfs: request.rootfs,
+        io: MessageField::some(io),
+        checkpoint: request.checkpoint,
+        pid: wire::pid(pid),
+        ..TaskCreate::default()
+    };
+    pod.events.push(TASK_CREATE_EVENT_TOPIC, &event);
+}

@@ -1,0 +1,123 @@
+//! The shim's socket: its path, and who gets it when several ask.
+
+use rustix::fd::OwnedFd;
+use rustix::fs::{AtFlags, CWD, Mode};
+use rustix::io::Errno;
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
+use sha2::{Digest, Sha256};
+use std::path::{Path, PathBuf};
+
+/// Where sockets are. Compat: containerd looks nowhere, but its administrators do.
+const DIRECTORY: &str = "/run/containerd/s";
+
+/// How many connections may wait to be taken.
+const BACKLOG: i32 = 128;
+
+/// What [`claim`] found.
+#[derive(Debug)]
+pub enum Claim {
+    /// The socket is ours and listens.
+    Ours(OwnedFd),
+    /// A shim answers at it.
+    Theirs,
+}
+
+/// The socket cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A step was refused.
+    #[error("{step} {}", path.display())]
+    Step {
+        /// What was to be done.
+        step: &'static str,
+        /// With which file.
+        path: PathBuf,
+        /// The cause.
+        source: Errno,
+    },
+}
+
+/// The socket of a group of containers below containerd at `address`.
+///
+/// Compat: the stock shim's rule, so that both find the same shim for a pod.
+#[must_use]
+pub fn path(directory: Option<&Path>, address: &str, namespace: &str, group: &str) -> PathBuf {
+    let name = PathBuf::from(address).join(namespace).join(group);
+    let digest = Sha256::digest(name.as_os_str().as_encoded_bytes());
+    let name: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+    directory.unwrap_or_else(|| Path::new(DIRECTORY)).join(name)
+}
+
+/// Listens at `path`, unless a live shim does.
+///
+/// A socket at which nobody listens is what a killed shim left; it is taken away and tried again once.
+///
+/// # Errors
+/// [`Error::Step`].
+pub fn claim(path: &Path) -> Result<Claim, Error> {
+    if let Some(directory) = path.parent() {
+        let made = std::fs::DirBuilder::new().recursive(true).create(directory);
+        made.map_err(|error| refused("make", directory)(Errno::from_io_error(&error).unwrap_or(Errno::IO)))?;
+        rustix::fs::chmod(directory, Mode::RWXU).map_err(refused("change the mode of", directory))?;
+    }
+    match listen(path) {
+        Err(Errno::ADDRINUSE) if answers(path) => Ok(Claim::Theirs),
+        Err(Errno::ADDRINUSE) => {
+            rustix::fs::unlink(path).or_else(absent).map_err(refused("remove", path))?;
+            listen(path).map(Claim::Ours).map_err(refused("listen at", path))
+        }
+        other => other.map(Claim::Ours).map_err(refused("listen at", path)),
+    }
+}
+
+fn refused(step: &'static str, path: &Path) -> impl FnOnce(Errno) -> Error {
+    move |source| Error::Step { step, path: path.to_owned(), source }
+}
+
+fn absent(errno: Errno) -> Result<(), Errno> {
+    if errno == Errno::NOENT { Ok(()) } else { Err(errno) }
+}
+
+fn stream() -> Result<OwnedFd, Errno> {
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    rustix::net::socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)
+}
+
+fn listen(path: &Path) -> Result<OwnedFd, Errno> {
+    let socket = stream()?;
+    rustix::net::bind(&socket, &SocketAddrUnix::new(path)?)?;
+    rustix::fs::chmodat(CWD, path, Mode::RUSR | Mode::WUSR, AtFlags::empty())?;
+    rustix::net::listen(&socket, BACKLOG)?;
+    Ok(socket)
+}
+
+/// Whether somebody listens: a full backlog is somebody, too.
+fn answers(path: &Path) -> bool {
+    let connected = stream().and_then(|socket| rustix::net::connect(&socket, &SocketAddrUnix::new(path)?));
+    matches!(connected, Ok(()) | Err(Errno::AGAIN))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_path_is_that_of_the_stock_shim_and_fits_into_an_address() {
+        let path = path(None, "/run/containerd/containerd.sock", "moby", "abc");
+        let name = path.file_name().expect("a name").to_string_lossy().into_owned();
+        assert_eq!(name.len(), 64);
+        assert!(path.as_os_str().len() <= 106);
+    }
+
+    #[test]
+    fn a_live_shim_keeps_its_socket_and_a_dead_one_loses_it() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("s").join("x");
+        let Claim::Ours(first) = claim(&path).expect("free") else { panic!("nobody else is there") };
+        assert!(matches!(claim(&path).expect("taken"), Claim::Theirs));
+        drop(first);
+        assert!(path.exists());
+        assert!(matches!(claim(&path).expect("free again"), Claim::Ours(_)));
+    }
+}

@@ -1,0 +1,277 @@
+//! One container: its init, its execs, and what is held open for them.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+
+use cgroup::Paths;
+use container::held::Held;
+use container::{ContainerId, Store};
+use tokio::sync::watch;
+
+use crate::counters::Counters;
+use crate::failure::Failure;
+use crate::journal::{Journal, Record};
+use crate::oom::Oom;
+use crate::options::Options;
+use crate::process::Process;
+use crate::tree::Groups;
+use crate::verb::{Request, Verb};
+
+/// Where containers of a group are, as far as containerd is concerned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Freezer {
+    /// They run.
+    Thawed,
+    /// They are being frozen.
+    Freezing,
+    /// They stand still.
+    Frozen,
+}
+
+/// Where everything of a container is.
+#[derive(Clone, Debug, Default)]
+pub struct Place {
+    /// Its id.
+    pub id: String,
+    /// Its bundle, absolute.
+    pub bundle: PathBuf,
+    /// The state root.
+    pub root: PathBuf,
+    /// Another OCI runtime that it belongs to.
+    pub binary: Option<PathBuf>,
+    /// Its groups.
+    pub groups: Paths,
+}
+
+/// One container.
+#[derive(Debug)]
+pub struct Task {
+    /// Its id.
+    pub id: String,
+    /// Its bundle, absolute: the working directory is one that containerd removes.
+    pub bundle: PathBuf,
+    /// The state root.
+    pub root: PathBuf,
+    /// What containerd asked for.
+    pub options: Options,
+    /// Its first process.
+    pub init: Arc<Process>,
+    /// Another OCI runtime that it belongs to.
+    pub binary: Option<PathBuf>,
+    /// Its groups.
+    pub groups: Paths,
+    /// Groups for execs, to be found and killed by.
+    pub exec_groups: Groups,
+    execs: Mutex<BTreeMap<String, Arc<Process>>>,
+    held: Mutex<Vec<Held>>,
+    freezer: Mutex<Freezer>,
+    journal: Mutex<Option<Journal>>,
+    /// Execs that were started and have not been reported as ended.
+    running: watch::Sender<usize>,
+    deleting: Mutex<bool>,
+    oom: OnceLock<Oom>,
+    counters: Mutex<Counted>,
+}
+
+#[derive(Debug, Default)]
+struct Counted {
+    counters: Counters,
+    /// Somebody will write them soon.
+    due: bool,
+}
+
+impl Task {
+    /// A container without execs.
+    #[must_use]
+    pub fn new(place: Place, options: Options, init: Arc<Process>) -> Self {
+        let Place { id, bundle, root, binary, groups } = place;
+        Self {
+            id,
+            bundle,
+            root,
+            options,
+            init,
+            binary,
+            // A runtime that is not ours has its own idea of what is in its groups.
+            exec_groups: Groups::below(groups.unified.clone()),
+            groups,
+            execs: Mutex::default(),
+            held: Mutex::default(),
+            freezer: Mutex::new(Freezer::Thawed),
+            journal: Mutex::default(),
+            running: watch::Sender::new(0),
+            deleting: Mutex::new(false),
+            oom: OnceLock::new(),
+            counters: Mutex::default(),
+        }
+    }
+
+    /// A verb for this container.
+    #[must_use]
+    pub fn request(&self, verb: Verb) -> Request {
+        Request {
+            root: self.root.clone(),
+            id: self.id.clone(),
+            bundle: self.bundle.clone(),
+            systemd_cgroup: self.options.systemd_cgroup,
+            binary: self.binary.clone(),
+            verb,
+        }
+    }
+
+    /// Its out-of-memory kills, if they are watched.
+    #[must_use]
+    pub fn oom(&self) -> Option<&Oom> {
+        self.oom.get()
+    }
+
+    /// Begins to watch for out-of-memory kills.
+    pub fn watch_oom(&self, oom: Oom) {
+        let _ = self.oom.set(oom);
+    }
+
+    /// Counts something; says whether it is the caller who has to see to it that it is written down.
+    pub fn count(&self, count: impl FnOnce(&mut Counters)) -> bool {
+        let mut counted = locked(&self.counters);
+        count(&mut counted.counters);
+        !std::mem::replace(&mut counted.due, true)
+    }
+
+    /// What was counted, to be written down now.
+    #[must_use]
+    pub fn counters(&self) -> Counters {
+        let mut counted = locked(&self.counters);
+        counted.due = false;
+        counted.counters.clone()
+    }
+
+    /// Its init for an empty id, else an exec.
+    ///
+    /// # Errors
+    /// [`Failure::NoProcess`].
+    pub fn process(&self, exec_id: &str) -> Result<Arc<Process>, Failure> {
+        if exec_id.is_empty() {
+            return Ok(Arc::clone(&self.init));
+        }
+        let missing = || Failure::NoProcess { id: self.id.clone(), exec_id: exec_id.to_owned() };
+        locked(&self.execs).get(exec_id).cloned().ok_or_else(missing)
+    }
+
+    /// Adds an exec.
+    ///
+    /// # Errors
+    /// [`Failure::Exists`].
+    pub fn add(&self, process: Process) -> Result<(), Failure> {
+        let mut execs = locked(&self.execs);
+        if execs.contains_key(&process.exec_id) {
+            return Err(Failure::Exists { what: "process", id: process.exec_id });
+        }
+        execs.insert(process.exec_id.clone(), Arc::new(process));
+        Ok(())
+    }
+
+    /// Forgets an exec.
+    pub fn forget(&self, exec_id: &str) {
+        locked(&self.execs).remove(exec_id);
+    }
+
+    /// All execs that are known.
+    #[must_use]
+    pub fn execs(&self) -> Vec<Arc<Process>> {
+        locked(&self.execs).values().cloned().collect()
+    }
+
+    /// An open container to exec into: one that is not in use, else a new one. So execs do not wait for each other.
+    ///
+    /// # Errors
+    /// As [`Held::open`].
+    pub fn hold(&self) -> Result<Held, container::Error> {
+        if let Some(held) = locked(&self.held).pop() {
+            return Ok(held);
+        }
+        Held::open(&Store::open(&self.root)?, &ContainerId::parse(&self.id)?)
+    }
+
+    /// Keeps an open container for the next exec.
+    pub fn keep(&self, held: Held) {
+        const KEPT: usize = 1;
+        let mut kept = locked(&self.held);
+        if kept.len() < KEPT {
+            kept.push(held);
+        }
+    }
+
+    /// Closes what is kept for execs.
+    pub fn let_go(&self) {
+        locked(&self.held).clear();
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn freezer(&self) -> Freezer {
+        *locked(&self.freezer)
+    }
+
+    /// Notes where it is.
+    pub fn set_freezer(&self, freezer: Freezer) {
+        *locked(&self.freezer) = freezer;
+    }
+
+    /// An exec was started.
+    pub fn exec_began(&self) {
+        self.running.send_modify(|running| *running += 1);
+    }
+
+    /// An exec's end was reported.
+    pub fn exec_ended(&self) {
+        self.running.send_modify(|running| *running = running.saturating_sub(1));
+    }
+
+    /// Waits until every exec that was started has been reported as ended.
+    pub async fn without_execs(&self) {
+        let _ = self.running.subscribe().wait_for(|running| *running == 0).await;
+    }
+
+    /// Takes the right to delete it.
+    ///
+    /// # Errors
+    /// [`Failure::State`] while somebody else does.
+    pub fn claim_delete(&self) -> Result<(), Failure> {
+        let mut deleting = locked(&self.deleting);
+        if *deleting {
+            return Err(Failure::State { verb: "delete", what: "a container that is being deleted" });
+        }
+        *deleting = true;
+        Ok(())
+    }
+
+    /// Gives the right back.
+    pub fn not_deleted(&self) {
+        *locked(&self.deleting) = false;
+    }
+
+    /// Begins to write to the journal.
+    pub fn keep_journal(&self, journal: Journal) {
+        *locked(&self.journal) = Some(journal);
+    }
+
+    /// Writes that a process was started, with what makes it the one with that pid.
+    pub fn note_started(&self, exec_id: &str, pid: i32) {
+        let stat = proc::Procfs::host().and_then(|proc| proc.stat(pid));
+        let start_time = stat.map_or(0, |stat| stat.start_time);
+        self.note(&Record::Started { exec: exec_id.to_owned(), pid, start_time });
+    }
+
+    /// Writes to the journal. That it cannot be written is no reason to stop: only a crash would miss it.
+    pub fn note(&self, record: &Record) {
+        let mut journal = locked(&self.journal);
+        if let Some(Err(error)) = journal.as_mut().map(|journal| journal.append(record)) {
+            log::warn!("{}", container::chain(&error));
+        }
+    }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

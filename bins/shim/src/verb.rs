@@ -1,0 +1,148 @@
+//! A verb of the life cycle that a process of its own carries out: this program once more, with one thread.
+//!
+//! A verb may fork (`create`), run hooks, and sleep in the kernel for ever; here it does so at nobody's cost. The shim
+//! stays without the memory that it takes to read a container's configuration, and can be killed whatever a verb does.
+//!
+//! ```text
+//!     shim                                        verb process
+//!       | -- Request ---------------------------->  |
+//!       | <---------------------------- Log --------|   any number: what the library logs
+//!       | <---------------------------- Stage ------|   what it is doing now
+//!       | <-- Done | Refused, with descriptors -----|   the last word, then it exits
+//!       | <-- end of file --------------------------|   it died
+//! ```
+
+pub mod ask;
+mod command_line;
+pub mod perform;
+
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+
+use crate::failure::Kind;
+
+/// The longest message in bytes. A request with more resources than that is refused.
+pub const LONGEST: usize = 96 << 10;
+
+/// What a verb process is asked to do.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Request {
+    /// The state root.
+    pub root: PathBuf,
+    /// The container.
+    pub id: String,
+    /// Its bundle.
+    pub bundle: PathBuf,
+    /// systemd makes the groups.
+    pub systemd_cgroup: bool,
+    /// Another OCI runtime, which is called by its command line.
+    pub binary: Option<PathBuf>,
+    /// What is to be done with it.
+    pub verb: Verb,
+}
+
+/// A verb with its operands.
+#[derive(Debug, Serialize, Deserialize)]
+pub enum Verb {
+    /// Mounts the root and makes the container up to its program.
+    Create(Box<Create>),
+    /// Lets the program run.
+    Start,
+    /// Removes the container, alive or not, and unmounts its root.
+    Delete,
+    /// Starts a process in it, for another runtime: ours needs no process for that.
+    Exec {
+        /// The exec.
+        exec_id: String,
+        /// The process as JSON.
+        spec: String,
+        /// Whether it gets a terminal.
+        terminal: bool,
+    },
+    /// Freezes it.
+    Pause,
+    /// Thaws it.
+    Resume,
+    /// Changes its limits.
+    Update {
+        /// `linux.resources` as JSON.
+        resources: String,
+    },
+    /// Sends a signal.
+    Kill {
+        /// Its number.
+        signal: i32,
+        /// To every process of the container, or to its init.
+        all: bool,
+    },
+}
+
+/// Operands of [`Verb::Create`].
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub struct Create {
+    /// What is mounted on the bundle's `rootfs`.
+    pub rootfs: Vec<Mount>,
+    /// The root is moved instead of pivoted.
+    pub no_pivot_root: bool,
+    /// The container keeps the caller's session keyring.
+    pub no_new_keyring: bool,
+    /// Whether its program gets a terminal.
+    pub terminal: bool,
+}
+
+/// A mount of containerd's snapshotter.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mount {
+    /// File system type.
+    pub kind: String,
+    /// Source.
+    pub source: String,
+    /// Below the root; empty for the root itself.
+    pub target: String,
+    /// Words as in fstab.
+    pub options: Vec<String>,
+}
+
+/// What a verb process says.
+#[derive(Debug, Serialize, Deserialize)]
+pub enum Word {
+    /// A line for the log.
+    Log {
+        /// 1 (error) to 5 (trace).
+        level: usize,
+        /// The line.
+        text: String,
+    },
+    /// What it does from now on.
+    Stage(String),
+    /// It is done. After [`Verb::Create`] and [`Verb::Exec`] the new process's pidfd and, with a terminal, its master come
+    /// with this word.
+    Done {
+        /// The new process's pid; 0 where there is none.
+        pid: i32,
+    },
+    /// It could not be done, and nothing is left of the attempt.
+    Refused {
+        /// What the error means.
+        kind: Kind,
+        /// The whole chain in one line.
+        text: String,
+    },
+}
+
+impl Verb {
+    /// As the command line calls it.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Create(_) => "create",
+            Self::Start => "start",
+            Self::Delete => "delete",
+            Self::Exec { .. } => "exec",
+            Self::Pause => "pause",
+            Self::Resume => "resume",
+            Self::Update { .. } => "update",
+            Self::Kill { .. } => "kill",
+        }
+    }
+}

@@ -1,0 +1,257 @@
+//! The shim's side of a verb: starts the process, hears it out, and gives up on it in time.
+
+use std::ffi::CString;
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::time::Duration;
+
+use launch::{Birth, Outcome, Process};
+use rustix::io::{Errno, IoSliceMut};
+use rustix::net::{
+    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendFlags, SocketFlags, SocketType,
+};
+use sys::exec::{Entry, Vector};
+use tokio::io::Interest;
+
+use super::{LONGEST, Request, Word};
+use crate::failure::Failure;
+use crate::operations::Operation;
+use crate::reap::{Child, Children};
+use crate::watched::watched;
+use crate::workers::{Task, Workers};
+
+/// How long a verb may take, hooks included.
+const LIMIT: Duration = Duration::from_mins(2);
+
+/// How long the birth of its process may take.
+const BIRTH: Duration = Duration::from_secs(20);
+
+/// How long it may take to end after its last word, or after it was killed.
+const END: Duration = Duration::from_secs(2);
+
+/// Who carries verbs out.
+#[derive(Clone, Debug, Default)]
+pub struct Verbs {
+    /// Makes the processes.
+    pub workers: Workers,
+    /// Takes them away.
+    pub children: Children,
+}
+
+/// A verb that was carried out.
+#[derive(Debug)]
+pub struct Done {
+    /// The new process's pid; 0 where there is none.
+    pub pid: i32,
+    /// The new process's pidfd and its terminal's master.
+    pub descriptors: Vec<OwnedFd>,
+}
+
+impl Verbs {
+    /// Has a verb carried out. `streams` become those of the process that it starts.
+    ///
+    /// # Errors
+    /// What the verb says; [`Failure::Stuck`] when it does not come to an end, [`Failure::VerbDied`].
+    pub async fn ask(
+        &self,
+        operation: &Operation,
+        request: &Request,
+        streams: Option<[OwnedFd; 3]>,
+    ) -> Result<Done, Failure> {
+        let (name, id) = (request.verb.name(), request.id.clone());
+        let (ours, theirs) = pair()?;
+        let text = serde_json::to_vec(request).unwrap_or_default();
+        if text.len() > LONGEST {
+            let reason = format!("{} bytes are more than the {LONGEST} that fit", text.len());
+            return Err(Failure::Invalid { field: "resources", reason });
+        }
+        rustix::net::send(&ours, &text, SendFlags::NOSIGNAL).map_err(step("send a request to a verb"))?;
+        operation.stage("start the process of the verb");
+        let child = self.begin(&format!("{name} {id}"), theirs, streams).await?;
+        let verb = Conversation { name, id, operation, socket: ours };
+        let heard = tokio::time::timeout(LIMIT, verb.hear()).await;
+        self.end(&verb, child, heard).await
+    }
+
+    async fn begin(
+        &self,
+        name: &str,
+        socket: OwnedFd,
+        streams: Option<[OwnedFd; 3]>,
+    ) -> Result<Child, Failure> {
+        let birth = self.children.birth();
+        let task = Task { name: format!("start the process of {name}"), limit: BIRTH };
+        let begun = self.workers.run(task, move || spawn(&socket, streams)).await??;
+        let child = self.children.adopt(begun);
+        drop(birth);
+        Ok(child)
+    }
+
+    async fn end(
+        &self,
+        verb: &Conversation<'_>,
+        child: Child,
+        heard: Result<Result<Option<Answer>, Failure>, tokio::time::error::Elapsed>,
+    ) -> Result<Done, Failure> {
+        let late = heard.is_err();
+        if late {
+            child.kill();
+        }
+        verb.operation.stage("the end of the verb's process");
+        let pid = child.pid();
+        let ended = tokio::time::timeout(END, child.end()).await;
+        let how = match ended {
+            Ok(Ok(Some(how))) => format!("{how:?}"),
+            Ok(_) => "how is not known".to_owned(),
+            Err(_) => {
+                log::warn!("{} {}: process {pid} does not end; it is left to the kernel", verb.name, verb.id);
+                format!("process {pid} does not end")
+            }
+        };
+        match heard {
+            Ok(Ok(Some(answer))) => answer,
+            Ok(Ok(None)) => Err(Failure::VerbDied { verb: verb.name, how }),
+            Ok(Err(failure)) => Err(failure),
+            Err(_) => {
+                let at = verb.operation.current();
+                Err(Failure::Stuck { what: format!("{} {}", verb.name, verb.id), limit: LIMIT, at })
+            }
+        }
+    }
+}
+
+type Answer = Result<Done, Failure>;
+
+struct Conversation<'a> {
+    name: &'static str,
+    id: String,
+    operation: &'a Operation,
+    socket: OwnedFd,
+}
+
+impl Conversation<'_> {
+    /// Until the last word; `None` when it ended without one.
+    async fn hear(&self) -> Result<Option<Answer>, Failure> {
+        let refused = |error: std::io::Error| {
+            step("wait for a verb")(Errno::from_io_error(&error).unwrap_or(Errno::IO))
+        };
+        let socket = self.socket.try_clone().and_then(|socket| watched(socket, Interest::READABLE));
+        let socket = socket.map_err(refused)?;
+        loop {
+            let mut ready = socket.readable().await.map_err(refused)?;
+            match self.word() {
+                Ok(None) => return Ok(None),
+                Ok(Some((word, descriptors))) => {
+                    if let Some(answer) = self.take(word, descriptors) {
+                        return Ok(Some(answer));
+                    }
+                }
+                Err(Errno::AGAIN | Errno::INTR) => ready.clear_ready(),
+                Err(errno) => return Err(step("listen to a verb")(errno)),
+            }
+        }
+    }
+
+    fn take(&self, word: Word, descriptors: Vec<OwnedFd>) -> Option<Answer> {
+        match word {
+            Word::Log { level, text } => {
+                let level = log::Level::iter().nth(level.saturating_sub(1)).unwrap_or(log::Level::Info);
+                log::log!(level, "{} {}: {text}", self.name, self.id);
+                None
+            }
+            Word::Stage(stage) => {
+                self.operation.stage(stage);
+                None
+            }
+            Word::Done { pid } => Some(Ok(Done { pid, descriptors })),
+            Word::Refused { kind, text } => {
+                let prefix = prefix(self.name);
+                Some(Err(Failure::Told { prefix, kind, text }))
+            }
+        }
+    }
+
+    fn word(&self) -> Result<Option<(Word, Vec<OwnedFd>)>, Errno> {
+        let mut bytes = vec![0; 16 << 10];
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(2))];
+        let mut control = RecvAncillaryBuffer::new(&mut space);
+        let mut into = [IoSliceMut::new(&mut bytes)];
+        let flags = RecvFlags::CMSG_CLOEXEC | RecvFlags::DONTWAIT;
+        let got = rustix::net::recvmsg(&self.socket, &mut into, &mut control, flags)?;
+        let descriptors = control.drain().flat_map(|message| match message {
+            RecvAncillaryMessage::ScmRights(descriptors) => descriptors.collect(),
+            _ => Vec::new(),
+        });
+        let descriptors = descriptors.collect();
+        if got.bytes == 0 {
+            return Ok(None);
+        }
+        let word = serde_json::from_slice(bytes.get(..got.bytes).unwrap_or_default());
+        word.map(|word| Some((word, descriptors))).map_err(|_| Errno::BADMSG)
+    }
+}
+
+/// Compat: the stock shim's words before runc's; dockerd shows them and looks for what follows.
+fn prefix(verb: &str) -> &'static str {
+    match verb {
+        "create" => "OCI runtime create failed: ",
+        "start" => "OCI runtime start failed: ",
+        "delete" => "OCI runtime delete failed: ",
+        "pause" => "OCI runtime pause failed: ",
+        "resume" => "OCI runtime resume failed: ",
+        "exec" => "OCI runtime exec failed: exec failed: ",
+        "update" => "OCI runtime update failed: ",
+        _ => "OCI runtime kill failed: ",
+    }
+}
+
+fn step(step: &'static str) -> impl Fn(Errno) -> Failure {
+    move |source| Failure::Step { step, source }
+}
+
+fn pair() -> Result<(OwnedFd, OwnedFd), Failure> {
+    rustix::net::socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
+        .map_err(step("make a socket for a verb"))
+}
+
+/// Forks, and comes back when the new process runs this program.
+fn spawn(socket: &OwnedFd, streams: Option<[OwnedFd; 3]>) -> Result<Process, Failure> {
+    let streams = match streams {
+        Some(streams) => streams,
+        None => null()?,
+    };
+    let number = CString::new(socket.as_raw_fd().to_string()).unwrap_or_default();
+    let arguments = [c"containerd-shim-sluice-v2", c"verb", &number];
+    let arguments = arguments.into_iter().map(Entry::new).chain([Entry::END]).collect::<Vec<_>>();
+    let environment =
+        [Entry::new(c"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"), Entry::END];
+    let (Some(arguments), Some(environment)) = (Vector::new(&arguments), Vector::new(&environment)) else {
+        return Err(step("build the arguments of a verb")(Errno::INVAL));
+    };
+    let paths = [c"/proc/self/exe"];
+    let plan = child::again::Plan {
+        streams: streams.each_ref().map(AsFd::as_fd),
+        kept: socket.as_fd(),
+        program: child::program::Program { paths: &paths, arguments, environment },
+    };
+    let launched = launch::spawn(&Birth::default(), &plan, child::again::run);
+    let outcome = launched.and_then(|launched| launched.outcome(None, BIRTH));
+    match outcome.map_err(|error| Failure::of_library("", &container::Error::Launch(error)))? {
+        Outcome::Executed(process) => Ok(process),
+        Outcome::Refused(failure) => Err(step(failure.stage.as_str())(failure.errno)),
+        Outcome::Died { stage, ended } => {
+            Err(Failure::VerbDied { verb: "serve", how: format!("{ended:?} in step {:?}", stage.as_str()) })
+        }
+        Outcome::Stuck { stage, waited, .. } => {
+            let at = stage.as_str().to_owned();
+            Err(Failure::Stuck { what: "the start of a verb's process".to_owned(), limit: waited, at })
+        }
+    }
+}
+
+fn null() -> Result<[OwnedFd; 3], Failure> {
+    use rustix::fs::{CWD, Mode, OFlags};
+    let open = || rustix::fs::openat(CWD, c"/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty());
+    let refused = step("open /dev/null");
+    Ok([open().map_err(&refused)?, open().map_err(&refused)?, open().map_err(&refused)?])
+}

@@ -1,0 +1,283 @@
+//! A small set of threads for calls that can sleep in the kernel on a container's account.
+//!
+//! A thread is made when one is needed and ends when it had nothing to do for a while, so a quiet shim has none. Who
+//! does not come back in time is abandoned: its thread no longer counts against the bound, the caller gets an error, and
+//! the log says what is stuck since when.
+//!
+//! **Invariant:** the number of threads is bounded, the stuck ones included.
+
+use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+use tokio::sync::oneshot;
+
+use crate::failure::Failure;
+
+/// How many may work at once.
+const WORKING: usize = 8;
+
+/// How many may be stuck before no more work is taken.
+const STUCK: usize = 32;
+
+/// How long a thread waits for more work.
+const IDLE: Duration = Duration::from_secs(2);
+
+/// Stack of a thread in bytes; pages that are never touched are never there.
+const STACK: usize = 256 << 10;
+
+type Job = Box<dyn FnOnce() + Send>;
+
+/// The threads.
+#[derive(Clone, Debug, Default)]
+pub struct Workers(Arc<Shared>);
+
+#[derive(Debug, Default)]
+struct Shared {
+    state: Mutex<State>,
+    wake: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    queue: VecDeque<Job>,
+    /// Threads that wait for work.
+    idle: usize,
+    /// Threads that are there and not abandoned.
+    threads: usize,
+    abandoned: usize,
+}
+
+impl std::fmt::Debug for State {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { queue, idle, threads, abandoned } = self;
+        write!(formatter, "{} queued, {idle} idle of {threads}, {abandoned} stuck", queue.len())
+    }
+}
+
+/// What a piece of work is called, and how long it may take.
+#[derive(Clone, Debug)]
+pub struct Task {
+    /// For the log and for the error.
+    pub name: String,
+    /// After this it is abandoned.
+    pub limit: Duration,
+}
+
+/// Where a piece of work is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Progress {
+    Queued,
+    Running,
+    /// Nobody waits for it any more.
+    Abandoned,
+    Done,
+}
+
+impl Workers {
+    /// Carries out `work` on a thread and gives what it returns.
+    ///
+    /// # Errors
+    /// [`Failure::Stuck`] after the limit, [`Failure::Exhausted`], [`Failure::Panicked`].
+    pub async fn run<T: Send + 'static>(
+        &self,
+        task: Task,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, Failure> {
+        let (sender, receiver) = oneshot::channel();
+        let progress = Arc::new(Mutex::new(Progress::Queued));
+        let job = self.job(Arc::clone(&progress), move || {
+            let _ = sender.send(work());
+        });
+        self.submit(job)?;
+        let begun = Instant::now();
+        match tokio::time::timeout(task.limit, receiver).await {
+            Ok(Ok(value)) => Ok(value),
+            Ok(Err(_)) => Err(Failure::Panicked),
+            Err(_) => Err(self.abandon(&task, &progress, begun)),
+        }
+    }
+
+    /// How many threads are stuck.
+    #[must_use]
+    pub fn stuck(&self) -> usize {
+        self.state().abandoned
+    }
+
+    fn job(&self, progress: Arc<Mutex<Progress>>, work: impl FnOnce() + Send + 'static) -> Job {
+        let workers = self.clone();
+        Box::new(move || {
+            if !step(&progress, Progress::Queued, Progress::Running) {
+                return;
+            }
+            if catch_unwind(AssertUnwindSafe(work)).is_err() {
+                log::error!("a worker panicked");
+            }
+            if !step(&progress, Progress::Running, Progress::Done) {
+                workers.come_back();
+            }
+        })
+    }
+
+    fn submit(&self, job: Job) -> Result<(), Failure> {
+        let mut state = self.state();
+        if state.abandoned >= STUCK {
+            return Err(Failure::Exhausted { count: state.abandoned });
+        }
+        state.queue.push_back(job);
+        if state.idle >= state.queue.len() {
+            self.0.wake.notify_one();
+            return Ok(());
+        }
+        if state.threads < WORKING {
+            state.threads += 1;
+            drop(state);
+            return self.spawn();
+        }
+        Ok(())
+    }
+
+    fn spawn(&self) -> Result<(), Failure> {
+        let workers = self.clone();
+        let made = std::thread::Builder::new().stack_size(STACK).spawn(move || workers.work());
+        let Err(error) = made else { return Ok(()) };
+        let mut state = self.state();
+        state.threads -= 1;
+        if state.threads == 0 {
+            state.queue.clear();
+        }
+        let source = rustix::io::Errno::from_io_error(&error).unwrap_or(rustix::io::Errno::AGAIN);
+        Err(Failure::Step { step: "make a thread of the shim", source })
+    }
+
+    fn work(&self) {
+        let mut state = self.state();
+        loop {
+            // After a comeback there can be one thread too many.
+            if state.threads > WORKING {
+                break;
+            }
+            if let Some(job) = state.queue.pop_front() {
+                drop(state);
+                job();
+                state = self.state();
+                continue;
+            }
+            state.idle += 1;
+            let waited = self.0.wake.wait_timeout(state, IDLE).unwrap_or_else(PoisonError::into_inner);
+            state = waited.0;
+            state.idle -= 1;
+            if waited.1.timed_out() && state.queue.is_empty() {
+                break;
+            }
+        }
+        state.threads -= 1;
+    }
+
+    fn abandon(&self, task: &Task, progress: &Mutex<Progress>, begun: Instant) -> Failure {
+        let at = if step(progress, Progress::Queued, Progress::Abandoned) {
+            "no thread was free for it"
+        } else if step(progress, Progress::Running, Progress::Abandoned) {
+            self.replace();
+            "it sleeps in the kernel"
+        } else {
+            "it ended this moment"
+        };
+        let stuck = self.stuck();
+        log::warn!("{}: {at} after {} ms; {stuck} stuck", task.name, begun.elapsed().as_millis());
+        Failure::Stuck { what: task.name.clone(), limit: task.limit, at: at.to_owned() }
+    }
+
+    /// A thread is stuck: another one takes its place if work waits.
+    fn replace(&self) {
+        let mut state = self.state();
+        state.abandoned += 1;
+        state.threads -= 1;
+        if !state.queue.is_empty() && state.threads < WORKING {
+            state.threads += 1;
+            drop(state);
+            if let Err(error) = self.spawn() {
+                log::error!("{error}");
+            }
+        }
+    }
+
+    fn come_back(&self) {
+        let mut state = self.state();
+        state.abandoned -= 1;
+        state.threads += 1;
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Goes from one state to the next, unless it is in another.
+fn step(progress: &Mutex<Progress>, from: Progress, to: Progress) -> bool {
+    let mut now = progress.lock().unwrap_or_else(PoisonError::into_inner);
+    let fits = *now == from;
+    if fits {
+        *now = to;
+    }
+    fits
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::mpsc;
+
+    fn task(limit: Duration) -> Task {
+        Task { name: "a test".to_owned(), limit }
+    }
+
+    fn run<T>(future: impl Future<Output = T>) -> T {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
+        runtime.block_on(future)
+    }
+
+    #[test]
+    fn a_stuck_worker_is_abandoned_counted_and_taken_back() {
+        let workers = Workers::default();
+        let (release, held) = mpsc::channel::<()>();
+        let (back, came) = mpsc::channel::<()>();
+        let work = move || {
+            let _ = held.recv();
+            let _ = back.send(());
+        };
+        let outcome = run(workers.run(task(Duration::from_millis(20)), work));
+        assert!(matches!(outcome, Err(Failure::Stuck { .. })), "{outcome:?}");
+        assert_eq!(workers.stuck(), 1);
+        // The others are not held up.
+        assert_eq!(run(workers.run(task(Duration::from_secs(60)), || 7)).expect("free"), 7);
+        release.send(()).expect("it waits");
+        came.recv().expect("it goes on");
+        while workers.stuck() > 0 {
+            std::thread::yield_now();
+        }
+    }
+
+    #[test]
+    fn a_panic_ends_its_own_work_only() {
+        let workers = Workers::default();
+        let outcome = run(workers.run(task(Duration::from_secs(60)), || panic!("on purpose")));
+        assert!(matches!(outcome, Err(Failure::Panicked)), "{outcome:?}");
+        assert_eq!(run(workers.run(task(Duration::from_secs(60)), || 1)).expect("alive"), 1);
+    }
+
+    #[test]
+    fn more_work_than_threads_waits_its_turn() {
+        let workers = Workers::default();
+        let many = (0..100).map(|number| workers.run(task(Duration::from_secs(60)), move || number));
+        let sum = run(async move {
+            let mut sum = 0;
+            for one in many.map(Box::pin).collect::<Vec<_>>() {
+                sum += one.await.expect("done");
+            }
+            sum
+        });
+        assert_eq!(sum, 4950);
+        assert!(workers.state().threads <= WORKING);
+    }
+}

@@ -1,0 +1,189 @@
+//! Settings, limits and counters of the whole host.
+
+use super::folder::Folder;
+use super::piece::Piece;
+use super::worker::Visit;
+use crate::snapshot::Host;
+use crate::snapshot::host::{FileSystem, Inotify, KeyLimits, KeyUser, Pressure, Tasks, Usage};
+
+const SMALL: usize = 64 << 10;
+
+/// Where container services write.
+const WRITTEN: &[&str] =
+    &["run", "var/lib/docker", "var/lib/containerd", "var/lib/containers", "var/log", "tmp", "."];
+
+/// Reads everything; the unit is `proc`, below which the kernel tells.
+pub(super) fn read(root: &Folder, visit: &Visit<'_>) -> Vec<Piece> {
+    let files = Files { root, visit };
+    let mut host = files.names();
+    host.load = load(&files.text("proc/loadavg")).unwrap_or_default();
+    host.tasks = files.tasks();
+    (host.files, host.nr_open) = files.open_files();
+    host.inotify = Inotify {
+        max_instances: files.number("proc/sys/fs/inotify/max_user_instances"),
+        max_watches: files.number("proc/sys/fs/inotify/max_user_watches"),
+        instances: Vec::new(),
+    };
+    host.keys = key_users(&files.text("proc/key-users"));
+    host.key_limits = files.key_limits("max");
+    host.root_key_limits = files.key_limits("root_max");
+    host.conntrack = Usage {
+        used: files.number("proc/sys/net/netfilter/nf_conntrack_count"),
+        max: files.number("proc/sys/net/netfilter/nf_conntrack_max"),
+    };
+    host.memory = memory(&files.text("proc/meminfo"));
+    host.pressure = files.pressure();
+    vec![Piece::Host(Box::new(host))]
+}
+
+/// Space of the file systems that container services write to; the unit is one directory.
+pub(super) fn file_system(root: &Folder, visit: &Visit<'_>) -> Vec<Piece> {
+    visit.about("file");
+    let Ok(stat) = root.folder(visit.unit).and_then(|folder| folder.space()) else { return Vec::new() };
+    let usage = |total: u64, free: u64| Usage { used: Some(total.saturating_sub(free)), max: Some(total) };
+    let path = if visit.unit == "." { "/".to_owned() } else { format!("/{}", visit.unit) };
+    vec![Piece::FileSystem(FileSystem {
+        path,
+        bytes: usage(
+            stat.f_blocks.saturating_mul(stat.f_frsize),
+            stat.f_bavail.saturating_mul(stat.f_frsize),
+        ),
+        inodes: usage(stat.f_files, stat.f_favail),
+        read_only: stat.f_flag.contains(rustix::fs::StatVfsMountFlags::RDONLY),
+    })]
+}
+
+/// The units for [`file_system`].
+pub(super) fn file_systems() -> Vec<String> {
+    WRITTEN.iter().map(|&path| path.to_owned()).collect()
+}
+
+struct Files<'a> {
+    root: &'a Folder,
+    visit: &'a Visit<'a>,
+}
+
+impl Files<'_> {
+    /// The text; empty when there is none.
+    fn text(&self, path: &str) -> String {
+        self.visit.about("file");
+        self.root.kernel_text(path, SMALL).unwrap_or_default()
+    }
+
+    fn number(&self, path: &str) -> Option<u64> {
+        self.text(path).trim().parse().ok()
+    }
+
+    fn names(&self) -> Host {
+        let system = rustix::system::uname();
+        let or = |path: &str, known: &std::ffi::CStr| {
+            let text = self.text(path).trim().to_owned();
+            if text.is_empty() { known.to_string_lossy().into_owned() } else { text }
+        };
+        let os = self.root.text("etc/os-release", SMALL).unwrap_or_default();
+        let pretty = os.lines().find_map(|line| line.strip_prefix("PRETTY_NAME="));
+        Host {
+            name: or("proc/sys/kernel/hostname", system.nodename()),
+            kernel: or("proc/sys/kernel/osrelease", system.release()),
+            machine: system.machine().to_string_lossy().into_owned(),
+            boot_id: self.text("proc/sys/kernel/random/boot_id").trim().to_owned(),
+            os: pretty.unwrap_or_default().trim_matches('"').to_owned(),
+            processors: processors(&self.text("proc/stat")),
+            fips: self.number("proc/sys/crypto/fips_enabled").map(|value| value != 0),
+            ..Host::default()
+        }
+    }
+
+    fn tasks(&self) -> Tasks {
+        let loadavg = self.text("proc/loadavg");
+        let count = loadavg.split_ascii_whitespace().nth(3).and_then(|word| word.split_once('/'));
+        Tasks {
+            count: count.and_then(|(_, all)| all.parse().ok()),
+            pid_max: self.number("proc/sys/kernel/pid_max"),
+            threads_max: self.number("proc/sys/kernel/threads-max"),
+        }
+    }
+
+    fn open_files(&self) -> (Usage, Option<u64>) {
+        let text = self.text("proc/sys/fs/file-nr");
+        let mut words = text.split_ascii_whitespace().map(|word| word.parse().ok());
+        let used = words.next().flatten();
+        (Usage { used, max: words.nth(1).flatten() }, self.number("proc/sys/fs/nr_open"))
+    }
+
+    fn key_limits(&self, prefix: &str) -> KeyLimits {
+        let limit = |name| self.number(&format!("proc/sys/kernel/keys/{prefix}{name}"));
+        KeyLimits { keys: limit("keys"), bytes: limit("bytes") }
+    }
+
+    fn pressure(&self) -> Pressure {
+        let some = |name: &str| {
+            let text = self.text(&format!("proc/pressure/{name}"));
+            proc::psi::parse(&text).0.map(|line| line.avg10)
+        };
+        Pressure { cpu: some("cpu"), memory: some("memory"), io: some("io") }
+    }
+}
+
+/// `0.52 0.58 0.59 2/1234 5678`.
+fn load(text: &str) -> Option<[f64; 3]> {
+    let mut words = text.split_ascii_whitespace().map(|word| word.parse().ok());
+    Some([words.next()??, words.next()??, words.next()??])
+}
+
+/// Lines `cpu0`, `cpu1`, ... of `/proc/stat`.
+fn processors(text: &str) -> u32 {
+    let is_one = |line: &&str| {
+        line.strip_prefix("cpu").is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()))
+    };
+    u32::try_from(text.lines().filter(is_one).count()).unwrap_or_default()
+}
+
+/// `MemTotal` and `MemAvailable` of `/proc/meminfo`, kilobytes there.
+fn memory(text: &str) -> Usage {
+    let bytes = |key: &str| {
+        let line = text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(':'))?;
+        line.split_ascii_whitespace().next()?.parse::<u64>().ok()?.checked_mul(1024)
+    };
+    let (total, available) = (bytes("MemTotal"), bytes("MemAvailable"));
+    Usage { used: total.zip(available).map(|(total, free)| total.saturating_sub(free)), max: total }
+}
+
+/// `    0:   110 109/109 81/1000000 1801/25000000` a line. Source: proc_key-users(5).
+#[must_use]
+pub fn key_users(text: &str) -> Vec<KeyUser> {
+    text.lines().filter_map(key_user).collect()
+}
+
+fn key_user(line: &str) -> Option<KeyUser> {
+    let (uid, rest) = line.split_once(':')?;
+    let pairs = rest.split_ascii_whitespace().skip(2).map(|pair| {
+        let (used, max) = pair.split_once('/')?;
+        Some(Usage { used: used.parse().ok(), max: max.parse().ok() })
+    });
+    let pairs: Vec<Usage> = pairs.collect::<Option<_>>()?;
+    Some(KeyUser { uid: uid.trim().parse().ok()?, keys: *pairs.first()?, bytes: *pairs.get(1)? })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn key_users_have_two_quotas() {
+        let users = key_users(
+            "    0:   110 109/109 81/1000000 1801/25000000\nnonsense\n 1000: 5 5/5 3/200 60/20000\n",
+        );
+        assert_eq!(users.len(), 2);
+        assert_eq!(users[1].keys, Usage { used: Some(3), max: Some(200) });
+        assert_eq!(users[0].bytes, Usage { used: Some(1801), max: Some(25_000_000) });
+    }
+
+    #[test]
+    fn counters_are_read_from_their_lines() {
+        assert_eq!(load("0.52 0.58 0.59 2/1234 5678\n"), Some([0.52, 0.58, 0.59]));
+        assert_eq!(processors("cpu  1 2\ncpu0 1\ncpu11 1\nctxt 5\n"), 2);
+        let memory = memory("MemTotal:  1000 kB\nMemFree: 1 kB\nMemAvailable:   400 kB\n");
+        assert_eq!((memory.used, memory.max), (Some(600 << 10), Some(1000 << 10)));
+    }
+}

@@ -1,0 +1,87 @@
+//! The threads of a process: state, place of sleep, system call.
+
+use super::{Detail, Folder, Piece, Process, Reader, SMALL, Unseen, Why};
+use crate::collect::syscall;
+use crate::snapshot::Thread;
+
+/// Most threads that are read of a part of the chain, of another process of the host, of one in a container.
+const MOST: [usize; 3] = [8192, 256, 64];
+
+impl Reader<'_> {
+    /// Reads the threads, the first one first; of an outline only whatever is in uninterruptible sleep.
+    pub(super) fn threads(&mut self, process: &mut Process, detail: Detail) {
+        if detail == Detail::Outline && process.state != 'D' {
+            return;
+        }
+        self.visit.about("task");
+        let tasks = self.folder.folder("task").and_then(|tasks| Ok((tasks.numbers()?, tasks)));
+        let (numbers, tasks) = match tasks {
+            Ok(found) => found,
+            Err(errno) => return self.refused("task", errno),
+        };
+        let most = most(detail);
+        if numbers.len() > most {
+            let what = format!("/{}/task: {} threads", self.visit.unit, numbers.len());
+            self.pieces.push(Piece::Unseen(Unseen { what, why: Why::TooMuch { taken: most as u64 } }));
+        }
+        let mut order = numbers;
+        // The first thread has the pid for its number, and a wrapped pid would sort others before it.
+        order.sort_by_key(|tid| *tid != process.pid);
+        for tid in order.into_iter().take(most) {
+            process.threads.extend(self.thread(&tasks, tid, process));
+        }
+    }
+
+    fn thread(&mut self, tasks: &Folder, tid: i32, process: &Process) -> Option<Thread> {
+        self.visit.about("stat");
+        let folder = tasks.folder(&tid.to_string()).ok()?;
+        let stat = proc::pid::Stat::parse(&folder.kernel_text("stat", SMALL).ok()?)?;
+        let mut thread = Thread { tid, state: stat.state, ..Thread::default() };
+        thread.comm = (stat.comm != process.comm).then_some(stat.comm);
+        if thread.state == 'Z' {
+            return Some(thread);
+        }
+        self.visit.about("syscall");
+        let call = folder.kernel_text("syscall", SMALL).ok();
+        thread.call = call.and_then(|line| syscall::parse(&line, self.machine));
+        self.visit.about("wchan");
+        let wchan = folder.kernel_text("wchan", SMALL).ok();
+        thread.wchan =
+            wchan.filter(|name| !name.is_empty() && name != "0").map(|name| name.trim().to_owned());
+        if thread.state == 'D' {
+            self.visit.about("stack");
+            thread.stack = stack(&folder.kernel_text("stack", SMALL).unwrap_or_default());
+        }
+        Some(thread)
+    }
+}
+
+fn most(detail: Detail) -> usize {
+    match detail {
+        Detail::Chain => MOST[0],
+        Detail::Host => MOST[1],
+        Detail::Inside | Detail::Outline => MOST[2],
+    }
+}
+
+/// `stack`: `[<0>] futex_wait+0x67/0x120` a line. Source: proc_pid_stack(5).
+pub fn stack(text: &str) -> Vec<String> {
+    let names = text.lines().filter_map(|line| {
+        let (_, name) = line.split_once("] ")?;
+        Some(name.split('+').next()?.trim().to_owned())
+    });
+    names.filter(|name| !name.is_empty()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stack_is_a_list_of_names() {
+        let text =
+            "[<0>] mem_cgroup_oom_synchronize+0x1a/0x20\n[<0>] do_compat_epoll_pwait.part.0+0xe/0x80\n";
+        assert_eq!(stack(text), ["mem_cgroup_oom_synchronize", "do_compat_epoll_pwait.part.0"]);
+        assert_eq!(stack("nonsense\n"), Vec::<String>::new());
+    }
+}

@@ -1,0 +1,173 @@
+//! Secrets out of arguments, environments, configuration and log lines, before anything is kept.
+//!
+//! Names tell: what follows a name that sounds like a secret is replaced, as are credentials in URLs. A secret under an
+//! innocent name stays; whoever passes a snapshot on should look at it.
+
+/// What stands in place of a secret.
+pub const REDACTED: &str = "[redacted]";
+
+/// Parts of names whose values are secrets, in lower case.
+const SECRET: &[&str] = &[
+    "passw",
+    "passphrase",
+    "secret",
+    "token",
+    "apikey",
+    "api_key",
+    "api-key",
+    "access_key",
+    "access-key",
+    "accesskey",
+    "private_key",
+    "private-key",
+    "credential",
+    "authorization",
+    "auth_key",
+    "bearer",
+    "cookie",
+    "session_id",
+    "pwd=",
+    "signature",
+];
+
+/// Whether a name sounds like that of a secret.
+#[must_use]
+pub fn is_secret(name: &str) -> bool {
+    let lower = name.to_ascii_lowercase();
+    SECRET.iter().any(|part| lower.contains(part))
+        || lower == "pwd" && name != "PWD"
+        || lower.ends_with("_key")
+}
+
+/// Arguments of a process: values of secret options, variables given with `-e`, credentials in URLs.
+#[must_use]
+pub fn arguments(args: &[String]) -> Vec<String> {
+    let mut hide_next = false;
+    args.iter()
+        .map(|argument| {
+            let hidden = std::mem::take(&mut hide_next);
+            if hidden && !argument.starts_with('-') {
+                return REDACTED.to_owned();
+            }
+            hide_next = argument.starts_with('-') && !argument.contains('=') && is_secret(argument);
+            text(argument)
+        })
+        .collect()
+}
+
+/// A text with `secret=...`, `"secret": "..."`, `Secret: ...` and `scheme://user:password@host` made harmless.
+#[must_use]
+pub fn text(text: &str) -> String {
+    if !might_hold_a_secret(text) {
+        return text.to_owned();
+    }
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, value, after)) = next_secret(rest) {
+        out.push_str(before);
+        if !value.is_empty() {
+            out.push_str(REDACTED);
+        }
+        rest = after;
+    }
+    out.push_str(rest);
+    out
+}
+
+/// A cheap look: nearly all texts hold nothing.
+fn might_hold_a_secret(text: &str) -> bool {
+    (text.contains(['=', ':'])) && (text.contains("://") || is_secret(text))
+}
+
+/// The first secret: what stands before it, the secret, and what stands behind it.
+fn next_secret(text: &str) -> Option<(&str, &str, &str)> {
+    let mut from = 0;
+    while let Some(at) = text[from..].find(['=', ':']) {
+        let sign = from + at;
+        let found = if text[sign..].starts_with("://") {
+            credentials(text, sign + 3)
+        } else {
+            is_secret(name_before(&text[..sign])).then(|| value_at(text, sign + 1))
+        };
+        if let Some((start, end)) = found.filter(|(start, end)| end > start) {
+            return Some((&text[..start], &text[start..end], &text[end..]));
+        }
+        from = sign + 1;
+    }
+    None
+}
+
+/// The word before a sign, without quotes.
+fn name_before(text: &str) -> &str {
+    let text = text.trim_end_matches(['"', '\'', '\\', ' ']);
+    let start = text.rfind(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.')));
+    let word = start.map_or(text, |at| &text[at..]);
+    word.trim_start_matches(|c: char| !c.is_ascii_alphanumeric())
+}
+
+/// The value from a place on: quotes and blanks are left alone; `Bearer X` and `Basic X` belong together.
+fn value_at(text: &str, from: usize) -> (usize, usize) {
+    let rest = &text[from..];
+    let lead = rest.len() - rest.trim_start_matches([' ', '"', '\'', '\\', '[']).len();
+    let start = from + lead;
+    let value = &text[start..];
+    let scheme = ["Bearer ", "bearer ", "Basic ", "basic "].iter().find(|word| value.starts_with(**word));
+    let skip = scheme.map_or(0, |word| word.len());
+    let stop = value[skip..].find([' ', '"', '\'', '\\', ',', ';', '&', '\n', ']', '}']);
+    let end = stop.map_or(text.len(), |at| start + skip + at);
+    (start, end)
+}
+
+/// `user:password` between `://` and `@`.
+fn credentials(text: &str, from: usize) -> Option<(usize, usize)> {
+    let authority =
+        text[from..].find(['/', ' ', '"', '\'', '\n']).map_or(&text[from..], |at| &text[from..from + at]);
+    let at = authority.rfind('@')?;
+    let colon = authority[..at].find(':')?;
+    (&authority[colon + 1..at] != REDACTED).then_some((from + colon + 1, from + at))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn secrets_are_taken_out_and_nothing_else() {
+        for (given, kept) in [
+            ("--password=hunter2", "--password=[redacted]"),
+            ("-e DB_PASSWORD=hunter2", "-e DB_PASSWORD=[redacted]"),
+            ("Authorization: Bearer abc.def.ghi next", "Authorization: [redacted] next"),
+            (r#"{"auth_token": "abc", "level":"info"}"#, r#"{"auth_token": "[redacted]", "level":"info"}"#),
+            ("https://bob:hunter2@registry/v2", "https://bob:[redacted]@registry/v2"),
+            ("https://registry/v2?x=1", "https://registry/v2?x=1"),
+            ("/usr/bin/containerd-shim-runc-v2 -id abc", "/usr/bin/containerd-shim-runc-v2 -id abc"),
+            ("time=2026 level=error msg=x", "time=2026 level=error msg=x"),
+            ("AWS_SECRET_ACCESS_KEY=abc MODE=fast", "AWS_SECRET_ACCESS_KEY=[redacted] MODE=fast"),
+        ] {
+            assert_eq!(text(given), kept);
+        }
+    }
+
+    #[test]
+    fn the_word_after_a_secret_option_goes() {
+        let args: Vec<String> = ["mysql", "--password", "hunter2", "-h", "db"].map(str::to_owned).to_vec();
+        assert_eq!(arguments(&args), ["mysql", "--password", REDACTED, "-h", "db"]);
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_makes_it_panic_and_twice_is_once(given in "[ -~é]{0,60}") {
+            let once = text(&given);
+            prop_assert_eq!(text(&once), once);
+        }
+
+        #[test]
+        fn a_password_never_comes_through(value in "[a-z0-9]{6,20}", before in "[a-z ]{0,9}") {
+            prop_assume!(!REDACTED.contains(&value) && !before.contains(&value));
+            let line = format!("{before} --registry-password={value} x");
+            prop_assert!(!text(&line).contains(&value));
+        }
+    }
+}
