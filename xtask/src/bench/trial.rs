@@ -32,6 +32,11 @@ impl<'a> Trial<'a> {
         Self { name: name.to_owned(), call: Box::new(call), process: None }
     }
 
+    /// A trial whose work is done by a child, which times it.
+    pub(super) fn told(name: &str, call: impl Fn() -> Result<Duration, Failure> + 'a) -> Self {
+        Self { name: name.to_owned(), call: Box::new(call), process: None }
+    }
+
     /// A trial whose work is done and timed by another process.
     pub(super) fn timed(name: &str, process: u32, call: impl Fn() -> Result<Duration, Failure> + 'a) -> Self {
         Self { name: name.to_owned(), call: Box::new(call), process: Some(process) }
@@ -71,7 +76,7 @@ pub(super) fn runs<'a>(
         let bundle = lab.bundle(&id, Init::Exit)?.to_string_lossy().into_owned();
         Ok(Trial::new(&one.name, move || one.command(&["run", "--bundle", &bundle, &id])))
     };
-    let kernel = kernel.map(|kernel| Ok(Trial::new(KERNEL, || kernel.command())));
+    let kernel = kernel.map(|kernel| Ok(Trial::told(KERNEL, || kernel.once())));
     std::iter::once(Ok(floor(lab))).chain(kernel).chain(contestants.iter().map(trial)).collect()
 }
 
