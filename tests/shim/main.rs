@@ -12,6 +12,7 @@ mod order;
 mod program;
 mod questions;
 mod session;
+mod soak;
 mod states;
 mod stats;
 mod tree;
