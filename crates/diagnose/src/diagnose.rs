@@ -1,5 +1,7 @@
 //! One look at one snapshot: every rule, the graph around the blockers, the log lines that belong to it.
 
+mod log_lines;
+
 use crate::diagnosis::{Diagnosis, SCHEMA};
 use crate::finding::Finding;
 use crate::graph::{Graph, build};
@@ -13,6 +15,8 @@ use crate::view::View;
 pub fn diagnose(snapshot: &Snapshot) -> Diagnosis {
     let view = View::of(snapshot);
     let mut findings: Vec<Finding> = RULES.iter().flat_map(|rule| (rule.check)(&view)).collect();
+    let lines = log_lines::read(snapshot);
+    findings.extend(lines.findings);
     findings.sort_by(|a, b| b.severity.cmp(&a.severity).then_with(|| a.id.cmp(&b.id)));
     findings.dedup_by(|a, b| a.id == b.id);
     let (graph, blockers) = picture(&view, &findings);
@@ -24,7 +28,7 @@ pub fn diagnose(snapshot: &Snapshot) -> Diagnosis {
         findings,
         graph,
         blockers,
-        time_line: Vec::new(),
+        time_line: lines.moments,
         unseen: snapshot.unseen.iter().map(unseen).collect(),
     }
 }
