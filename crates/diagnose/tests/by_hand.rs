@@ -1,5 +1,4 @@
 //! Listings that people took by hand, in the field and here: the doctor says what their authors found.
-#![expect(clippy::unwrap_used, reason = "a panic is a failed assertion")]
 
 use diagnose::diagnose::diagnose;
 use diagnose::diagnosis::Diagnosis;
