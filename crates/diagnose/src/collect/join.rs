@@ -152,7 +152,7 @@ fn containers(snapshot: &Snapshot, names: Vec<(String, String)>) -> Vec<Containe
         }
     }
     for (id, name) in names {
-        // The names of engines come after those of bundles and are better.
+        // The names that engines know come after those of bundles, and are better.
         if let Some(container) = found.get_mut(id.as_str()) {
             container.name = Some(name);
         }
