@@ -81,7 +81,9 @@ demo: toolchain ## containers and execs in good times and at their limits, besid
 
 bench: build ## what the verbs cost, beside runc and crun: 5 minutes; writes docs/bench (root)
 	$(CARGO) build --release --locked --target $(TRIPLE) --package sluice-container --example exec_again
+	$(CARGO) build --release --locked --target $(TRIPLE) --package sluice-diagnose --example log_speed
 	@$(CARGO) xtask bench --sluice $(RELEASE)/sluice --library $(RELEASE)/examples/exec_again $(BENCH)
+	@$(RELEASE)/examples/log_speed
 
 docs: ## rewrite the generated parts of the documents
 	$(CARGO) xtask docs

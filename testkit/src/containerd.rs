@@ -15,6 +15,8 @@ use crate::process;
 #[derive(Debug)]
 pub struct Containerd<'lab> {
     lab: &'lab Lab,
+    /// Found before the stock one under its name.
+    shim: Option<PathBuf>,
     daemon: Option<Running>,
 }
 
@@ -26,14 +28,72 @@ impl<'lab> Containerd<'lab> {
     #[must_use]
     #[track_caller]
     pub fn start(lab: &'lab Lab) -> Self {
-        let directory = lab.path("ctd");
-        let config = CONFIG.replace("DIRECTORY", &directory.display().to_string());
-        let file = lab.write("containerd.toml", &config);
-        std::fs::create_dir_all(&directory).unwrap();
-        let daemon = lab.daemon("containerd").args(["--config"]).args([file]).spawn();
-        let containerd = Self { lab, daemon: Some(daemon) };
-        wait_socket(containerd.daemon.as_ref().unwrap(), &containerd.socket());
+        let mut containerd = Self { lab, shim: None, daemon: None };
+        containerd.start_again();
         containerd
+    }
+
+    /// The same with a shim that takes the place of the stock one: it stands first in containerd's `PATH`.
+    ///
+    /// # Panics
+    /// As [`Containerd::start`].
+    #[must_use]
+    #[track_caller]
+    pub fn start_with_shim(lab: &'lab Lab, shim: &Path) -> Self {
+        let mut containerd = Self { lab, shim: None, daemon: None };
+        containerd.set_shim(shim);
+        containerd.start_again();
+        containerd
+    }
+
+    /// Puts another shim into the place; shims that run stay what they are.
+    ///
+    /// # Panics
+    /// When the lab cannot be written to.
+    pub fn set_shim(&mut self, shim: &Path) {
+        let folder = self.lab.path("shims");
+        std::fs::create_dir_all(&folder).unwrap();
+        let place = folder.join(crate::shim::Shim::Stock.name());
+        let _first = std::fs::remove_file(&place);
+        std::os::unix::fs::symlink(shim, place).unwrap();
+        self.shim = Some(folder);
+    }
+
+    /// Starts it, for the first time or after [`Containerd::stop`] or [`Containerd::kill`].
+    ///
+    /// # Panics
+    /// As [`Containerd::start`].
+    #[track_caller]
+    pub fn start_again(&mut self) {
+        let directory = self.lab.path("ctd");
+        let config = CONFIG.replace("DIRECTORY", &directory.display().to_string());
+        let file = self.lab.write("containerd.toml", &config);
+        std::fs::create_dir_all(&directory).unwrap();
+        let mut daemon = self.lab.daemon("containerd").args(["--config"]).args([file]);
+        if let Some(shims) = &self.shim {
+            let path = std::env::var_os("PATH").unwrap_or_default();
+            daemon = daemon.env("PATH", format!("{}:{}", shims.display(), path.display()));
+        }
+        let daemon = daemon.spawn();
+        wait_socket(&daemon, &self.socket());
+        self.daemon = Some(daemon);
+    }
+
+    /// Kills the daemon; shims stay.
+    ///
+    /// # Panics
+    /// When it does not run.
+    #[track_caller]
+    pub fn kill(&mut self) {
+        let daemon = self.daemon.take().unwrap();
+        process::signal(daemon.pid(), Signal::KILL);
+        daemon.wait();
+    }
+
+    /// The lab it belongs to.
+    #[must_use]
+    pub fn lab(&self) -> &'lab Lab {
+        self.lab
     }
 
     /// Path of the gRPC socket.

@@ -26,7 +26,8 @@ pub struct Docker<'lab> {
     /// What `--cgroup-parent` says, if it is given.
     parent: Option<String>,
     daemon: Option<Running>,
-    _containerd: Containerd<'lab>,
+    /// Its containerd.
+    pub containerd: Containerd<'lab>,
 }
 
 impl<'lab> Docker<'lab> {
@@ -40,7 +41,18 @@ impl<'lab> Docker<'lab> {
     #[track_caller]
     pub fn start(lab: &'lab Lab) -> Self {
         let settings = json!({"runtimes": {"tested": {"path": lab.binary()}}, "default-runtime": "tested"});
-        Self::launch(lab, Some(lab.cgroup_parent()), &settings)
+        Self::launch(Containerd::start(lab), Some(lab.cgroup_parent()), &settings)
+    }
+
+    /// As [`Docker::start`] with a shim in the place of the stock one.
+    ///
+    /// # Panics
+    /// As [`Docker::start`].
+    #[must_use]
+    #[track_caller]
+    pub fn start_with_shim(lab: &'lab Lab, shim: &Path) -> Self {
+        let settings = json!({"runtimes": {"tested": {"path": lab.binary()}}, "default-runtime": "tested"});
+        Self::launch(Containerd::start_with_shim(lab, shim), Some(lab.cgroup_parent()), &settings)
     }
 
     /// The same with one line in `daemon.json`, that of the runtime `tested`, and with dockerd's own slice.
@@ -53,13 +65,13 @@ impl<'lab> Docker<'lab> {
     #[track_caller]
     pub fn stock(lab: &'lab Lab) -> Self {
         let parent = (!lab.driver().is_systemd()).then(|| lab.cgroup_parent());
-        Self::launch(lab, parent, &json!({"runtimes": {"tested": {"path": lab.binary()}}}))
+        Self::launch(Containerd::start(lab), parent, &json!({"runtimes": {"tested": {"path": lab.binary()}}}))
     }
 
     #[track_caller]
-    fn launch(lab: &'lab Lab, parent: Option<String>, settings: &Value) -> Self {
-        let containerd = Containerd::start(lab);
-        let mut docker = Self { lab, parent, daemon: None, _containerd: containerd };
+    fn launch(containerd: Containerd<'lab>, parent: Option<String>, settings: &Value) -> Self {
+        let lab = containerd.lab();
+        let mut docker = Self { lab, parent, daemon: None, containerd };
         docker.start_daemon(settings);
         let driver = docker.ok(&["info", "--format", "{{.CgroupDriver}}"]).stdout;
         lab.step(&format!("dockerd's default cgroup driver here: {}", driver.trim()));

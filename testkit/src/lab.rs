@@ -244,7 +244,15 @@ impl Lab {
     #[track_caller]
     pub fn assert_nothing_left(&self) {
         self.daemons.lock().unwrap_or_else(std::sync::PoisonError::into_inner).end();
-        let _no_daemons = fs::remove_dir(Daemons::directory(&self.group));
+        // The last of them may be on its way out.
+        let daemons = Daemons::directory(&self.group);
+        let gone = || fs::remove_dir(&daemons).is_ok() || !daemons.exists();
+        for _ in 0..200 {
+            if gone() {
+                break;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(10));
+        }
         for id in self.ids() {
             self.run(&["delete", "--force", &id]).ok();
         }

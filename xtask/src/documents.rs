@@ -8,7 +8,7 @@ use crate::failure::Failure;
 use crate::findings::Finding;
 use crate::tree::Tree;
 use crate::workspace::Workspace;
-use crate::{errors, flags, kernel_notes, map, tidy};
+use crate::{classes, errors, flags, kernel_notes, map, tidy};
 
 /// A document, the name of its generated part, and what writes that part.
 type Part = (&'static str, &'static str, fn(&Tree) -> String);
@@ -20,6 +20,7 @@ const PARTS: &[Part] = &[
     ("docs/kernel.md", "kernel", kernel_notes::kernel),
     ("docs/compat.md", "options", flags::table),
     ("docs/compat.md", "compat", kernel_notes::compat),
+    ("docs/classes.md", "classes", classes::table),
 ];
 
 /// Rewrites every generated part.

@@ -4,6 +4,7 @@
 mod bench;
 mod cgroups;
 mod child_side;
+mod classes;
 mod demo;
 mod documents;
 mod errors;

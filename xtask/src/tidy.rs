@@ -18,7 +18,7 @@ use crate::findings::Finding;
 use crate::terminal::Terminal;
 use crate::tree::Tree;
 use crate::workspace::Workspace;
-use crate::{documents, errors};
+use crate::{classes, documents, errors};
 
 pub(crate) use arrows::picture;
 
@@ -37,6 +37,7 @@ const RULES: &[Rule] = &[
     ("no path of one person's machine", places::check),
     ("tests named as proof exist", proofs::check),
     ("error texts mean to dockerd what they say", errors::check),
+    ("every failure class is seen, or says why not", classes::check),
     ("generated documents are current", documents::check),
 ];
 

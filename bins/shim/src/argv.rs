@@ -19,6 +19,8 @@ pub enum Action {
     Delete,
     /// Print the counters of a running shim.
     Counters,
+    /// Tell containerd what a cleanup could not; started by [`Action::Delete`], never by people.
+    Forward,
     /// One operation on a container, asked for by a shim; never by people.
     Verb,
     /// Print what the runtime can do.
@@ -145,6 +147,7 @@ fn command(word: &OsStr) -> Result<Action, Error> {
         b"start" => Ok(Action::Start),
         b"delete" => Ok(Action::Delete),
         b"counters" => Ok(Action::Counters),
+        b"forward" => Ok(Action::Forward),
         b"verb" => Ok(Action::Verb),
         _ => Err(Error::UnknownCommand { word: word.to_string_lossy().into_owned() }),
     }

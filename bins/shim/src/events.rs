@@ -12,10 +12,13 @@
 //!       |    connect, refused, wait, connect |
 //!       | -- Forward{exit} --------------->  |   again: it was not acknowledged
 //! ```
+//!
+//! containerd passes an event on to who listens at that moment. dockerd comes back a little later than containerd, so
+//! exits that are told right after a return are told again; a second time harms nobody.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use containerd_shim_protos::shim::event::Envelope;
 use containerd_shim_protos::shim::events::ForwardRequest;
@@ -35,6 +38,12 @@ const ANSWER: Duration = Duration::from_secs(5);
 
 /// The shortest and the longest pause between two attempts.
 const PAUSE: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(2));
+
+/// For how long after its return containerd's own clients may still be on their way back to it.
+const SETTLING: Duration = Duration::from_secs(5);
+
+/// When an exit that it took in that time is told again: who was not back yet has not heard it, and would wait for ever.
+const AGAIN: [Duration; 2] = [Duration::from_secs(2), Duration::from_secs(8)];
 
 /// Called when containerd has taken an event.
 pub type Taken = Box<dyn FnOnce() + Send>;
@@ -112,13 +121,14 @@ impl Events {
 
     /// Sends events for ever to the socket at `address`. Without an address nothing is kept.
     pub async fn send(self, address: String) {
-        let mut connection = None;
+        let mut link = Link { address, connection: None, returned: None };
         loop {
             self.0.more.notified().await;
             while let Some(envelope) = self.head() {
-                if address.is_empty() || self.deliver(&address, &mut connection, envelope).await {
-                    self.taken();
+                if !link.address.is_empty() {
+                    link.deliver(envelope).await;
                 }
+                self.taken();
             }
         }
     }
@@ -132,31 +142,6 @@ impl Events {
         };
         if tokio::time::timeout(limit, empty).await.is_err() {
             log::warn!("{} events are not sent", self.figures().0);
-        }
-    }
-
-    /// Tries until containerd has it.
-    async fn deliver(
-        &self,
-        address: &str,
-        connection: &mut Option<EventsClient>,
-        envelope: Envelope,
-    ) -> bool {
-        let mut pause = PAUSE.0;
-        let request = ForwardRequest { envelope: MessageField::some(envelope), ..ForwardRequest::default() };
-        loop {
-            match attempt(address, connection, &request).await {
-                Ok(()) => return true,
-                // It understood and does not want it: the next attempt would end the same.
-                Err(ttrpc::Error::RpcStatus(status)) if is_final(&status) => {
-                    log::warn!("containerd refuses an event: {}", status.message);
-                    return true;
-                }
-                Err(error) => log::debug!("send an event: {error}"),
-            }
-            *connection = None;
-            tokio::time::sleep(pause).await;
-            pause = (pause * 2).min(PAUSE.1);
         }
     }
 
@@ -180,11 +165,64 @@ impl Events {
     }
 }
 
+/// The way to containerd.
+struct Link {
+    address: String,
+    connection: Option<EventsClient>,
+    /// When it was found again after it had been away.
+    returned: Option<Instant>,
+}
+
+impl Link {
+    /// Tries until containerd has it.
+    async fn deliver(&mut self, envelope: Envelope) {
+        let mut pause = PAUSE.0;
+        let mut away = false;
+        let request = ForwardRequest { envelope: MessageField::some(envelope), ..ForwardRequest::default() };
+        loop {
+            match attempt(&self.address, &mut self.connection, &request).await {
+                Ok(()) => break,
+                // It understood and does not want it: the next attempt would end the same.
+                Err(ttrpc::Error::RpcStatus(status)) if is_final(&status) => {
+                    log::warn!("containerd refuses an event: {}", status.message);
+                    break;
+                }
+                Err(error) => log::debug!("send an event: {error}"),
+            }
+            (self.connection, away) = (None, true);
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(PAUSE.1);
+        }
+        if away {
+            self.returned = Some(Instant::now());
+        }
+        if self.returned.is_some_and(|returned| returned.elapsed() < SETTLING)
+            && request.envelope.topic == topics::TASK_EXIT_EVENT_TOPIC
+        {
+            tokio::spawn(repeat(self.address.clone(), request));
+        }
+    }
+}
+
+/// Tells an event again. One that does not get through this time was heard the first time, or nobody is there.
+async fn repeat(address: String, request: ForwardRequest) {
+    for pause in AGAIN {
+        tokio::time::sleep(pause).await;
+        if let Err(error) = attempt(&address, &mut None, &request).await {
+            log::debug!("send an event again: {error}");
+        }
+    }
+}
+
+/// What nobody can ask for later.
+fn is_dear(topic: &str) -> bool {
+    [topics::TASK_EXIT_EVENT_TOPIC, topics::TASK_OOM_EVENT_TOPIC].contains(&topic)
+}
+
 impl Waiting {
     /// Drops the oldest event but the head, which is on its way, that is no exit and no OOM kill.
     fn make_room(&mut self) {
-        let dear = [topics::TASK_EXIT_EVENT_TOPIC, topics::TASK_OOM_EVENT_TOPIC];
-        let cheap = |event: &Event| !dear.contains(&event.envelope.topic.as_str());
+        let cheap = |event: &Event| !is_dear(&event.envelope.topic);
         if let Some(found) = self.queue.iter().skip(1).position(cheap) {
             self.queue.remove(found + 1);
             self.dropped += 1;

@@ -8,6 +8,7 @@ pub mod account;
 pub mod argv;
 pub mod attend;
 pub mod bootstrap;
+pub mod cleanup;
 pub mod counters;
 pub mod daemon;
 pub mod dump;

@@ -42,6 +42,16 @@ pub fn open(bundle: &Path, detail: Detail) {
     }
 }
 
+/// Sends the log to the standard error, which the caller of a subcommand reads.
+pub fn to_standard_error() {
+    if let Ok(error) = rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stderr(), 3) {
+        let _ = LOGGER.fifo.set(error);
+    }
+    if log::set_logger(&LOGGER).is_ok() {
+        log::set_max_level(LevelFilter::Info);
+    }
+}
+
 /// How many lines found no room.
 #[must_use]
 pub fn dropped() -> u64 {

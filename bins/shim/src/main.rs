@@ -6,8 +6,11 @@ use std::ffi::{CStr, OsStr, OsString};
 use std::io::Write as _;
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
+use std::path::PathBuf;
 
 use shim::argv::{Action, Invocation};
+use shim::cleanup::{Forward, Remains};
+use shim::counters::Counters;
 use shim::daemon::Daemon;
 use shim::log::Detail;
 use sys::start::Given;
@@ -48,8 +51,22 @@ fn answer(invocation: &Invocation, given: &Given, operand: Option<&OsStr>) -> u8
             Ok(()) => verb(operand),
             Err(error) => fail(&error),
         },
-        Action::Delete | Action::Counters | Action::Info => 2,
+        Action::Delete => match container::protect_first(given) {
+            Ok(()) => delete(invocation),
+            Err(error) => fail(&error),
+        },
+        Action::Forward => forward(),
+        Action::Counters => match Counters::read(&bundle(invocation)) {
+            Ok(counters) => print(counters.to_string().as_bytes()),
+            Err(error) => fail(&error),
+        },
+        Action::Info => 2,
     }
+}
+
+/// What `ps` and `top` call a process that stays: it was started by a path that says nothing.
+fn name_process() {
+    let _ = rustix::thread::set_name(c"containerd-shim");
 }
 
 /// The process that serves. It was started with the socket as its standard input.
@@ -59,11 +76,12 @@ fn serve(invocation: &Invocation) -> u8 {
             "started without a socket: containerd starts this program by `start`",
         ));
     };
+    name_process();
     let daemon = Daemon {
         namespace: invocation.namespace.clone(),
         bundle: std::env::current_dir().unwrap_or_default(),
         search: std::env::var_os("PATH").and_then(|path| path.into_string().ok()),
-        events: std::env::var_os("TTRPC_ADDRESS").unwrap_or_default().to_string_lossy().into_owned(),
+        events: events(),
         listener,
         detail: if invocation.debug { Detail::Debug } else { Detail::Usual },
     };
@@ -74,6 +92,38 @@ fn serve(invocation: &Invocation) -> u8 {
             fail(&error)
         }
     }
+}
+
+/// Cleans up after a shim that is gone; what goes wrong is told on standard error, which containerd logs.
+fn delete(invocation: &Invocation) -> u8 {
+    shim::log::to_standard_error();
+    let remains = Remains {
+        namespace: invocation.namespace.clone(),
+        id: invocation.id.clone(),
+        bundle: bundle(invocation),
+        events: events(),
+    };
+    print(&shim::cleanup::clean_up(&remains))
+}
+
+/// Goes on telling containerd. Its orders come on standard input.
+fn forward() -> u8 {
+    name_process();
+    match Forward::read(std::io::stdin().lock()).map_err(std::io::Error::from).and_then(|it| it.run()) {
+        Ok(()) => 0,
+        Err(error) => fail(&error),
+    }
+}
+
+/// The bundle that is named, else the working directory.
+fn bundle(invocation: &Invocation) -> PathBuf {
+    let named = Some(invocation.bundle.clone()).filter(|bundle| !bundle.as_os_str().is_empty());
+    named.unwrap_or_else(|| std::env::current_dir().unwrap_or_default())
+}
+
+/// containerd's socket for events.
+fn events() -> String {
+    std::env::var_os("TTRPC_ADDRESS").unwrap_or_default().to_string_lossy().into_owned()
 }
 
 /// Standard input under another number, with the null device in its place.

@@ -30,10 +30,13 @@ pub fn begin(pod: &Arc<Pod>, task: &Arc<Task>) {
             Ok(Err(error)) => return log::debug!("{}: no word of OOM kills: {error}", task.id),
             Err(failure) => return log::warn!("{failure}"),
         }
-        while let Some(oom) = task.oom()
-            && oom.happened().await.is_ok()
-        {
-            if task.init.exit().is_some() || look(&pod, &task).await {
+        while let Some(oom) = task.oom() {
+            // Kernel: on v2 nobody tells of the end of a group.
+            let woken = tokio::select! {
+                happened = oom.happened() => happened.is_ok(),
+                _ = task.init.ended() => false,
+            };
+            if !woken || look(&pod, &task).await {
                 return;
             }
         }

@@ -18,6 +18,7 @@ use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use std::collections::{BTreeMap, VecDeque};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -50,6 +51,8 @@ struct Kept {
 pub struct Group {
     path: PathBuf,
     directory: Arc<OwnedFd>,
+    /// It was killed and takes nobody any more.
+    spent: AtomicBool,
 }
 
 /// How far a kill came.
@@ -89,8 +92,15 @@ impl Groups {
     }
 
     /// Keeps a group for a later exec. Who still lives in it stays.
+    ///
+    /// Kernel: a group counts how often it was killed, and who is born there by a parent in a group with another count
+    /// is killed at once (`cgroup_post_fork`). So a killed group is removed, or left to the removal of the container.
     pub fn put_back(&self, group: Group) {
-        self.kept().free.push_front(group);
+        if group.spent.load(Ordering::Relaxed) {
+            let _ = rustix::fs::rmdir(&group.path);
+        } else {
+            self.kept().free.push_front(group);
+        }
     }
 
     fn make(&self, container: &Path) -> Option<Group> {
@@ -124,7 +134,10 @@ impl Group {
     fn open(path: PathBuf) -> Option<Self> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         match rustix::fs::openat(CWD, &path, flags, Mode::empty()) {
-            Ok(directory) => Some(Self { path, directory: Arc::new(directory) }),
+            Ok(directory) => {
+                let spent = AtomicBool::new(false);
+                Some(Self { path, directory: Arc::new(directory), spent })
+            }
             Err(errno) => {
                 log::warn!("open the group {}: {errno}", path.display());
                 None
@@ -170,6 +183,9 @@ pub fn kill(leader: &Process, group: Option<&Group>, limit: Duration) -> Reach {
     // A member that left the group is still a descendant, mostly; a stop is needed only where no group holds the rest.
     let stop = if group.is_some() { Walk::Look } else { Walk::Stop };
     let family = Family::of(&proc, leader, stop);
+    if let Some(group) = group {
+        group.spent.store(true, Ordering::Relaxed);
+    }
     let in_group =
         group.map(|group| group.as_cgroup().kill(deadline.saturating_duration_since(Instant::now())));
     family.kill(&proc);
@@ -389,8 +405,10 @@ mod tests {
         let again = Group::open(path.clone()).unwrap();
         assert_eq!(kill(&leader, Some(&again), LIMIT), Reach::Whole);
         child.wait().unwrap();
-        let mut paths = std::iter::from_fn(|| groups.take()).take(4).map(|group| group.path);
-        assert!(paths.any(|found| found == path));
+        let kept = std::iter::from_fn(|| groups.take()).take(4).find(|group| group.path == path).unwrap();
+        groups.put_back(again);
+        assert!(!path.exists(), "a killed group is not for another exec");
+        drop(kept);
     }
 
     #[test]

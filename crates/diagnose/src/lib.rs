@@ -9,6 +9,7 @@ pub mod diagnosis;
 mod error;
 pub mod explain;
 pub mod finding;
+pub mod goroutines;
 pub mod graph;
 pub mod heal;
 pub mod redact;

@@ -5,6 +5,8 @@
 
 mod cgroup;
 mod config;
+mod explain;
+mod goroutines;
 mod identity;
 mod mountinfo;
 mod process;
@@ -19,6 +21,8 @@ pub type Target = fn(&[u8]);
 pub const ALL: &[(&str, Target)] = &[
     ("cgroup", cgroup::run),
     ("config", config::run),
+    ("explain", explain::run),
+    ("goroutines", goroutines::run),
     ("identity", identity::run),
     ("mountinfo", mountinfo::run),
     ("process", process::run),

@@ -30,8 +30,11 @@ pub(crate) async fn pids(
     operation.stage("read the processes of the cgroup");
     let subject = Arc::clone(&task);
     let work = move || read(&subject);
-    let read = pod.workers.run(Task { name: format!("pids of {}", request.id), limit: LIMIT }, work).await?;
-    let pids = read?;
+    // Another runtime is a child of ours for a moment, and no stranger to be taken away.
+    let birth = task.binary.is_some().then(|| pod.children.birth());
+    let read = pod.workers.run(Task { name: format!("pids of {}", request.id), limit: LIMIT }, work).await;
+    drop(birth);
+    let pids = read??;
     let execs: HashMap<i32, String> =
         task.execs().iter().map(|exec| (exec.pid(), exec.exec_id.clone())).collect();
     let info = |pid: i32| {

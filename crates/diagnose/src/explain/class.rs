@@ -45,6 +45,9 @@ pub struct Class {
     /// Where it was reported: `owner/repository#number`.
     #[serde(default)]
     pub references: Vec<String>,
+    /// Why no log line shows it, when none does.
+    #[serde(default)]
+    pub unseen: Option<String>,
     /// How log lines say it; none when no log line does.
     #[serde(default)]
     pub lines: Vec<Line>,
@@ -91,6 +94,13 @@ mod tests {
                 assert!(known, "{} follows from {cause}", class.id);
             }
             assert!(!class.noise || !class.consequence_of.is_empty(), "{} is noise of nothing", class.id);
+        }
+    }
+
+    #[test]
+    fn a_class_without_lines_says_why() {
+        for class in classes().unwrap() {
+            assert_eq!(class.lines.is_empty(), class.unseen.is_some(), "{}", class.id);
         }
     }
 

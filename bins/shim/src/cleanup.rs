@@ -1,0 +1,338 @@
+//! The subcommand `delete`: after a shim that is gone, ends what is left, unmounts, and tells what was true.
+//!
+//! containerd calls it when the connection to a shim has closed, gives it five seconds, and takes the answer as the end
+//! of the container. For execs it tells nobody anything, so this does: every exec whose end containerd has not taken is
+//! told of, with its own status when the journal has one, else with 137, and nobody waits for it for ever. What cannot be
+//! told in time, because containerd is just starting, is left to a process of its own (`forward`).
+//!
+//! **Invariant:** the answer is there within four seconds, whatever hangs; nothing that can sleep in the kernel is done by
+//! this process itself.
+
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use containerd_shim_protos::api::DeleteResponse;
+use containerd_shim_protos::events::task::TaskExit;
+use containerd_shim_protos::topics::TASK_EXIT_EVENT_TOPIC;
+use protobuf::{Message as _, MessageField};
+use rustix::process::Signal;
+use serde::{Deserialize, Serialize};
+
+use crate::events::Events;
+use crate::failure::Failure;
+use crate::journal::{self, Container, Exit, Ledger, Process};
+use crate::operations::Operations;
+use crate::options::{Options, Owned};
+use crate::reap::Children;
+use crate::verb::ask::Verbs;
+use crate::verb::{Request as VerbRequest, Verb};
+use crate::wire;
+use crate::workers::{Task, Workers};
+
+/// How long the container may take to be ended, removed and unmounted.
+const END: Duration = Duration::from_millis(2500);
+
+/// How long containerd may take for the exits.
+const TELL: Duration = Duration::from_millis(700);
+
+/// How long the journal may take to be read.
+const READ: Duration = Duration::from_millis(400);
+
+/// For how long exits that containerd did not take are offered to it.
+const OFFER: Duration = Duration::from_mins(2);
+
+/// When they are offered again: a client of containerd that lost it, too, hears only what comes after its own return.
+const AGAIN: [Duration; 3] = [Duration::from_secs(1), Duration::from_secs(4), Duration::from_secs(10)];
+
+/// The status of a process that was killed, as a shell would show it.
+const KILLED: u32 = 137;
+
+/// What is to be cleaned up.
+#[derive(Clone, Debug)]
+pub struct Remains {
+    /// containerd's namespace.
+    pub namespace: String,
+    /// The container.
+    pub id: String,
+    /// Its bundle, absolute.
+    pub bundle: PathBuf,
+    /// containerd's socket for events; empty for none.
+    pub events: String,
+}
+
+/// An end that somebody has to be told of.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Untold {
+    /// The exec; empty for the init.
+    pub exec: String,
+    /// Its pid on the host.
+    pub pid: i32,
+    /// How it ended.
+    pub exit: Exit,
+}
+
+/// What the process that forwards is given on its standard input.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Forward {
+    /// containerd's namespace.
+    pub namespace: String,
+    /// The container.
+    pub id: String,
+    /// containerd's socket for events.
+    pub events: String,
+    /// Whose ends.
+    pub untold: Vec<Untold>,
+}
+
+/// Cleans up and gives the encoded answer. What goes wrong is written to the standard error, which containerd logs.
+#[must_use]
+pub fn clean_up(remains: &Remains) -> Vec<u8> {
+    let exit = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => {
+            let exit = runtime.block_on(run(remains));
+            runtime.shutdown_background();
+            exit
+        }
+        Err(error) => {
+            log::error!("make the event loop: {error}");
+            Untold { exec: String::new(), pid: 0, exit: Exit::now(KILLED) }
+        }
+    };
+    let answer = DeleteResponse {
+        pid: wire::pid(exit.pid),
+        exit_status: exit.exit.status,
+        exited_at: MessageField::some(wire::timestamp(&exit.exit)),
+        ..DeleteResponse::default()
+    };
+    answer.write_to_bytes().unwrap_or_default()
+}
+
+/// Gives the end of the init.
+async fn run(remains: &Remains) -> Untold {
+    let workers = Workers::default();
+    let bundle = remains.bundle.clone();
+    let task = Task { name: "read the journal".to_owned(), limit: READ };
+    let ledger = match workers.run(task, move || journal::read(&bundle)).await {
+        Ok(Ok(ledger)) => ledger,
+        Ok(Err(error)) => {
+            log::info!("{}: {}", remains.id, container::chain(&error));
+            Ledger::default()
+        }
+        Err(failure) => {
+            log::warn!("{}: {failure}", remains.id);
+            Ledger::default()
+        }
+    };
+    if tokio::time::timeout(END, end(remains, &ledger, &workers)).await.is_err() {
+        log::warn!("{}: not everything is removed after {} ms", remains.id, END.as_millis());
+    }
+    let (init, untold) = ends(&ledger, Exit::now(KILLED));
+    for lost in ledger.processes.iter().filter(|(_, process)| process.exit.is_none()) {
+        log::warn!("{}: shim lost: process {} (exec {:?}) counts as killed", remains.id, lost.1.pid, lost.0);
+    }
+    tell(remains, untold).await;
+    init
+}
+
+/// The end of the init, and all ends that containerd has not taken. Whoever has none was killed now.
+///
+/// Compat: containerd tells of the init's end itself, but while it starts nobody hears it; a second time harms nobody.
+/// The init comes last: dockerd forgets the execs of a container that has ended, and never answers who waits for one.
+fn ends(ledger: &Ledger, killed: Exit) -> (Untold, Vec<Untold>) {
+    let end = |(exec, process): (&String, &Process)| Untold {
+        exec: exec.clone(),
+        pid: process.pid,
+        exit: process.exit.unwrap_or(killed),
+    };
+    let init = ledger.processes.get_key_value("").map(end);
+    let untold = || ledger.processes.iter().filter(|(_, process)| !process.told);
+    let execs = untold().filter(|(exec, _)| !exec.is_empty());
+    let untold = execs.chain(untold().filter(|(exec, _)| exec.is_empty()));
+    let none = Untold { exec: String::new(), pid: 0, exit: killed };
+    (init.unwrap_or(none), untold.map(end).collect())
+}
+
+/// Kills what is left, removes the container, unmounts its root.
+async fn end(remains: &Remains, ledger: &Ledger, workers: &Workers) {
+    let container = ledger.container.clone().unwrap_or_else(|| unknown(remains));
+    if let Err(failure) = remove(remains, container, workers).await {
+        log::info!("{}: {failure}", remains.id);
+    }
+    kill_the_rest(ledger.clone(), workers).await;
+}
+
+/// Without a journal: what the shim would have chosen without options.
+fn unknown(remains: &Remains) -> Container {
+    Container {
+        id: remains.id.clone(),
+        namespace: remains.namespace.clone(),
+        root: Options::default().state_root(&remains.namespace, Owned::Here),
+        binary: None,
+        systemd_cgroup: false,
+    }
+}
+
+/// By a process of its own, which may hang in the kernel without this one.
+async fn remove(remains: &Remains, container: Container, workers: &Workers) -> Result<(), Failure> {
+    let verbs = Verbs { workers: workers.clone(), children: Children::default() };
+    let operation = Operations::default().begin("Delete", &remains.id, "");
+    let request = VerbRequest {
+        root: container.root,
+        id: remains.id.clone(),
+        bundle: remains.bundle.clone(),
+        binary: container.binary,
+        systemd_cgroup: container.systemd_cgroup,
+        verb: Verb::Delete,
+    };
+    verbs.ask(&operation, &request, None).await.map(drop)
+}
+
+/// What the runtime does not know any more, by its identity.
+async fn kill_the_rest(ledger: Ledger, workers: &Workers) {
+    let task = Task { name: "kill what is left".to_owned(), limit: READ };
+    let work = move || {
+        let Ok(proc) = proc::Procfs::host() else { return };
+        for (exec, process) in ledger.processes.iter().filter(|(_, process)| process.exit.is_none()) {
+            let identity = container::record::ProcessId { pid: process.pid, start_time: process.start_time };
+            let Ok(Some(found)) = container::status::find(&proc, identity) else { continue };
+            log::warn!("process {} (exec {exec:?}) was left and is killed", process.pid);
+            let _ = rustix::process::pidfd_send_signal(&found.pidfd, Signal::KILL);
+        }
+    };
+    if let Err(failure) = workers.run(task, work).await {
+        log::warn!("{failure}");
+    }
+}
+
+/// Offers the exits to containerd, and leaves what it does not take to a process of its own.
+async fn tell(remains: &Remains, untold: Vec<Untold>) {
+    if untold.is_empty() || remains.events.is_empty() {
+        return;
+    }
+    let Remains { namespace, id, events, .. } = remains.clone();
+    let forward = Forward { namespace, id, events, untold };
+    if offer(&forward, TELL).await > 0
+        && let Err(error) = forward.leave()
+    {
+        log::error!("{}: leave {} exits to another process: {error}", remains.id, forward.untold.len());
+    }
+}
+
+/// Gives how many were not taken.
+async fn offer(forward: &Forward, limit: Duration) -> usize {
+    let events = Events::new(&forward.namespace);
+    for untold in &forward.untold {
+        events.push(TASK_EXIT_EVENT_TOPIC, &forward.event(untold));
+    }
+    let sender = tokio::spawn(events.clone().send(forward.events.clone()));
+    events.flush(limit).await;
+    sender.abort();
+    events.figures().0
+}
+
+impl Forward {
+    fn event(&self, untold: &Untold) -> TaskExit {
+        TaskExit {
+            container_id: self.id.clone(),
+            id: if untold.exec.is_empty() { self.id.clone() } else { untold.exec.clone() },
+            pid: wire::pid(untold.pid),
+            exit_status: untold.exit.status,
+            exited_at: MessageField::some(wire::timestamp(&untold.exit)),
+            ..TaskExit::default()
+        }
+    }
+
+    /// Starts the process that goes on offering; it reads its orders from a pipe and outlives this one.
+    fn leave(&self) -> std::io::Result<()> {
+        use std::io::Write as _;
+        use std::os::unix::process::CommandExt as _;
+        let text = serde_json::to_vec(self)?;
+        let mut command = Command::new("/proc/self/exe");
+        command.arg0("containerd-shim-sluice-v2").arg("forward").process_group(0).current_dir("/");
+        command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+        let mut child = command.spawn()?;
+        child.stdin.take().map_or(Ok(()), |mut input| input.write_all(&text))
+    }
+
+    /// The process that goes on: offers until containerd takes, then again for those who came back later than it.
+    ///
+    /// # Errors
+    /// When the event loop cannot be made.
+    pub fn run(&self) -> std::io::Result<()> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        runtime.block_on(async {
+            if offer(self, OFFER).await > 0 {
+                return;
+            }
+            for pause in AGAIN {
+                tokio::time::sleep(pause).await;
+                offer(self, OFFER).await;
+            }
+        });
+        Ok(())
+    }
+
+    /// Reads the orders.
+    ///
+    /// # Errors
+    /// For what is none.
+    pub fn read(from: impl std::io::Read) -> Result<Self, serde_json::Error> {
+        serde_json::from_reader(from)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const EXIT: Exit = Exit { status: 7, seconds: 1, nanoseconds: 2 };
+    const LOST: Exit = Exit { status: KILLED, seconds: 3, nanoseconds: 4 };
+
+    fn ledger(processes: &[(&str, Option<Exit>)]) -> Ledger {
+        let process = |exit| Process { pid: 42, start_time: 1, exit, told: false };
+        let processes = processes.iter().map(|(exec, exit)| ((*exec).to_owned(), process(*exit)));
+        Ledger { processes: processes.collect(), ..Ledger::default() }
+    }
+
+    #[test]
+    fn an_exit_in_the_journal_is_told_as_it_was_and_the_others_as_killed() {
+        let (init, untold) = ends(&ledger(&[("", None), ("done", Some(EXIT)), ("open", None)]), LOST);
+        assert_eq!((init.exec.as_str(), init.pid, init.exit), ("", 42, LOST));
+        let told: Vec<_> = untold.iter().map(|untold| (untold.exec.as_str(), untold.exit)).collect();
+        assert_eq!(told, [("done", EXIT), ("open", LOST), ("", LOST)]);
+    }
+
+    #[test]
+    fn an_init_that_had_ended_keeps_its_status() {
+        let (init, untold) = ends(&ledger(&[("", Some(EXIT))]), LOST);
+        assert_eq!((init.exit, untold[0].exit, untold.len()), (EXIT, EXIT, 1));
+    }
+
+    #[test]
+    fn without_a_journal_the_answer_is_that_of_a_killed_container() {
+        let bundle = tempfile::tempdir().unwrap();
+        let remains = Remains {
+            namespace: "sluice-test".to_owned(),
+            id: format!("sluice-test-{}", std::process::id()),
+            bundle: bundle.path().to_owned(),
+            events: String::new(),
+        };
+        let (init, _) = ends(&Ledger::default(), Exit::now(KILLED));
+        assert_eq!((init.pid, init.exit.status), (0, KILLED));
+        assert_eq!(unknown(&remains).root, PathBuf::from("/run/containerd/sluice/sluice-test"));
+    }
+
+    #[test]
+    fn orders_are_read_back() {
+        let forward = Forward {
+            namespace: "moby".to_owned(),
+            id: "c".to_owned(),
+            events: "/s".to_owned(),
+            untold: vec![Untold { exec: "e".to_owned(), pid: 3, exit: EXIT }],
+        };
+        let text = serde_json::to_vec(&forward).unwrap();
+        assert_eq!(Forward::read(text.as_slice()).unwrap(), forward);
+        assert_eq!(forward.event(&forward.untold[0]).exit_status, 7);
+    }
+}

@@ -1,0 +1,73 @@
+//! How the shim is started, found again, and grouped by pod.
+
+use containerd_shim_protos::bootstrap_api::{BootstrapParams, BootstrapResult};
+use protobuf::Message as _;
+use serde_json::json;
+use testkit::Config;
+use testkit::hang::eventually;
+
+use crate::session::{NAMESPACE, begin, sessions};
+
+sessions! {
+    #[doc = "A container of the same pod gets the shim of the pod; nothing but the address is printed."]
+    fn a_pod_has_one_shim(session) {
+        let group = |name: &str| {
+            let annotations = json!({"io.kubernetes.cri.sandbox-id": name});
+            session.lab.bundle(&Config::new().set("/annotations", annotations))
+        };
+        let (pod, other) = (session.first().id().to_owned(), "elsewhere");
+        let joined = begin(session.lab, &session.binary, &group(&pod), b"");
+        assert_eq!(String::from_utf8(joined.stdout).unwrap(), format!("unix://{}", session.socket().display()));
+        assert!(joined.stderr.is_empty());
+        let alone = begin(session.lab, &session.binary, &group(other), b"");
+        let address = String::from_utf8(alone.stdout).unwrap();
+        assert_ne!(address, format!("unix://{}", session.socket().display()));
+        let client = ttrpc::Client::connect(&address).unwrap();
+        let request = containerd_shim_protos::api::ShutdownRequest::new();
+        let _ends: Result<protobuf::well_known_types::empty::Empty, _> =
+            crate::session::call(&client, "Shutdown", &request);
+        let socket = std::path::PathBuf::from(address.trim_start_matches("unix://"));
+        eventually("the other shim's socket to go", || !socket.exists());
+    }
+}
+
+sessions! {
+    ours
+    /// The stock shim of containerd 1.6 knows no parameters; that of 2.3 and later answers like this.
+    fn parameters_are_answered_with_a_result(session) {
+        let second = session.lab.bundle(&Config::new());
+        let annotated = Config::new().set("/annotations", json!({"io.containerd.runc.v2.group": session.first().id()}));
+        second.write_config(&annotated);
+        let parameters = BootstrapParams {
+            instance_id: second.id().to_owned(),
+            namespace: NAMESPACE.to_owned(),
+            ..BootstrapParams::default()
+        };
+        let output = begin(session.lab, &session.binary, &second, &parameters.write_to_bytes().unwrap());
+        let result = BootstrapResult::parse_from_bytes(&output.stdout).unwrap();
+        assert_eq!(result.address, format!("unix://{}", session.socket().display()));
+        assert_eq!((result.version, result.protocol.as_str()), (2, "ttrpc"));
+    }
+
+    ours
+    /// A socket that a killed shim left is taken over.
+    fn a_dead_socket_is_taken_over(session) {
+        let address = std::fs::read_to_string(session.first().bundle().join("address")).unwrap();
+        assert_eq!(address, format!("unix://{}", session.socket().display()));
+        let connect = containerd_shim_protos::api::ConnectRequest::new();
+        let answer: containerd_shim_protos::api::ConnectResponse = session.ok("Connect", &connect);
+        let pid = i32::try_from(answer.shim_pid).unwrap();
+        testkit::process::signal(pid, rustix::process::Signal::KILL);
+        eventually("the shim to be dead", || !testkit::process::is_alive(pid));
+        assert!(session.socket().exists());
+        let output = begin(session.lab, &session.binary, session.first(), b"");
+        assert_eq!(String::from_utf8(output.stdout).unwrap(), address);
+        let client = session.another_client();
+        let answer: containerd_shim_protos::api::ConnectResponse =
+            crate::session::call(&client, "Connect", &connect).unwrap();
+        assert_ne!(answer.shim_pid, u32::try_from(pid).unwrap());
+        let request = containerd_shim_protos::api::ShutdownRequest::new();
+        let _ends: Result<protobuf::well_known_types::empty::Empty, _> =
+            crate::session::call(&client, "Shutdown", &request);
+    }
+}

@@ -1,0 +1,185 @@
+//! The truth after a crash: of the shim, of containerd, of dockerd, each killed while execs run.
+
+use std::fs;
+
+use rustix::process::Signal;
+use serde_json::json;
+use testkit::docker::Docker;
+use testkit::hang::eventually;
+use testkit::{Lab, hierarchy, process};
+
+use crate::ctr::{Ctr, bundle, end_shims, kill_shim, lab, ours, shim_of};
+
+/// dockerd's namespace in containerd.
+const MOBY: &str = "moby";
+
+/// Takes everything down.
+fn end(docker: Docker<'_>, lab: &Lab) {
+    end_shims(lab);
+    drop(docker);
+    lab.assert_nothing_left();
+}
+
+fn id_of(docker: &Docker<'_>, name: &str) -> String {
+    docker.inspect(name)["Id"].as_str().unwrap().to_owned()
+}
+
+/// Whether a process of the lab's containers has this `sleep NUMBER` as its command line.
+fn sleeps(lab: &Lab, number: u32) -> bool {
+    let wanted = format!("sleep\0{number}\0");
+    let line = |pid: &i32| fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    hierarchy::pids(lab.group()).iter().any(|pid| line(pid).ends_with(&wanted))
+}
+
+/// Stock: the client is there for ever; containerd tells of the container's end, and nobody of the exec's.
+#[test]
+fn a_docker_exec_ends_when_the_shim_is_killed() {
+    let (Some(lab), Some(shim)) = (lab(), ours()) else { return };
+    let docker = Docker::start_with_shim(&lab, &shim);
+    docker.sleeper("box", &[]);
+    let bundle = bundle(&lab, MOBY, &id_of(&docker, "box"));
+    let exec = docker.cli(&["exec", "box", "sleep", "4101"]).spawn();
+    eventually("the exec to run", || sleeps(&lab, 4101));
+    kill_shim(&bundle);
+    // 126 when dockerd was still waiting for the answer to its start.
+    let ended = exec.wait();
+    assert!(matches!(ended.status.code(), Some(137 | 126)), "{}{}", ended.stdout, ended.stderr);
+    docker.wait_inspect("box", "/State/Status", &json!("exited"));
+    assert_eq!(docker.inspect("box")["State"]["ExitCode"], 137);
+    assert!(!sleeps(&lab, 4101), "the exec lives on");
+    docker.ok(&["start", "box"]);
+    docker.cli(&["exec", "box", "sh", "-c", "exit 4"]).run().code(4);
+    docker.ok(&["rm", "-f", "box"]);
+    end(docker, &lab);
+}
+
+/// Stock: the exit is lost; 20 seconds after the restart the client still waits.
+#[test]
+fn an_exec_that_ends_while_containerd_is_away_is_told_of_after_its_return() {
+    let (Some(lab), Some(shim)) = (lab(), ours()) else { return };
+    let mut docker = Docker::start_with_shim(&lab, &shim);
+    docker.sleeper("box", &[]);
+    let script = "sleep 4102 & read gate < /gate; kill $!; exit 7";
+    docker.ok(&["exec", "box", "mkfifo", "/gate"]);
+    let exec = docker.cli(&["exec", "box", "sh", "-c", script]).spawn();
+    eventually("the exec to run", || sleeps(&lab, 4102));
+    let root = format!("/proc/{}/root", docker.inspect("box")["State"]["Pid"]);
+    docker.containerd.kill();
+    fs::OpenOptions::new().write(true).open(format!("{root}/gate")).unwrap();
+    eventually("the exec to end", || !sleeps(&lab, 4102));
+    // Longer than the reconnects of dockerd and the retries of the shim are apart at first.
+    std::thread::sleep(std::time::Duration::from_secs(12));
+    assert!(!exec.has_ended(), "nobody can have told it");
+    docker.containerd.start_again();
+    exec.wait().code(7);
+    docker.cli(&["exec", "box", "sh", "-c", "exit 5"]).run().code(5);
+    docker.ok(&["rm", "-f", "box"]);
+    end(docker, &lab);
+}
+
+/// Stock: the exit is lost with the shim.
+#[test]
+fn an_exit_that_was_written_down_is_told_as_it_was_though_the_shim_died() {
+    let (Some(lab), Some(shim)) = (lab(), ours()) else { return };
+    let mut docker = Docker::start_with_shim(&lab, &shim);
+    docker.sleeper("box", &[]);
+    let bundle = bundle(&lab, MOBY, &id_of(&docker, "box"));
+    docker.ok(&["exec", "box", "mkfifo", "/gate"]);
+    let exec =
+        docker.cli(&["exec", "box", "sh", "-c", "sleep 4103 & read gate < /gate; kill $!; exit 9"]).spawn();
+    eventually("the exec to run", || sleeps(&lab, 4103));
+    let root = format!("/proc/{}/root", docker.inspect("box")["State"]["Pid"]);
+    let shim_pid = shim_of(&bundle);
+    docker.containerd.kill();
+    fs::OpenOptions::new().write(true).open(format!("{root}/gate")).unwrap();
+    let journal = bundle.join("sluice.journal");
+    eventually("the exit in the journal", || fs::read_to_string(&journal).unwrap().contains("\"status\":9"));
+    process::signal(shim_pid, Signal::KILL);
+    eventually("the shim to be gone", || !process::is_alive(shim_pid));
+    docker.containerd.start_again();
+    exec.wait().code(9);
+    docker.wait_inspect("box", "/State/Running", &json!(false));
+    docker.ok(&["rm", "-f", "box"]);
+    end(docker, &lab);
+}
+
+#[test]
+fn containers_and_execs_outlive_containerd() {
+    let (Some(lab), Some(shim)) = (lab(), ours()) else { return };
+    let mut ctr = Ctr::start(&lab, &shim);
+    ctr.sleeper(&[], "c");
+    for round in 0..5 {
+        let exec = format!("e{round}");
+        let running = ctr.exec("c", &exec, &["/bin/sleep", "4104"]).spawn();
+        eventually("the exec to run", || sleeps(&lab, 4104));
+        ctr.containerd.kill();
+        ctr.containerd.start_again();
+        assert!(sleeps(&lab, 4104), "the exec was ended");
+        ctr.exec("c", &format!("{exec}-after"), &["/bin/sh", "-c", "exit 6"]).run().code(6);
+        ctr.kill(&["--exec-id", &exec, "--signal", "SIGKILL"], "c").ok();
+        eventually("the exec to end", || !sleeps(&lab, 4104));
+        drop(running);
+    }
+    ctr.remove("c");
+    ctr.end();
+}
+
+#[test]
+fn a_killed_shim_leaves_nothing_of_its_container() {
+    let (Some(lab), Some(shim)) = (lab(), ours()) else { return };
+    let ctr = Ctr::start(&lab, &shim);
+    ctr.sleeper(&[], "c");
+    let exec = ctr.exec("c", "e", &["/bin/sleep", "4105"]).spawn();
+    eventually("the exec to run", || sleeps(&lab, 4105));
+    kill_shim(&ctr.bundle("c"));
+    eventually("the container to be gone", || hierarchy::pids(&format!("{}/c", lab.group())).is_empty());
+    exec.wait();
+    eventually("the task to be gone", || !ctr.cli(&["tasks", "ls", "-q"]).ok().stdout.contains('c'));
+    ctr.cli(&["containers", "delete", "c"]).ok();
+    ctr.end();
+}
+
+/// Compat: dockerd without live-restore ends its containers when it is back.
+#[test]
+fn dockerd_is_killed_and_finds_its_container_again() {
+    let (Some(lab), Some(shim)) = (lab(), ours()) else { return };
+    let mut docker = Docker::start_with_shim(&lab, &shim);
+    let settings = json!({
+        "runtimes": {"tested": {"path": lab.binary()}}, "default-runtime": "tested", "live-restore": true
+    });
+    docker.stop_daemon(Signal::TERM);
+    docker.start_daemon(&settings);
+    docker.sleeper("box", &[]);
+    let exec = docker.cli(&["exec", "box", "sleep", "4106"]).spawn();
+    eventually("the exec to run", || sleeps(&lab, 4106));
+    docker.stop_daemon(Signal::KILL);
+    exec.wait();
+    docker.start_daemon(&settings);
+    assert_eq!(docker.inspect("box")["State"]["Running"], true);
+    docker.cli(&["exec", "box", "sh", "-c", "exit 3"]).run().code(3);
+    docker.ok(&["rm", "-f", "box"]);
+    end(docker, &lab);
+}
+
+#[test]
+fn another_binary_in_the_place_of_a_running_shim_changes_nothing_for_it() {
+    let (Some(lab), Some(shim)) = (lab(), ours()) else { return };
+    let copy = lab.path("containerd-shim-sluice-v2");
+    fs::copy(&shim, &copy).unwrap();
+    let mut ctr = Ctr::start(&lab, &copy);
+    ctr.sleeper(&[], "old");
+    let newer = lab.path("newer");
+    fs::copy(&shim, &newer).unwrap();
+    fs::rename(&newer, &copy).unwrap();
+    ctr.exec("old", "e1", &["/bin/sh", "-c", "exit 3"]).run().code(3);
+    ctr.cli(&["tasks", "pause", "old"]).ok();
+    ctr.cli(&["tasks", "resume", "old"]).ok();
+    ctr.containerd.kill();
+    ctr.containerd.start_again();
+    ctr.sleeper(&[], "new");
+    for id in ["old", "new"] {
+        ctr.exec(id, "e2", &["/bin/sh", "-c", "exit 4"]).run().code(4);
+        ctr.remove(id);
+    }
+    ctr.end();
+}

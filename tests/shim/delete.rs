@@ -1,0 +1,144 @@
+//! The subcommand `delete`: what it answers, and how soon, with nothing but a bundle to go by.
+
+use std::fs;
+use std::io::Write as _;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use testkit::Lab;
+
+use crate::ctr::{lab, ours};
+
+/// containerd gives up after five seconds.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// CRC-32 of gzip, for journals that are written here.
+fn crc32(bytes: &[u8]) -> u32 {
+    let step = |sum: u32| if sum & 1 == 0 { sum >> 1 } else { (sum >> 1) ^ 0xedb8_8320 };
+    !bytes.iter().fold(u32::MAX, |sum, byte| (0..8).fold(sum ^ u32::from(*byte), |sum, _| step(sum)))
+}
+
+fn journal(bundle: &Path, records: &[String]) {
+    let line = |json: &String| format!("1 {:08x} {json}\n", crc32(json.as_bytes()));
+    fs::create_dir_all(bundle).unwrap();
+    let mut file =
+        fs::File::options().create_new(true).write(true).open(bundle.join("sluice.journal")).unwrap();
+    file.write_all(records.iter().map(line).collect::<String>().as_bytes()).unwrap();
+}
+
+fn created(root: &Path) -> String {
+    let root = root.display();
+    format!("{{\"record\":\"created\",\"id\":\"c\",\"namespace\":\"test\",\"root\":\"{root}\"}}")
+}
+
+fn started(exec: &str, pid: i32, start_time: u64) -> String {
+    format!("{{\"record\":\"started\",\"exec\":\"{exec}\",\"pid\":{pid},\"start_time\":{start_time}}}")
+}
+
+fn exited(exec: &str, status: u32) -> String {
+    let exit = format!("{{\"status\":{status},\"seconds\":1700000000,\"nanoseconds\":5}}");
+    format!("{{\"record\":\"exited\",\"exec\":\"{exec}\",\"exit\":{exit}}}")
+}
+
+/// The numbers of a protobuf message by field; messages in it are left out.
+fn numbers(mut bytes: &[u8]) -> Vec<(u64, u64)> {
+    let varint = |bytes: &mut &[u8]| {
+        let mut value = 0_u64;
+        for shift in 0.. {
+            let (first, rest) = bytes.split_first().unwrap();
+            *bytes = rest;
+            value |= u64::from(first & 0x7f) << (7 * shift);
+            if first & 0x80 == 0 {
+                break;
+            }
+        }
+        value
+    };
+    let mut found = Vec::new();
+    while !bytes.is_empty() {
+        let tag = varint(&mut bytes);
+        let value = varint(&mut bytes);
+        match tag & 7 {
+            0 => found.push((tag >> 3, value)),
+            _ => bytes = &bytes[usize::try_from(value).unwrap()..],
+        }
+    }
+    found
+}
+
+/// Pid and exit status of the answer.
+fn delete(lab: &Lab, shim: &Path, bundle: &Path) -> (u64, u64) {
+    let begun = Instant::now();
+    // The answer is no text.
+    let script = "\"$@\" > answer && od -An -v -tu1 answer";
+    let command = lab.program("sh").args(["-c", script, "sh"]).args([shim]);
+    let command =
+        command.args(["-namespace", "test", "-address", "/no/socket", "-publish-binary", "/bin/false"]);
+    let output = command.args(["-id", "c", "-bundle"]).args([bundle]).args(["delete"]).cwd(bundle).ok();
+    assert!(begun.elapsed() < PATIENCE, "containerd would have given up: {:?}", begun.elapsed());
+    lab.step(&output.stderr);
+    let bytes: Vec<u8> = output.stdout.split_whitespace().map(|byte| byte.parse().unwrap()).collect();
+    let numbers = numbers(&bytes);
+    let field = |wanted: u64| numbers.iter().find(|(field, _)| *field == wanted).map_or(0, |found| found.1);
+    (field(1), field(2))
+}
+
+#[test]
+fn an_end_in_the_journal_is_the_answer() {
+    let (Some(lab), Some(shim)) = (lab(), ours()) else { return };
+    let bundle = lab.path("bundle");
+    journal(&bundle, &[created(&lab.root()), started("", 4_000_000, 1), exited("", 42)]);
+    assert_eq!(delete(&lab, &shim, &bundle), (4_000_000, 42));
+}
+
+#[test]
+fn a_torn_journal_is_read_up_to_the_tear() {
+    let (Some(lab), Some(shim)) = (lab(), ours()) else { return };
+    let bundle = lab.path("bundle");
+    journal(&bundle, &[created(&lab.root()), started("", 4_000_000, 1), exited("", 42)]);
+    let file = fs::File::options().write(true).open(bundle.join("sluice.journal")).unwrap();
+    file.set_len(file.metadata().unwrap().len() - 3).unwrap();
+    assert_eq!(delete(&lab, &shim, &bundle), (4_000_000, 137));
+}
+
+#[test]
+fn without_a_journal_the_container_counts_as_killed() {
+    let (Some(lab), Some(shim)) = (lab(), ours()) else { return };
+    let bundle = lab.path("bundle");
+    fs::create_dir(&bundle).unwrap();
+    assert_eq!(delete(&lab, &shim, &bundle), (0, 137));
+}
+
+#[test]
+fn what_the_runtime_does_not_know_is_killed_by_its_identity_and_nobody_else_with_its_pid() {
+    let (Some(lab), Some(shim)) = (lab(), ours()) else { return };
+    let bundle = lab.path("bundle");
+    let sleep = || lab.program("sleep").args(["1000000"]).spawn();
+    let (ours, other) = (sleep(), sleep());
+    let start_time = |pid: i32| -> u64 {
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+        stat.rsplit_once(") ").unwrap().1.split(' ').nth(19).unwrap().parse().unwrap()
+    };
+    let records = [
+        created(&lab.root()),
+        started("", ours.pid(), start_time(ours.pid())),
+        started("e", other.pid(), start_time(other.pid()) + 1),
+    ];
+    journal(&bundle, &records);
+    assert_eq!(delete(&lab, &shim, &bundle), (u64::try_from(ours.pid()).unwrap(), 137));
+    ours.wait();
+    assert!(!other.has_ended(), "another process was killed");
+}
+
+#[test]
+fn a_root_that_is_mounted_is_not_mounted_afterwards() {
+    let (Some(lab), Some(shim)) = (lab(), ours()) else { return };
+    let bundle = lab.path("bundle");
+    journal(&bundle, &[created(&lab.root()), started("", 4_000_000, 1)]);
+    let rootfs = bundle.join("rootfs");
+    fs::create_dir(&rootfs).unwrap();
+    lab.program("mount").args(["-t", "tmpfs", "t"]).args([&rootfs]).ok();
+    assert_eq!(lab.mounts(), [rootfs]);
+    delete(&lab, &shim, &bundle);
+    assert_eq!(lab.mounts(), Vec::<std::path::PathBuf>::new());
+}

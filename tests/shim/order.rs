@@ -1,0 +1,50 @@
+//! The order of events, and exits that come in bad moments.
+
+use crate::session::sessions;
+
+sessions! {
+    #[doc = "The exit of a process that ends at once comes after the event of its start, and there is one of each."]
+    fn the_exit_of_a_short_exec_comes_after_its_start(session) {
+        session.run_first();
+        let ids: Vec<String> = (0..20).map(|number| format!("e{number}")).collect();
+        std::thread::scope(|scope| {
+            for id in &ids {
+                scope.spawn(move || session.exec(id, &["/bin/sh", "-c", "exit 3"]));
+            }
+        });
+        for id in &ids {
+            assert_eq!(session.exit_of(id).exit_status, 3);
+            let start = session.place("its start", |event| event.starts(id));
+            let exit = session.place("its exit", |event| event.ends(id));
+            assert!(start < exit, "{id}: start at {start}, exit at {exit}");
+        }
+        let exits = session.exits();
+        assert_eq!(exits.len(), ids.len(), "{exits:?}");
+        session.remove_first();
+    }
+
+    #[doc = "The exit of a container's init comes after those of the execs that ran in it."]
+    fn the_exit_of_init_comes_after_those_of_its_execs(session) {
+        session.run_first();
+        let ids = ["a", "b", "c"];
+        for id in ids {
+            session.exec(id, &["/bin/sleep", "1000000"]);
+        }
+        session.remove_first();
+        let init = session.place("the exit of init", |event| event.ends(session.first().id()));
+        for id in ids {
+            let exec = session.place("the exit of an exec", |event| event.ends(id));
+            assert!(exec < init, "{id}: exit at {exec}, that of init at {init}");
+            assert_eq!(session.exit_of(id).exit_status, 137);
+        }
+    }
+
+    #[doc = "Create, start, exit, delete: each once, in this order."]
+    fn the_events_of_a_container_come_in_their_order(session) {
+        session.run_first();
+        session.remove_first();
+        session.place("the delete", |event| event.topic == "/tasks/delete");
+        let topics: Vec<String> = session.events().into_iter().map(|event| event.topic).collect();
+        assert_eq!(topics, ["/tasks/create", "/tasks/start", "/tasks/exit", "/tasks/delete"]);
+    }
+}

@@ -1,0 +1,185 @@
+//! Which call is allowed when, and with which code the others are refused.
+
+use containerd_shim_protos::api::{
+    CheckpointTaskRequest, ConnectRequest, ConnectResponse, DeleteResponse, PauseRequest, PidsRequest,
+    PidsResponse, ResumeRequest, Status,
+};
+use containerd_shim_protos::shim::oci::ProcessDetails;
+use protobuf::Message;
+use protobuf::well_known_types::empty::Empty;
+use ttrpc::Code;
+
+use crate::session::sessions;
+
+sessions! {
+    #[doc = "What is not there is NotFound; `Connect` alone says that no process is."]
+    fn an_unknown_id_is_not_found(session) {
+        session.refused("State", &session.state_request(""), Code::NOT_FOUND);
+        session.refused("Kill", &session.kill_request("", 9), Code::NOT_FOUND);
+        session.refused("Delete", &session.delete_request(""), Code::NOT_FOUND);
+        session.run_first();
+        session.refused("State", &session.state_request("none"), Code::NOT_FOUND);
+        session.refused("Kill", &session.kill_request("none", 9), Code::NOT_FOUND);
+        session.refused("Delete", &session.delete_request("none"), Code::NOT_FOUND);
+        session.remove_first();
+    }
+
+    #[doc = "An id is taken once."]
+    fn an_id_is_taken_once(session) {
+        let pid = session.run_first();
+        session.add_exec("e", &["/bin/true"]).unwrap();
+        session.refused("Exec", &session.exec_request("e", &["/bin/true"]), Code::ALREADY_EXISTS);
+        if !session.stock_differs("makes a second container over the first one, or says Unknown") {
+            let twice = session.create(session.first()).unwrap_err().to_string();
+            assert!(twice.contains("exists"), "{twice}");
+        }
+        assert_eq!(session.state("").pid, pid);
+        session.remove_first();
+    }
+
+    #[doc = "A process is deleted when it has ended or never ran, and once."]
+    fn a_process_is_deleted_once_and_not_while_it_runs(session) {
+        session.run_first();
+        session.exec("runs", &["/bin/sleep", "1000000"]);
+        for exec_id in ["runs", ""] {
+            let refused = session.call::<_, Empty>("Delete", &session.delete_request(exec_id));
+            assert!(refused.is_err(), "{exec_id:?}");
+        }
+        if !session.stock_differs("refuses with Unknown") {
+            session.refused("Delete", &session.delete_request("runs"), Code::FAILED_PRECONDITION);
+        }
+        let _killed: Empty = session.ok("Kill", &session.kill_request("runs", 9));
+        assert_eq!(session.wait("runs"), 137);
+        let deleted: DeleteResponse = session.ok("Delete", &session.delete_request("runs"));
+        assert_eq!(deleted.exit_status, 137);
+        session.refused("Delete", &session.delete_request("runs"), Code::NOT_FOUND);
+        session.add_exec("never", &["/bin/true"]).unwrap();
+        let _deleted: DeleteResponse = session.ok("Delete", &session.delete_request("never"));
+        session.remove_first();
+        session.refused("Delete", &session.delete_request(""), Code::NOT_FOUND);
+    }
+
+    #[doc = "Every signal can be sent while a process lives, and none after."]
+    fn signals_reach_what_lives(session) {
+        session.run_first();
+        session.exec("e", &["/bin/sh", "-c", "trap 'exit 5' 64; while :; do sleep 0.01; done"]);
+        testkit::hang::eventually("the trap", || {
+            let path = format!("/proc/{}/status", session.state("e").pid);
+            std::fs::read_to_string(path).unwrap().contains("SigCgt:\t8000000")
+        });
+        let _asked: Empty = session.ok("Kill", &session.kill_request("e", 0));
+        let _sent: Empty = session.ok("Kill", &session.kill_request("e", 64));
+        assert_eq!(session.wait("e"), 5);
+        session.refused("Kill", &session.kill_request("e", 9), Code::NOT_FOUND);
+        session.remove_first();
+    }
+
+    #[doc = "An end is told to everybody who waits, then and later, and always the same."]
+    fn everybody_who_waits_gets_the_same_answer(session) {
+        session.run_first();
+        session.exec("e", &["/bin/sh", "-c", "read x; exit 9"]);
+        assert_eq!(session.wait("e"), 9);
+        session.exec("f", &["/bin/sleep", "1000000"]);
+        std::thread::scope(|scope| {
+            let waiters: Vec<_> = (0..8).map(|_| scope.spawn(|| session.wait("f"))).collect();
+            let _killed: Empty = session.ok("Kill", &session.kill_request("f", 9));
+            for waiter in waiters {
+                assert_eq!(waiter.join().unwrap(), 137);
+            }
+        });
+        assert_eq!(session.wait("f"), 137);
+        assert_eq!(session.status("f"), Status::STOPPED);
+        session.remove_first();
+    }
+
+    #[doc = "In a container that has ended nothing is started, and the refusal says so at once."]
+    fn an_exec_in_a_stopped_container_is_refused(session) {
+        session.run_first();
+        session.add_exec("e", &["/bin/true"]).unwrap();
+        let _killed: Empty = session.ok("Kill", &session.kill_request("", 9));
+        assert_eq!(session.wait(""), 137);
+        let refused = session.start_process(session.first().id(), "e").unwrap_err().to_string();
+        if !session.stock_differs("says Unknown or \"process already finished\"") {
+            assert!(refused.contains("FAILED_PRECONDITION") || refused.contains("stopped"), "{refused}");
+        }
+        session.remove_first();
+    }
+
+    #[doc = "A paused container says so, takes no exec, and goes on."]
+    fn a_paused_container_takes_no_exec(session) {
+        session.run_first();
+        let id = session.first().id().to_owned();
+        session.exec("before", &["/bin/sleep", "1000000"]);
+        let _paused: Empty = session.ok("Pause", &PauseRequest { id: id.clone(), ..PauseRequest::default() });
+        assert_eq!(session.status(""), Status::PAUSED);
+        assert_eq!(session.status("before"), Status::PAUSED);
+        session.add_exec("e", &["/bin/true"]).ok();
+        assert!(session.start_process(&id, "e").is_err());
+        let _resumed: Empty = session.ok("Resume", &ResumeRequest { id, ..ResumeRequest::default() });
+        assert_eq!(session.status(""), Status::RUNNING);
+        session.exec("after", &["/bin/true"]);
+        assert_eq!(session.wait("after"), 0);
+        let topics: Vec<_> = session.events().into_iter().map(|event| event.topic).collect();
+        assert!(topics.contains(&"/tasks/paused".to_owned()), "{topics:?}");
+        assert!(topics.contains(&"/tasks/resumed".to_owned()), "{topics:?}");
+        session.remove_first();
+    }
+
+    #[doc = "The processes of a container, with the name of the exec at its leader."]
+    fn the_processes_are_listed_with_their_execs(session) {
+        let init = session.run_first();
+        let exec = session.exec("e", &["/bin/sleep", "1000000"]);
+        let request = PidsRequest { id: session.first().id().into(), ..PidsRequest::default() };
+        let listed: PidsResponse = session.ok("Pids", &request);
+        let mut pids: Vec<u32> = listed.processes.iter().map(|process| process.pid).collect();
+        pids.sort_unstable();
+        let mut expected = vec![init, exec];
+        expected.sort_unstable();
+        assert_eq!(pids, expected);
+        let info = listed.processes.iter().find(|process| process.pid == exec).unwrap().info.clone().unwrap();
+        assert!(info.type_url.ends_with("containerd.runc.v1.ProcessDetails"), "{}", info.type_url);
+        assert_eq!(ProcessDetails::parse_from_bytes(&info.value).unwrap().exec_id, "e");
+        session.remove_first();
+    }
+
+    #[doc = "A program that is not there is named, and its exec can be deleted."]
+    fn a_missing_program_is_named(session) {
+        session.run_first();
+        session.add_exec("e", &["/no/such"]).unwrap();
+        let refused = session.start_process(session.first().id(), "e").unwrap_err().to_string();
+        assert!(refused.contains("no such file or directory"), "{refused}");
+        let _deleted: DeleteResponse = session.ok("Delete", &session.delete_request("e"));
+        session.remove_first();
+    }
+}
+
+sessions! {
+    ours
+    /// The stock shim answers `Connect` of an unknown id with NotFound since 1.7, and signal 65 with Unknown.
+    fn what_is_wrong_in_itself_is_said_to_be(session) {
+        let request = ConnectRequest { id: "none".into(), ..ConnectRequest::default() };
+        let answer: ConnectResponse = session.ok("Connect", &request);
+        assert_eq!(answer.task_pid, 0);
+        session.run_first();
+        session.refused("Kill", &session.kill_request("", 65), Code::INVALID_ARGUMENT);
+        let mut exec = session.exec_request("", &["/bin/true"]);
+        session.refused("Exec", &exec, Code::INVALID_ARGUMENT);
+        exec.exec_id = "garbage".into();
+        exec.spec.as_mut().unwrap().value = b"{".to_vec();
+        let _added: Empty = session.ok("Exec", &exec);
+        let refused = session.start_process(session.first().id(), "garbage").unwrap_err().to_string();
+        assert!(refused.contains("spec"), "{refused}");
+        let checkpoint = CheckpointTaskRequest { id: session.first().id().into(), ..CheckpointTaskRequest::default() };
+        session.refused("Checkpoint", &checkpoint, Code::UNIMPLEMENTED);
+        session.remove_first();
+    }
+
+    ours
+    /// The stock shim takes the options of a type it does not know for none.
+    fn options_of_an_unknown_type_are_refused(session) {
+        let mut request = session.create_request(session.first());
+        request.options.as_mut().unwrap().type_url = "x.Options".into();
+        let text = session.refused("Create", &request, Code::INVALID_ARGUMENT);
+        assert!(text.contains("x.Options"), "{text}");
+    }
+}

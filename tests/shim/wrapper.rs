@@ -1,0 +1,97 @@
+//! A runtime that the options name is the one that runs: crun, and scripts with any name.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+
+use testkit::hang::eventually;
+use testkit::{Lab, partner};
+
+use crate::ctr::{Ctr, lab, ours};
+
+/// A script that notes each call and then becomes the runtime.
+fn script(lab: &Lab, name: &str, first: &str, runtime: &Path) -> PathBuf {
+    let calls = lab.path("calls");
+    let text = format!(
+        "#!/bin/sh\necho \"$*\" >> {}\n{first}\nexec {} \"$@\"\n",
+        calls.display(),
+        runtime.display()
+    );
+    let path = lab.write(name, &text);
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    path
+}
+
+fn calls(lab: &Lab) -> String {
+    fs::read_to_string(lab.path("calls")).unwrap_or_default()
+}
+
+/// The life of a container with a runtime that is driven by its command line.
+fn life(ctr: &Ctr<'_>, runtime: &Path) {
+    let flags = ["--runc-binary", runtime.to_str().unwrap()];
+    ctr.run(&[&["--rm"], &flags[..]].concat(), "one", &["/bin/sh", "-c", "echo out; exit 9"])
+        .run()
+        .code(9)
+        .prints("out");
+    ctr.sleeper(&flags, "c");
+    ctr.exec("c", "e1", &["/bin/sh", "-c", "echo inside; exit 3"]).run().code(3).prints("inside");
+    ctr.exec("c", "e2", &["/no/such"]).run().code(1);
+    ctr.cli(&["tasks", "pause", "c"]).ok();
+    assert!(ctr.cli(&["tasks", "ls"]).ok().stdout.contains("PAUSED"));
+    ctr.cli(&["tasks", "resume", "c"]).ok();
+    ctr.cli(&["tasks", "ps", "c"]).ok();
+    ctr.cli(&["tasks", "metrics", "c"]).ok();
+    let exec = ctr.exec("c", "e3", &["/bin/sleep", "4301"]).spawn();
+    eventually("the exec to be there", || ctr.cli(&["tasks", "ps", "c"]).ok().stdout.contains("e3"));
+    ctr.kill(&["--exec-id", "e3", "--signal", "SIGKILL"], "c").ok();
+    exec.wait().code(137);
+    ctr.remove("c");
+}
+
+#[test]
+fn crun_runs_what_it_is_named_for() {
+    let (Some(lab), Some(shim), Some(crun)) = (lab(), ours(), partner::find("crun")) else { return };
+    let ctr = Ctr::start(&lab, &shim);
+    life(&ctr, &crun);
+    ctr.end();
+}
+
+#[test]
+fn a_script_named_runc_is_called_for_every_verb() {
+    let (Some(lab), Some(shim), Some(runc)) = (lab(), ours(), partner::find("runc")) else { return };
+    let ctr = Ctr::start(&lab, &shim);
+    let wrapper = script(&lab, "runc", "", &runc);
+    life(&ctr, &wrapper);
+    let calls = calls(&lab);
+    for verb in ["create", "start", "exec", "pause", "resume", "delete"] {
+        assert!(calls.lines().any(|line| line.split(' ').any(|word| word == verb)), "{verb}: {calls}");
+    }
+    ctr.end();
+}
+
+/// Stock: the exec hangs for ever, and with it inspect, top and stop of the container.
+#[test]
+fn a_wrapper_that_floods_its_standard_error_holds_nobody_up() {
+    let (Some(lab), Some(shim), Some(runc)) = (lab(), ours(), partner::find("runc")) else { return };
+    let ctr = Ctr::start(&lab, &shim);
+    let flood = "case \" $* \" in *\" exec \"*) dd if=/dev/zero bs=1000 count=200 2>/dev/null | tr '\\0' x >&2;; esac";
+    let wrapper = script(&lab, "flood", flood, &runc);
+    ctr.sleeper(&["--runc-binary", wrapper.to_str().unwrap()], "c");
+    let exec = ctr.exec("c", "e", &["/bin/sh", "-c", "echo inside; exit 4"]).run();
+    exec.code(4).prints("inside");
+    ctr.cli(&["tasks", "ps", "c"]).ok();
+    ctr.remove("c");
+    ctr.end();
+}
+
+#[test]
+fn the_runc_of_the_distribution_is_ours_and_not_called() {
+    let (Some(lab), Some(shim), Some(runc)) = (lab(), ours(), partner::find("runc")) else { return };
+    let ctr = Ctr::start(&lab, &shim);
+    ctr.sleeper(&["--runc-binary", runc.to_str().unwrap()], "c");
+    let state = lab.path("state/test/c/state.json");
+    let text = fs::read_to_string(&state).unwrap();
+    assert!(text.contains("\"writer\":\"sluice"), "{}: {text}", state.display());
+    ctr.remove("c");
+    ctr.end();
+}
