@@ -27,7 +27,6 @@ pub mod hang;
 pub mod hierarchy;
 pub mod lab;
 pub mod memory;
-pub mod node;
 pub mod notify;
 pub mod old_kernel;
 pub mod partner;

@@ -1,7 +1,12 @@
 //! A tree of files reads like a live node.
 
+#![expect(clippy::unwrap_used, reason = "a test may fail by panicking")]
+
 use diagnose::{Source, collect};
-use testkit::node::Node;
+#[path = "../examples/crowd/node.rs"]
+mod node;
+
+use node::Node;
 
 fn snapshot(node: &Node) -> diagnose::Snapshot {
     collect(&Source::Tree(node.root().to_owned())).unwrap()

@@ -1,5 +1,7 @@
 //! A snapshot of the live system changes nothing, waits for nobody, and says what it could not see.
 
+#![expect(clippy::unwrap_used, reason = "a test may fail by panicking")]
+
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{Read, Write};
@@ -111,10 +113,12 @@ fn a_full_pipe_is_measured_and_stays_as_it_is() {
     let pipe = seen.pipe(inode).unwrap();
     assert_eq!((pipe.bytes, pipe.capacity), (Some(full), Some(65_536)));
     assert!(pipe.writers.iter().any(|end| end.pid == writer.pid()), "{:?}", pipe.writers);
+    // Children of other tests may have it as well for a moment.
     let own = i32::try_from(std::process::id()).unwrap();
-    assert_eq!(
-        pipe.readers.iter().map(|end| (end.pid, end.fd)).collect::<Vec<_>>(),
-        [(own, read.as_raw_fd())]
+    assert!(
+        pipe.readers.iter().any(|end| (end.pid, end.fd) == (own, read.as_raw_fd())),
+        "{:?}",
+        pipe.readers
     );
 }
 

@@ -13,7 +13,7 @@ const PROGRAM_THREADS: i32 = 4;
 
 /// A simulated node.
 #[derive(Debug)]
-pub struct Node {
+pub(crate) struct Node {
     folder: tempfile::TempDir,
 }
 
@@ -36,8 +36,7 @@ impl Node {
     ///
     /// # Panics
     /// When it cannot be written.
-    #[must_use]
-    pub fn with_containers(count: i32) -> Self {
+    pub(crate) fn with_containers(count: i32) -> Self {
         let node = Self { folder: tempfile::tempdir().expect("a temporary directory") };
         node.host(count);
         node.daemons(count);
@@ -48,20 +47,17 @@ impl Node {
     }
 
     /// Its root.
-    #[must_use]
-    pub fn root(&self) -> &Path {
+    pub(crate) fn root(&self) -> &Path {
         self.folder.path()
     }
 
     /// Id of a container.
-    #[must_use]
-    pub fn id(number: i32) -> String {
+    pub(crate) fn id(number: i32) -> String {
         format!("{number:08x}").repeat(8)
     }
 
     /// Pid of the shim of a container; its program has the next one.
-    #[must_use]
-    pub fn shim(number: i32) -> i32 {
+    pub(crate) fn shim(number: i32) -> i32 {
         10_000 + number * 10
     }
 
@@ -70,7 +66,7 @@ impl Node {
     /// # Panics
     /// When it cannot be written.
     #[expect(clippy::disallowed_methods, reason = "a fresh directory of the test's own")]
-    pub fn write(&self, path: &str, text: &str) {
+    pub(crate) fn write(&self, path: &str, text: &str) {
         let path = self.path(path);
         std::fs::create_dir_all(path.parent().expect("a parent")).expect("a folder");
         std::fs::write(path, text).expect("a file");

@@ -2,11 +2,13 @@
 //!
 //! Processor time of this process and of all children that read.
 
+mod node;
+
 use std::io::Write;
 use std::time::Instant;
 
 use diagnose::{Source, collect};
-use testkit::node::Node;
+use node::Node;
 
 fn main() -> std::io::Result<()> {
     let mut out = std::io::stdout().lock();
