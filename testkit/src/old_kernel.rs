@@ -24,13 +24,21 @@ pub fn run(body: impl FnOnce(&Lab)) {
         return;
     }
     let Some(path) = Runtime::Sluice.find() else { return partner::skip("sluice is not built") };
+    let directory = tempfile::tempdir().unwrap();
+    let own = writable(directory.path(), &path);
     if release() < YOUNGER {
-        return finish(&Lab::new(Runtime::Sluice, path), body);
+        return finish(&Lab::new(Runtime::Sluice, own), body);
     }
     if partner::find("cc").is_some() {
-        let directory = tempfile::tempdir().unwrap();
-        finish(&Lab::new(Runtime::Sluice, with_old_calls(directory.path(), &path)), body);
+        finish(&Lab::new(Runtime::Sluice, with_old_calls(directory.path(), &own)), body);
     }
+}
+
+/// A copy of the runtime on a file system that can be written: on another it needs no protection.
+fn writable(directory: &Path, runtime: &Path) -> PathBuf {
+    let own = directory.join("runtime");
+    fs::copy(runtime, &own).unwrap();
+    own
 }
 
 fn finish(lab: &Lab, body: impl FnOnce(&Lab)) {

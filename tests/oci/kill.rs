@@ -98,10 +98,9 @@ conformance! {
         let config = Config::new().without_namespace("pid").script("sleep 1000000 & exec sleep 1000000");
         let c = lab.started(&config);
         hang::eventually("two processes", || hierarchy::pids(&c.group()).len() == 2);
-        if lab.reference_lacks("kill of the whole group without --all: since runc 1.2") {
-            return;
-        }
-        c.kill("KILL").ok();
+        let lacks = lab.reference_lacks("kill of the whole group without --all: since runc 1.2");
+        let flags: &[&str] = if lacks { &["--all"] } else { &[] };
+        c.verb("kill", flags, &["KILL"]).ok();
         hang::eventually("nobody left", || hierarchy::pids(&c.group()).is_empty());
     }
 }

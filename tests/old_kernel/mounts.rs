@@ -90,11 +90,14 @@ on_linux_5_10! {
     fn propagation_is_changed(lab) {
         fs::create_dir(lab.path("shared")).unwrap();
         let shared = lab.path("shared");
-        for (option, expected) in [("rslave", None), ("rshared", Some("shared:")), ("unbindable", Some("unbindable"))] {
+        // Where the host's mount is private, a slave of it has no master.
+        let table: [(&str, &[&str]); 3] =
+            [("rslave", &["-", "master:"]), ("rshared", &["shared:"]), ("unbindable", &["unbindable"])];
+        for (option, expected) in table {
             let config = Config::new().mount("/shared", "bind", shared.to_str().unwrap(), &["rbind", option]);
             let text = lab.run_once(&config.script("grep ' /shared ' /proc/self/mountinfo")).ok().stdout;
             let optional = text.split(' ').nth(6).unwrap();
-            assert!(expected.map_or(optional == "-", |word| optional.starts_with(word)), "{option}: {text}");
+            assert!(expected.iter().any(|word| optional.starts_with(word)), "{option}: {text}");
         }
     }
 }

@@ -158,6 +158,24 @@ truth! {
         assert_eq!(hierarchy::pids(&c.group()), [c.pid()]);
     }
 
+    fn an_exec_into_no_room_where_nobody_may_be_killed_says_so(lab) {
+        if hierarchy::is_v1("memory") {
+            return testkit::partner::not_run("on cgroup v1 a page that nobody can be killed for is asked for again and again");
+        }
+        let spared = Config::new().set("/process/oomScoreAdj", serde_json::json!(-1000));
+        let c = lab.started(&spared.mount("/fill", "tmpfs", "tmpfs", &["size=32m"]));
+        c.exec(&["dd", "if=/dev/zero", "of=/fill/x", "bs=1M", "count=24"]).ok();
+        let before = memory(&c).kills();
+        let output = squeezed(lab, &c, "execve");
+        // What a processor holds back may just do.
+        if output.status.code() != Some(0) {
+            let text = text(&output.code(255));
+            let place = format!(" of {} is ", memory(&c).directory().display());
+            assert!(text.starts_with("exec: ") && text.contains("memory.max") && text.contains(&place), "{text}");
+        }
+        assert_eq!((memory(&c).kills(), hierarchy::pids(&c.group())), (before, vec![c.pid()]));
+    }
+
     fn a_neighbour_out_of_memory_is_not_blamed(lab) {
         let noisy = holder(lab);
         let c = lab.sleeper();

@@ -386,8 +386,9 @@ impl Birth<'_> {
             self.record.unit = Some(systemd.unit.clone());
             self.record.cgroup = self.cgroup.paths().clone();
         }
-        started?;
-        self.write_record()?;
+        // Also when it went wrong after that: what cannot be taken back is left to `delete`.
+        let written = self.write_record();
+        started.and(written)?;
         placement::fill(&self.proc, &self.cgroup, pid)?;
         self.refuse_hopeless()?;
         self.apply_limits()

@@ -81,11 +81,10 @@ impl Systemd {
         properties.extend(systemd::annotated(&record.annotations).map_err(refused)?);
         let is_there = || is_member(proc, pid, &self.unit);
         self.manager.start(&self.unit, &properties, &is_there).map_err(refused)?;
-        let main = cgroup.paths().main();
-        if !self.unit.is_slice() && !is_member(proc, pid, &self.unit) || !main.is_dir() {
-            return Err(Error::UnitElsewhere { unit: self.unit.name.clone(), path: main.to_owned() });
+        if cgroup.exists() && (self.unit.is_slice() || is_member(proc, pid, &self.unit)) {
+            return Ok(());
         }
-        Ok(())
+        Err(Error::UnitElsewhere { unit: self.unit.name.clone(), path: cgroup.paths().main().to_owned() })
     }
 
     /// Whether the unit may be there because of this container; one that was there before is somebody else's.

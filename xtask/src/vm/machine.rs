@@ -16,7 +16,7 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use crate::failure::Failure;
 use crate::vm::cache::Guest;
 use crate::vm::event::PORT;
-use crate::vm::options::Options;
+use crate::vm::options::{Layout, Options};
 use crate::vm::payload::Payload;
 use crate::vm::results::{Fault, Results};
 
@@ -47,7 +47,7 @@ pub(super) fn test(
     payload: &Payload,
 ) -> Result<bool, Failure> {
     let console = payload.beside(&format!("console-{kernel}"));
-    let mut command = qemu(guest, kernel, payload, "sluice.tests systemd.getty_auto=no")?;
+    let mut command = qemu(guest, (kernel, options.layout), payload, "sluice.tests systemd.getty_auto=no")?;
     command.args(["-display", "none", "-monitor", "none", "-serial"]);
     command.arg(format!("file:{}", console.display()));
     // The port is qemu's standard output, so its end is the end of the results. Its standard input stays open: at the
@@ -70,20 +70,25 @@ pub(super) fn test(
 pub(super) fn shell(guest: &Guest, options: &Options, payload: &Payload) -> Result<ExitCode, Failure> {
     let kernel = options.kernels.first().map_or("6.1", String::as_str);
     println!("root has no password; /opt/sluice has the binaries; `poweroff` ends it, Ctrl-A X at once");
-    let mut command = qemu(guest, kernel, payload, "")?;
+    let mut command = qemu(guest, (kernel, options.layout), payload, "")?;
     let status = command.arg("-nographic").status().map_err(not_started)?;
     Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 /// The machine without a way to talk to it.
-fn qemu(guest: &Guest, kernel: &str, payload: &Payload, arguments: &str) -> Result<Command, Failure> {
+fn qemu(
+    guest: &Guest,
+    (kernel, layout): (&str, Layout),
+    payload: &Payload,
+    arguments: &str,
+) -> Result<Command, Failure> {
     let (image, initrd) = guest.kernel(kernel)?;
     let mut command = Command::new("setpriv");
     command.args(["--pdeathsig", "KILL", "qemu-system-x86_64", "-nodefaults", "-no-reboot"]);
     command.args(["-accel", "tcg,thread=multi,tb-size=512", "-cpu", "max", "-smp", "2", "-m", "2048"]);
     command.args(["-nic", "none", "-device", "virtio-rng-pci"]);
     command.arg("-kernel").arg(image).arg("-initrd").arg(initrd);
-    command.arg("-append").arg(format!("{KERNEL_ARGUMENTS} {arguments}"));
+    command.arg("-append").arg(format!("{KERNEL_ARGUMENTS} {} {arguments}", layout.kernel_arguments()));
     let disk = |path: PathBuf, more: &str| {
         format!(
             "file={},format=raw,if=virtio,cache=unsafe,{more}",

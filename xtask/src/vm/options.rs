@@ -15,12 +15,32 @@ usage: cargo xtask vm test|shell|build [OPTIONS] [FILTER...]
 
   --sluice PATH    the binary under test
   --kernel VERSION 6.1 or 5.10; may be given twice (default 6.1)
+  --layout LAYOUT  control groups: v2 alone, or hybrid: v1, and v2 without controllers (default v2)
   --part FILE      only the tests that FILE lists
   --threads N      tests at a time (default 3)
   --minutes N      give up then (default 120)";
 
 /// The kernels of the guest.
 pub(super) const KERNELS: &[&str] = &["6.1", "5.10"];
+
+/// How systemd mounts the control groups.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Layout {
+    /// Nothing but v2, as Debian does.
+    V2,
+    /// Controllers in v1, and v2 without any beside them, as Debian did before version 11.
+    Hybrid,
+}
+
+impl Layout {
+    /// Source: systemd(1), "Kernel Command Line".
+    pub(super) fn kernel_arguments(self) -> &'static str {
+        match self {
+            Self::V2 => "",
+            Self::Hybrid => "systemd.unified_cgroup_hierarchy=0 systemd.legacy_systemd_cgroup_controller=0",
+        }
+    }
+}
 
 /// What is to be done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,6 +63,8 @@ pub(super) struct Options {
     pub(super) sluice: Option<PathBuf>,
     /// One or more of [`KERNELS`].
     pub(super) kernels: Vec<String>,
+    /// The guest's control groups.
+    pub(super) layout: Layout,
     /// A list of the tests to choose from.
     pub(super) part: Option<PathBuf>,
     /// Tests at a time.
@@ -78,6 +100,7 @@ impl Options {
             wish,
             sluice: None,
             kernels: Vec::new(),
+            layout: Layout::V2,
             part: None,
             threads: 3,
             limit: Duration::from_mins(120),
@@ -89,6 +112,7 @@ impl Options {
         match option {
             "--sluice" => self.sluice = Some(PathBuf::from(value)),
             "--kernel" => self.kernels.push(kernel(value)?),
+            "--layout" => self.layout = layout(value)?,
             "--part" => self.part = Some(PathBuf::from(value)),
             "--threads" => self.threads = usize::from(number(option, value)?),
             "--minutes" => self.limit = Duration::from_mins(number(option, value)?.into()),
@@ -115,6 +139,14 @@ fn kernel(value: &str) -> Result<String, Failure> {
         .ok_or_else(|| wrong(&format!("{value} is none of {}", KERNELS.join(", "))))
 }
 
+fn layout(value: &str) -> Result<Layout, Failure> {
+    match value {
+        "v2" => Ok(Layout::V2),
+        "hybrid" => Ok(Layout::Hybrid),
+        _ => Err(wrong(&format!("{value} is none of v2, hybrid"))),
+    }
+}
+
 fn number(option: &str, value: &str) -> Result<u16, Failure> {
     let parsed = value.parse().ok().filter(|number| *number > 0);
     parsed.ok_or_else(|| wrong(&format!("{option} {value}: give a number from 1 to 65535")))
@@ -134,7 +166,8 @@ mod tests {
 
     #[test]
     fn options_and_filters_may_be_mixed() {
-        let options = parse("test exec --kernel 5.10 --threads 2 kill --minutes 9").unwrap();
+        let options = parse("test exec --kernel 5.10 --threads 2 kill --layout hybrid --minutes 9").unwrap();
+        assert_eq!(options.layout, Layout::Hybrid);
         assert_eq!(options.wish, Wish::Test);
         assert_eq!(options.kernels, ["5.10"]);
         assert_eq!(options.filters, ["exec", "kill"]);
@@ -148,8 +181,14 @@ mod tests {
 
     #[test]
     fn what_makes_no_sense_is_refused() {
-        for line in ["dance", "test --kernel 2.4", "test --threads 0", "test --threads", "test --colour red"]
-        {
+        for line in [
+            "dance",
+            "test --kernel 2.4",
+            "test --layout v3",
+            "test --threads 0",
+            "test --threads",
+            "test --colour red",
+        ] {
             assert!(parse(line).is_err(), "{line}");
         }
     }

@@ -13,11 +13,14 @@ const BEHIND: usize = 200;
 /// A cause is looked for within so many lines of the input.
 const REACH: u64 = 2000;
 
+/// A class that a line can be: its number, the class, and whether another class of that line comes first.
+type Place = (u64, usize, bool);
+
 /// Passes explanations on, each with the cause that stands near it.
 pub struct Consequences<'a> {
     explainer: &'a Explainer,
     held: VecDeque<Explanation>,
-    passed: VecDeque<(u64, usize)>,
+    passed: VecDeque<Place>,
 }
 
 impl<'a> Consequences<'a> {
@@ -39,7 +42,7 @@ impl<'a> Consequences<'a> {
         if let Some(place) = oldest.class.as_deref().and_then(|id| self.place(id)) {
             self.relate(&mut oldest, place);
         }
-        let places: Vec<(u64, usize)> = self.places(&oldest).collect();
+        let places: Vec<Place> = self.places(&oldest).collect();
         self.passed.extend(places);
         while self.passed.len() > BEHIND {
             self.passed.pop_front();
@@ -51,10 +54,12 @@ impl<'a> Consequences<'a> {
         self.explainer.classes().iter().position(|class| class.id == id)
     }
 
-    /// Every class that a line can be, with the line's number.
-    fn places(&self, explanation: &Explanation) -> impl Iterator<Item = (u64, usize)> {
-        let ids = explanation.class.iter().chain(&explanation.also);
-        ids.filter_map(|id| Some((explanation.number, self.place(id)?)))
+    /// Every class that a line can be.
+    fn places(&self, explanation: &Explanation) -> impl Iterator<Item = Place> {
+        let number = explanation.number;
+        let class = explanation.class.iter().map(|id| (id, false));
+        let ids = class.chain(explanation.also.iter().map(|id| (id, true)));
+        ids.filter_map(move |(id, is_further)| Some((number, self.place(id)?, is_further)))
     }
 
     fn relate(&self, explanation: &mut Explanation, place: usize) {
@@ -75,14 +80,14 @@ impl<'a> Consequences<'a> {
     fn cause(&self, explanation: &Explanation, class: &Class) -> Option<(String, u64)> {
         let held = self.held.iter().flat_map(|other| self.places(other));
         let near = self.passed.iter().copied().chain(held);
-        near.filter_map(|(line, place)| {
+        near.filter_map(|(line, place, is_further)| {
             let other = self.explainer.classes().get(place)?;
             let rank = follows(class, other)?;
             let distance = line.abs_diff(explanation.number);
-            (distance <= REACH).then(|| (rank, distance, other.id.clone(), line))
+            (distance <= REACH).then(|| (rank, is_further, distance, other.id.clone(), line))
         })
         .min()
-        .map(|(_, _, id, line)| (id, line))
+        .map(|(_, _, _, id, line)| (id, line))
     }
 }
 
