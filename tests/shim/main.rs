@@ -1,11 +1,19 @@
 //! The shim: every RPC and every trap of the protocol, driven through its socket and through real callers.
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a panic is a failed assertion")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stderr,
+    reason = "a panic is a failed assertion; a count is told aloud"
+)]
 
 mod bootstrap;
 mod connections;
 mod crash;
 mod ctr;
 mod delete;
+mod docker_streams;
+mod io;
+mod logger;
 mod observe;
 mod oom;
 mod order;
@@ -13,8 +21,10 @@ mod program;
 mod questions;
 mod rootfs;
 mod session;
+mod soak;
 mod states;
 mod stats;
 mod surroundings;
+mod terminal;
 mod tree;
 mod wrapper;

@@ -12,7 +12,9 @@ mod mountinfo;
 mod process;
 mod seccomp_filter;
 mod seccomp_profile;
+mod shim_request;
 mod state;
+mod stream_address;
 
 /// What a target does with its bytes. It panics when a promise is broken.
 pub type Target = fn(&[u8]);
@@ -28,7 +30,9 @@ pub const ALL: &[(&str, Target)] = &[
     ("process", process::run),
     ("seccomp_filter", seccomp_filter::run),
     ("seccomp_profile", seccomp_profile::run),
+    ("shim_request", shim_request::run),
     ("state", state::run),
+    ("stream_address", stream_address::run),
 ];
 
 /// Runs a target by its name, as the fuzzers do.

@@ -106,4 +106,4 @@ macro_rules! smoke_tests {
     };
 }
 
-smoke_tests! { cgroup config identity mountinfo process seccomp_filter seccomp_profile state }
+smoke_tests! { cgroup config identity mountinfo process seccomp_filter seccomp_profile shim_request state stream_address }

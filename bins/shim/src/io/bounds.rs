@@ -9,19 +9,19 @@ pub struct Bounds {
     pub idle: Duration,
     /// After the leader's exit: how long to wait in all for more from survivors.
     pub total: Duration,
-    /// How long `Delete` waits for a reader that has not taken its bytes.
+    /// How long `Delete` waits for somebody to open a fifo that holds bytes; a reader that is there gets them in any case.
     pub delete: Duration,
     /// How long a logger may take to be ready.
     pub logger: Duration,
 }
 
 impl Default for Bounds {
-    /// 200 ms, 2 s; 10 s as the stock shim's `Delete`; 10 s where the stock shim waits for ever.
+    /// 200 ms, 2 s; 2 s as the stock shim waits when it deletes an exec; 10 s where the stock shim waits for ever.
     fn default() -> Self {
         Self {
             idle: Duration::from_millis(200),
             total: Duration::from_secs(2),
-            delete: Duration::from_secs(10),
+            delete: Duration::from_secs(2),
             logger: Duration::from_secs(10),
         }
     }

@@ -1,7 +1,10 @@
 //! Input on its way from a fifo to a process's pipe or terminal.
 //!
 //! A client that goes away is no end of file: that comes when `CloseIO` has let go of our own writer and the client's
-//! is gone too, or when the streams are closed.
+//! is gone too, or when the streams are closed. A process that reads no more is none either: its client waits, as with a
+//! process that is slow.
+//!
+//! Compat: `ctr` hands every signal to the process; a SIGPIPE of its own, from a fifo without a reader, would kill it.
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
@@ -54,7 +57,7 @@ async fn relay(source: &AsyncFd<OwnedFd>, sink: &AsyncFd<OwnedFd>, transfer: &mu
             Turn::End | Turn::HungUp => return,
             Turn::Broken(errno) => {
                 log::debug!("a process reads no more input: {errno}");
-                return;
+                return std::future::pending().await;
             }
         }
     }

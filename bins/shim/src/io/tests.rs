@@ -363,14 +363,17 @@ fn input_outlives_its_client_and_ends_with_close_io() {
 }
 
 #[test]
-fn a_process_that_reads_no_more_is_felt_by_the_client() {
+fn a_process_that_reads_no_more_lets_its_client_wait_but_not_die() {
     run(async {
         let place = Place::new();
-        let (_stdio, [stdin, ..]) = place.open(PATIENT).await;
+        let (stdio, [stdin, ..]) = place.open(IMPATIENT).await;
         let client = place.client("stdin", OFlags::WRONLY);
         drop(stdin);
-        settle().await;
-        rustix::io::write(&client, b"into the void").expect("the fifo takes it");
+        let taken = flood(&client).await;
+        assert!(taken.len() >= 65_536);
+        rustix::io::ioctl_fionbio(&client, true).expect("non-blocking");
+        assert_eq!(rustix::io::write(&client, b"more"), Err(Errno::AGAIN), "and no SIGPIPE");
+        stdio.close();
         settle().await;
         assert_eq!(rustix::io::write(&client, b"more"), Err(Errno::PIPE));
     });

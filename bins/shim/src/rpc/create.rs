@@ -43,11 +43,11 @@ pub(crate) async fn create(
     operation.stage("open the streams");
     let streams = streams(&request);
     let owner = Owner { uid: options.io_uid, gid: options.io_gid };
+    // Until a logger and init have their waiters no child is taken for a stranger.
+    let birth = pod.children.birth();
     let (stdio, ends) = open(&pod.namespace, &request.id, &streams, owner).await?;
     let binary = chosen(&pod, &options).await?;
     let verb = verb(&pod, &request, &options, binary);
-    // Until init has its waiter no child is taken for a stranger.
-    let birth = pod.children.birth();
     let made = pod.verbs.ask(&operation, &verb, pipes(ends)).await;
     let done = made.inspect_err(|_| stdio.close())?;
     let init = Arc::new(Process::new("", streams, Vec::new()));

@@ -78,10 +78,10 @@ async fn start_exec(
     process.claim_start()?;
     let owner = Owner { uid: task.options.io_uid, gid: task.options.io_gid };
     operation.stage("open the streams");
+    let birth = pod.children.birth();
     let opened = open(&pod.namespace, &process.exec_id, &process.streams, owner).await;
     let (stdio, ends) = opened.inspect_err(|_| process.stop(Exit::now(NEVER_RAN)))?;
     process.keep_streams(Arc::clone(&stdio));
-    let birth = pod.children.birth();
     operation.stage("start the process");
     let begun = match &task.binary {
         None => launch(pod, task, process, pipes(ends)).await,
