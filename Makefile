@@ -14,6 +14,7 @@ TRIPLE = $(shell if $(HAS_MUSL); then echo $(MUSL); else echo $(HOST); fi)
 RELEASE = $(CARGO_TARGET_DIR)/$(TRIPLE)/release
 # What the integration tests start.
 export SLUICE_BIN = $(RELEASE)/sluice
+export SLUICE_DOCTOR_BIN = $(RELEASE)/sluice-doctor
 export SLUICE_SHIM_BIN = $(RELEASE)/containerd-shim-sluice-v2
 
 .DEFAULT_GOAL := help
@@ -35,7 +36,7 @@ build: toolchain ## the release binaries: static, one file each
 	$(CARGO) rustc --release --locked --target $(TRIPLE) --package sluice --bin sluice -- --emit=obj
 	$(CARGO) build --release --locked --target $(TRIPLE) --package sluice-shim --bin containerd-shim-sluice-v2
 	$(CARGO) build --release --locked --target $(TRIPLE) --package sluice-doctor
-	@echo "built $(RELEASE)/sluice, $(SLUICE_SHIM_BIN) and $(RELEASE)/sluice-doctor"
+	@echo "built $(RELEASE)/sluice, $(SLUICE_SHIM_BIN) and $(SLUICE_DOCTOR_BIN)"
 
 lint: toolchain ## house rules, format, clippy
 	$(CARGO) fmt --all --check
@@ -90,10 +91,11 @@ docs: ## rewrite the generated parts of the documents
 
 install: build ## copy the binaries to PREFIX/bin (default /usr/local)
 	install -D -m 755 $(RELEASE)/sluice $(DESTDIR)$(BINDIR)/sluice
+	install -D -m 755 $(SLUICE_DOCTOR_BIN) $(DESTDIR)$(BINDIR)/sluice-doctor
 	install -D -m 755 $(SLUICE_SHIM_BIN) $(DESTDIR)$(BINDIR)/containerd-shim-sluice-v2
 
 uninstall: ## remove them again
-	rm -f $(DESTDIR)$(BINDIR)/sluice $(DESTDIR)$(BINDIR)/containerd-shim-sluice-v2
+	rm -f $(DESTDIR)$(BINDIR)/sluice $(DESTDIR)$(BINDIR)/sluice-doctor $(DESTDIR)$(BINDIR)/containerd-shim-sluice-v2
 
 clean: ## remove what was built
 	$(CARGO) clean

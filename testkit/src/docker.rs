@@ -68,6 +68,16 @@ impl<'lab> Docker<'lab> {
         Self::launch(Containerd::start(lab), parent, &json!({"runtimes": {"tested": {"path": lab.binary()}}}))
     }
 
+    /// The same with these settings in `daemon.json` and no others; containers live in the lab's group or slice.
+    ///
+    /// # Panics
+    /// When a daemon ends or never answers.
+    #[must_use]
+    #[track_caller]
+    pub fn with(lab: &'lab Lab, settings: &Value) -> Self {
+        Self::launch(Containerd::start(lab), Some(lab.cgroup_parent()), settings)
+    }
+
     #[track_caller]
     fn launch(containerd: Containerd<'lab>, parent: Option<String>, settings: &Value) -> Self {
         let lab = containerd.lab();

@@ -27,7 +27,7 @@ impl Runtime {
     pub fn find(self) -> Option<PathBuf> {
         match self {
             Self::Runc => on_path("runc"),
-            Self::Sluice => env::var_os("SLUICE_BIN").map(PathBuf::from).or_else(built),
+            Self::Sluice => env::var_os("SLUICE_BIN").map(PathBuf::from).or_else(|| built("sluice")),
         }
     }
 }
@@ -40,11 +40,11 @@ pub fn on_path(name: &str) -> Option<PathBuf> {
     env::split_paths(&path).chain(system).map(|directory| directory.join(name)).find(|file| file.is_file())
 }
 
-/// The binary that cargo built beside the test: same profile first, then release, then debug.
-fn built() -> Option<PathBuf> {
+/// The binary `name` that cargo built beside the test: same profile first, then release, then debug.
+pub(crate) fn built(name: &str) -> Option<PathBuf> {
     let test = env::current_exe().ok()?;
     let profile = test.parent()?.parent()?;
     let target = profile.parent()?;
     let candidates = [profile.to_owned(), target.join("release"), target.join("debug")];
-    candidates.into_iter().map(|directory| directory.join("sluice")).find(|file| file.is_file())
+    candidates.into_iter().map(|directory| directory.join(name)).find(|file| file.is_file())
 }

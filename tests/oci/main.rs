@@ -16,6 +16,7 @@ mod log;
 mod mounts;
 mod namespaces;
 mod notify_socket;
+mod own_binary;
 mod pause;
 mod preserve_fds;
 mod process;

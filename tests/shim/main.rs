@@ -1,5 +1,10 @@
 //! The shim: every RPC and every trap of the protocol, driven through its socket and through real callers.
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a panic is a failed assertion")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stderr,
+    reason = "a panic is a failed assertion; a count is told aloud"
+)]
 
 mod bootstrap;
 mod connections;
@@ -16,6 +21,7 @@ mod program;
 mod questions;
 mod rootfs;
 mod session;
+mod soak;
 mod states;
 mod stats;
 mod surroundings;

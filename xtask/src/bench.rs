@@ -13,6 +13,7 @@ mod crowd;
 mod elf;
 mod fact;
 mod filter;
+mod floor;
 mod lab;
 mod library;
 mod machine;
@@ -79,7 +80,8 @@ fn measure(lab: &Lab, contestants: &[Contestant], options: &Options) -> Result<F
     let (mut rows, mut facts) = (Vec::new(), Vec::new());
     in_standing(lab, contestants, options, (&mut rows, &mut facts))?;
     if options.wants("run") {
-        let mut trials = trial::runs(lab, contestants)?;
+        let floor = floor::Floor::new(lab);
+        let mut trials = trial::runs(lab, contestants, floor.as_ref())?;
         rows.extend(rhythm::back_to_back(lab, "run", &mut trials, options)?);
         rows.extend(rhythm::probe(lab, "run", &mut trials, &options.slower())?);
     }

@@ -68,6 +68,29 @@ pub(crate) fn remove(name: &str) {
     }
 }
 
+/// Makes the group `name` in every hierarchy; gives the paths of a group `below` it, which are not made.
+pub(crate) fn below_all(name: &str, below: &str) -> Vec<PathBuf> {
+    let roots = hierarchies().into_iter().filter(|folder| folder.join("cgroup.procs").exists());
+    let groups: Vec<PathBuf> = roots.map(|folder| folder.join(name)).collect();
+    for group in &groups {
+        let _ = std::fs::create_dir_all(group);
+        fill_cpuset(group);
+    }
+    groups.into_iter().map(|group| group.join(below)).collect()
+}
+
+/// On v1 a group takes no process before it has processors and memory.
+fn fill_cpuset(group: &Path) {
+    for file in ["cpuset.cpus", "cpuset.mems"] {
+        let above = group.parent().and_then(|above| std::fs::read_to_string(above.join(file)).ok());
+        let value = above.filter(|_| group.join("tasks").exists());
+        let target = OpenOptions::new().write(true).open(group.join(file));
+        if let (Some(value), Ok(mut target)) = (value, target) {
+            let _ = target.write_all(value.trim().as_bytes());
+        }
+    }
+}
+
 /// The root of v2, and every folder beside it that could be a v1 hierarchy.
 fn hierarchies() -> Vec<PathBuf> {
     let inside = std::fs::read_dir(MOUNTS).into_iter().flatten().flatten().map(|entry| entry.path());

@@ -5,11 +5,11 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::cmd;
+use crate::{cmd, failure};
 
 /// Finds which joint of a container node is stuck, says why, and heals it.
 #[derive(Debug, Parser)]
-#[command(name = "sluice-doctor", version)]
+#[command(name = "sluice-doctor", version, args_conflicts_with_subcommands = true)]
 struct Cli {
     #[command(flatten)]
     diagnose: cmd::diagnose::Options,
@@ -28,7 +28,10 @@ enum Verb {
 
 /// Parses and carries out; the exit code is that of the verb.
 pub(crate) fn run() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return failure::usage(&error),
+    };
     let result = match &cli.verb {
         None => cmd::diagnose::run(&cli.diagnose),
         Some(Verb::Snapshot(options)) => cmd::snapshot::run(options),

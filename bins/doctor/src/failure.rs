@@ -24,9 +24,17 @@ pub(crate) enum Failure {
     /// The library could not do it.
     #[error(transparent)]
     Diagnose(#[from] diagnose::Error),
-    /// This verb is not in this build.
-    #[error("{0}: not in this build")]
-    Absent(&'static str),
+    /// A remedy was not carried out.
+    #[error(transparent)]
+    Heal(#[from] diagnose::heal::Error),
+    /// A file could not be written.
+    #[error("write {path}", path = path.display())]
+    Write {
+        /// Its path.
+        path: std::path::PathBuf,
+        /// The cause.
+        source: std::io::Error,
+    },
 }
 
 impl Failure {
@@ -46,4 +54,10 @@ impl Failure {
     pub(crate) fn exit(&self) -> ExitCode {
         ExitCode::from(NO_ANSWER)
     }
+}
+
+/// Help is an answer; a wrong option is none, and its code must not read as a severity.
+pub(crate) fn usage(error: &clap::Error) -> ExitCode {
+    let _gone = error.print();
+    if error.use_stderr() { ExitCode::from(NO_ANSWER) } else { ExitCode::SUCCESS }
 }

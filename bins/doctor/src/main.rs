@@ -6,6 +6,7 @@ mod answer;
 mod cli;
 mod cmd;
 mod failure;
+mod findings;
 
 use std::process::ExitCode;
 

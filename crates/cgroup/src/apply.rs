@@ -69,10 +69,10 @@ impl Cgroup {
 
     /// Finds the file of every write before the first of them is made.
     fn find(&self, writes: Vec<Write>) -> Result<Vec<Step>> {
-        let mut steps = Vec::with_capacity(writes.len());
+        let mut steps: Vec<Step> = Vec::with_capacity(writes.len());
         for write in writes {
             let directory = self.directory(&write.controller);
-            match directory.and_then(|directory| step_in(directory, &write)) {
+            match directory.and_then(|directory| step_in(directory, &write, steps.last())) {
                 Some(step) => steps.push(step),
                 None if write.presence == Presence::Optional => {}
                 None => return Err(hint::missing(self.paths(), directory, write)),
@@ -119,15 +119,18 @@ impl Applied {
         let mut errors: Vec<Error> = self.program.iter().filter_map(|program| program.undo().err()).collect();
         let steps: Vec<Step> = self.former.into_iter().rev().collect();
         let runs = steps.chunk_by(|one, next| one.order == Order::Linked && next.order == Order::Linked);
-        errors.extend(runs.filter_map(|run| perform_run(run).err()));
+        let mut pen = file::Pen::default();
+        errors.extend(runs.filter_map(|run| perform_run(run, &mut pen).err()));
         errors
     }
 }
 
-fn step_in(directory: &Path, write: &Write) -> Option<Step> {
+/// A file that `found` writes to is known to be there: a list of devices is ten values for one.
+fn step_in(directory: &Path, write: &Write, found: Option<&Step>) -> Option<Step> {
     let step = |name: &str, value: &str| {
         let path = directory.join(name);
-        path.exists().then(|| Step { path, value: value.to_owned(), order: write.order })
+        let is_there = found.is_some_and(|found| found.path == path) || path.exists();
+        is_there.then(|| Step { path, value: value.to_owned(), order: write.order })
     };
     step(&write.file, &write.value).or_else(|| {
         let (name, value) = write.fallback.as_ref()?;
@@ -137,21 +140,22 @@ fn step_in(directory: &Path, write: &Write) -> Option<Step> {
 
 /// Writes in order, telling `before` about each step.
 fn perform(steps: &[Step], mut before: impl FnMut(&Step)) -> Result<()> {
+    let mut pen = file::Pen::default();
     for run in steps.chunk_by(|one, next| one.order == Order::Linked && next.order == Order::Linked) {
         run.iter().for_each(&mut before);
-        perform_run(run)?;
+        perform_run(run, &mut pen)?;
     }
     Ok(())
 }
 
 /// Writes linked values in whatever order the kernel takes them: one that is refused with `EINVAL` is tried again
 /// after the others, as long as at least one more was taken. Raising goes from the outside, lowering from the inside.
-fn perform_run(run: &[Step]) -> Result<()> {
+fn perform_run(run: &[Step], pen: &mut file::Pen) -> Result<()> {
     let mut left: Vec<&Step> = run.iter().collect();
     loop {
         let mut refusals = Vec::new();
         for step in &left {
-            match file::try_write(&step.path, &step.value) {
+            match pen.write(&step.path, &step.value) {
                 Ok(()) => expect_kept(step)?,
                 Err(Errno::INVAL) if step.order == Order::Linked => refusals.push(*step),
                 Err(errno) => return Err(refused(step, errno)),

@@ -45,22 +45,26 @@ impl Cgroup {
 struct Made(Vec<PathBuf>);
 
 impl Made {
+    /// Makes a group, and first what is missing above it, which is rare.
     fn all(&mut self, path: &Path) -> Result<()> {
-        // Every level in turn, from the outside; the first ones are there.
-        let missing: Vec<&Path> = path.ancestors().take_while(|level| !level.is_dir()).collect();
-        for level in missing.into_iter().rev() {
-            match rustix::fs::mkdirat(CWD, level, Mode::from_raw_mode(0o755)) {
-                Ok(()) => self.0.push(level.to_owned()),
-                // Another container's start made it in between.
-                Err(Errno::EXIST) => {}
-                Err(source) => {
-                    return Err(Error::Make {
-                        path: level.to_owned(),
-                        hint: hint::not_made(level, source),
-                        source,
-                    });
-                }
+        let refused = match self.one(path) {
+            Err(Errno::NOENT) => {
+                let missing: Vec<&Path> = path.ancestors().take_while(|level| !level.is_dir()).collect();
+                missing.into_iter().rev().find_map(|level| Some((level, self.one(level).err()?)))
             }
+            other => other.err().map(|source| (path, source)),
+        };
+        refused.map_or(Ok(()), |(level, source)| {
+            Err(Error::Make { path: level.to_owned(), hint: hint::not_made(level, source), source })
+        })
+    }
+
+    fn one(&mut self, level: &Path) -> rustix::io::Result<()> {
+        match rustix::fs::mkdirat(CWD, level, Mode::from_raw_mode(0o755)) {
+            Ok(()) => self.0.push(level.to_owned()),
+            // It was there, or another container's start made it in between.
+            Err(Errno::EXIST) => {}
+            Err(errno) => return Err(errno),
         }
         Ok(())
     }
@@ -82,15 +86,20 @@ fn levels_with<'a>(path: &'a Path, file: &str) -> Vec<&'a Path> {
 }
 
 fn inherit_cpuset(path: &Path) -> Result<()> {
-    for file in ["cpuset.cpus", "cpuset.mems"] {
-        for pair in levels_with(path, file).windows(2) {
-            let [above, level] = pair else { continue };
-            if file::read(&level.join(file))?.trim().is_empty() {
-                file::write(&level.join(file), file::read(&above.join(file))?.trim())?;
-            }
-        }
+    filled(path, "cpuset.cpus")?;
+    filled(path, "cpuset.mems").map(drop)
+}
+
+/// The value of a level, which an empty one gets from above; none above the hierarchy.
+fn filled(level: &Path, name: &str) -> Result<Option<String>> {
+    let file = level.join(name);
+    let own = file::read_if_there(&file)?.map(|text| text.trim().to_owned());
+    let (Some(""), Some(above)) = (own.as_deref(), level.parent()) else { return Ok(own) };
+    let inherited = filled(above, name)?;
+    if let Some(value) = &inherited {
+        file::write(&file, value)?;
     }
-    Ok(())
+    Ok(inherited)
 }
 
 /// A group below a threaded one is of no use until somebody makes it threaded, too.

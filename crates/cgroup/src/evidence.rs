@@ -16,7 +16,7 @@ pub use cause::Cause;
 pub use memory::{MemoryLevel, MemoryLimit, Shortage};
 pub use pids::PidsLevel;
 
-use crate::{Cgroup, Freezer};
+use crate::{Cgroup, Freezer, Gauges, file};
 
 /// How much is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,6 +25,28 @@ enum Depth {
     Quick,
     /// All there is, after a failure.
     Full,
+}
+
+/// How much is read, and through what.
+#[derive(Debug, Clone, Copy)]
+struct Look<'a> {
+    depth: Depth,
+    /// The files that stay open; none: each is opened and closed again.
+    gauges: Option<&'a Gauges>,
+}
+
+impl Look<'_> {
+    /// The text of a control file that is known to be short.
+    fn read(self, level: &Path, name: &'static str) -> rustix::io::Result<String> {
+        match self.gauges {
+            Some(gauges) => gauges.read(level, name),
+            None => file::try_read_short(&level.join(name)),
+        }
+    }
+
+    fn number(self, level: &Path, name: &'static str) -> Option<u64> {
+        self.read(level, name).ok()?.trim().parse().ok()
+    }
 }
 
 /// The state of the groups at one moment. What could not be read is left out; it is never an error.
@@ -44,24 +66,30 @@ impl Evidence {
     /// Reads what is needed before a start: freezer, pids, and the memory counters that tell of a kill.
     #[must_use]
     pub fn quick(cgroup: &Cgroup) -> Self {
-        Self::read(cgroup, Depth::Quick)
+        Self::read(cgroup, Look { depth: Depth::Quick, gauges: None })
+    }
+
+    /// As [`Evidence::quick`], through files that stay open for the next time.
+    #[must_use]
+    pub fn quick_through(gauges: &Gauges, cgroup: &Cgroup) -> Self {
+        Self::read(cgroup, Look { depth: Depth::Quick, gauges: Some(gauges) })
     }
 
     /// Reads everything, to explain a failure.
     #[must_use]
     pub fn full(cgroup: &Cgroup) -> Self {
-        Self::read(cgroup, Depth::Full)
+        Self::read(cgroup, Look { depth: Depth::Full, gauges: None })
     }
 
-    fn read(cgroup: &Cgroup, depth: Depth) -> Self {
+    fn read(cgroup: &Cgroup, look: Look<'_>) -> Self {
         let paths = cgroup.paths();
         let unified = paths.unified.as_deref();
-        let pids = pids::read(paths.v1("pids").or(unified), depth);
+        let pids = pids::read(paths.v1("pids").or(unified), look);
         let memory = match paths.v1("memory") {
-            Some(group) => memory::read_v1(group, depth),
-            None => unified.map(|group| memory::read_v2(group, depth)).unwrap_or_default(),
+            Some(group) => memory::read_v1(group, look),
+            None => unified.map(|group| memory::read_v2(group, look)).unwrap_or_default(),
         };
-        Self { gone: gone(cgroup), frozen: frozen(cgroup), pids, memory }
+        Self { gone: gone(cgroup), frozen: frozen(cgroup, look), pids, memory }
     }
 
     /// What would make a start in these groups fail or hang, as they are now.
@@ -101,8 +129,8 @@ fn gone(cgroup: &Cgroup) -> Option<PathBuf> {
     (!cgroup.paths().is_empty() && !main.join("cgroup.procs").exists()).then(|| main.to_owned())
 }
 
-fn frozen(cgroup: &Cgroup) -> Option<PathBuf> {
-    match cgroup.freezer() {
+fn frozen(cgroup: &Cgroup, look: Look<'_>) -> Option<PathBuf> {
+    match cgroup.freezer_read_by(|level, name| look.read(level, name)) {
         Ok(Freezer::Thawed) | Err(_) => None,
         Ok(_) => cgroup.frozen_level().or_else(|| Some(cgroup.paths().main())).map(Path::to_owned),
     }

@@ -1,7 +1,7 @@
 //! Reading and writing one control file: one `open`, one `read` or `write`.
 
 use std::os::fd::OwnedFd;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rustix::fs::{CWD, Mode, OFlags};
 use rustix::io::Errno;
@@ -54,7 +54,7 @@ pub(crate) fn is_gone(errno: Errno) -> bool {
 }
 
 pub(crate) fn try_read(path: &Path) -> rustix::io::Result<String> {
-    let fd = rustix::fs::openat(CWD, path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
+    let fd = open(path)?;
     let mut bytes = Vec::with_capacity(512);
     loop {
         match rustix::io::read(&fd, rustix::buffer::spare_capacity(&mut bytes)) {
@@ -68,15 +68,42 @@ pub(crate) fn try_read(path: &Path) -> rustix::io::Result<String> {
 
 /// The text of a control file that is known to be short, such as a single value: one `read(2)`.
 pub(crate) fn try_read_short(path: &Path) -> rustix::io::Result<String> {
-    let fd = rustix::fs::openat(CWD, path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
+    read_start(&open(path)?)
+}
+
+/// Opens a control file for reading.
+pub(crate) fn open(path: &Path) -> rustix::io::Result<OwnedFd> {
+    rustix::fs::openat(CWD, path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
+}
+
+/// The first bytes of an open file, wherever it was read before: all of a short control file as it is now.
+pub(crate) fn read_start(file: &OwnedFd) -> rustix::io::Result<String> {
     let mut bytes = Vec::with_capacity(512);
-    rustix::io::retry_on_intr(|| rustix::io::read(&fd, rustix::buffer::spare_capacity(&mut bytes)))?;
+    rustix::io::retry_on_intr(|| rustix::io::pread(file, rustix::buffer::spare_capacity(&mut bytes), 0))?;
     String::from_utf8(bytes).map_err(|_| Errno::ILSEQ)
 }
 
 pub(crate) fn try_write(path: &Path, value: &str) -> rustix::io::Result<()> {
+    Pen::default().write(path, value)
+}
+
+/// Writes one value after the other, each in one `write(2)`; a file that gets several in turn is opened once.
+#[derive(Debug, Default)]
+pub(crate) struct Pen {
+    at: Option<(PathBuf, OwnedFd)>,
+}
+
+impl Pen {
+    pub(crate) fn write(&mut self, path: &Path, value: &str) -> rustix::io::Result<()> {
+        let (_, fd) = match self.at.take().filter(|(at, _)| at == path) {
+            Some(at) => self.at.insert(at),
+            None => self.at.insert((path.to_owned(), open_to_write(path)?)),
+        };
+        rustix::io::retry_on_intr(|| rustix::io::write(&*fd, value.as_bytes())).map(drop)
+    }
+}
+
+fn open_to_write(path: &Path) -> rustix::io::Result<OwnedFd> {
     // O_TRUNC means nothing to the kernel here, but keeps a tree of plain files true in tests.
-    let flags = OFlags::WRONLY | OFlags::TRUNC | OFlags::CLOEXEC;
-    let fd = rustix::fs::openat(CWD, path, flags, Mode::empty())?;
-    rustix::io::retry_on_intr(|| rustix::io::write(&fd, value.as_bytes())).map(drop)
+    rustix::fs::openat(CWD, path, OFlags::WRONLY | OFlags::TRUNC | OFlags::CLOEXEC, Mode::empty())
 }

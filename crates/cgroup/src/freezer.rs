@@ -34,9 +34,19 @@ impl Cgroup {
     /// # Errors
     /// When the state cannot be read. A group that is gone is thawed.
     pub fn freezer(&self) -> Result<Freezer> {
+        self.freezer_read_by(by_path)
+    }
+
+    /// As [`Cgroup::freezer`]; `read` gives the text of a control file of a level.
+    pub(crate) fn freezer_read_by(
+        &self,
+        read: impl Fn(&Path, &'static str) -> rustix::io::Result<String>,
+    ) -> Result<Freezer> {
+        let v1 = self.paths().v1("freezer").map(Control::V1);
+        let v2 = self.paths().unified.as_deref().map(Control::V2);
         let mut strongest = Freezer::Thawed;
-        for control in self.controls() {
-            strongest = strongest.max(control.state()?);
+        for control in v1.into_iter().chain(v2) {
+            strongest = strongest.max(control.state(&read)?);
         }
         Ok(strongest)
     }
@@ -137,18 +147,21 @@ impl<'a> Control<'a> {
         }
     }
 
-    fn state(self) -> Result<Freezer> {
+    /// A v2 group without `cgroup.freeze` (Linux before 5.2, the root) is thawed.
+    fn state(self, read: &impl Fn(&Path, &'static str) -> rustix::io::Result<String>) -> Result<Freezer> {
+        let text = |name: &'static str| match read(self.path(), name) {
+            Ok(text) => Ok(text),
+            Err(errno) if file::is_gone(errno) => Ok(String::new()),
+            Err(source) => Err(Error::Read { path: self.path().join(name), source }),
+        };
         match self {
-            Self::V1(path) => {
-                let text = file::short_if_there(&path.join("freezer.state"))?;
-                Ok(text.map_or(Freezer::Thawed, |text| parse_v1(&text)))
-            }
+            Self::V1(_) => Ok(parse_v1(&text("freezer.state")?)),
             Self::V2(path) => {
-                let events = file::short_if_there(&path.join("cgroup.events"))?.unwrap_or_default();
-                if proc::kv::lookup(&events, "frozen") == Some(1) {
+                if proc::kv::lookup(&text("cgroup.events")?, "frozen") == Some(1) {
                     return Ok(Freezer::Frozen);
                 }
-                let asked = self.is_frozen_itself() || self.frozen_ancestor().is_some();
+                let mut levels = path.ancestors().map_while(|level| read(level, "cgroup.freeze").ok());
+                let asked = levels.any(|text| text.trim() == "1");
                 Ok(if asked { Freezer::Freezing } else { Freezer::Thawed })
             }
         }
@@ -156,11 +169,11 @@ impl<'a> Control<'a> {
 
     /// Whether this very level asks for a freeze; `None` at the root of a hierarchy, which cannot.
     fn asks_itself(self) -> Option<bool> {
-        let file = match self {
-            Self::V1(path) => path.join("freezer.self_freezing"),
-            Self::V2(path) => path.join("cgroup.freeze"),
+        let name = match self {
+            Self::V1(_) => "freezer.self_freezing",
+            Self::V2(_) => "cgroup.freeze",
         };
-        file::try_read_short(&file).ok().map(|text| text.trim() == "1")
+        by_path(self.path(), name).ok().map(|text| text.trim() == "1")
     }
 
     fn is_frozen_itself(self) -> bool {
@@ -177,7 +190,7 @@ impl<'a> Control<'a> {
         loop {
             // Asked again each time: on v1 a task that forks in the meantime may slip through the first request.
             self.request(Freezer::Frozen)?;
-            if self.state()? == Freezer::Frozen {
+            if self.state(&by_path)? == Freezer::Frozen {
                 return Ok(());
             }
             if deadline.is_over() {
@@ -193,7 +206,7 @@ impl<'a> Control<'a> {
 
     fn thaw(self, deadline: &mut Deadline) -> Result<()> {
         self.request(Freezer::Thawed)?;
-        while self.state()? != Freezer::Thawed {
+        while self.state(&by_path)? != Freezer::Thawed {
             if let Some(ancestor) = self.frozen_ancestor() {
                 return Err(Error::AncestorFrozen {
                     path: self.path().to_owned(),
@@ -207,6 +220,10 @@ impl<'a> Control<'a> {
         }
         Ok(())
     }
+}
+
+fn by_path(level: &Path, name: &'static str) -> rustix::io::Result<String> {
+    file::try_read_short(&level.join(name))
 }
 
 fn parse_v1(text: &str) -> Freezer {

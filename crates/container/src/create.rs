@@ -3,19 +3,22 @@
 //! The caller has one thread. Init is forked from it and goes on with a copy of its memory
 //! (docs/decisions/0008-create-forks.md); a process with several threads runs `create` in a short-lived process.
 
+mod meanwhile;
+
 use crate::config::{Config, IdMapping, NamespaceType};
 use crate::conversation::{Answer, Heard, Line, Said};
 use crate::hooks::Ledger;
 use crate::last_mile::{self, LastMile, Refusal, UserNamespace};
 use crate::placement::{self, Driver, Placement, Systemd};
-use crate::record::{FORMAT, Filter, Phase, Record, RunningHook};
+use crate::record::{FORMAT, Phase, Record, RunningHook};
 use crate::rootfs::ChangeRoot;
 use crate::rootless::{self, Rootless};
-use crate::store::{self, Entry, Store};
+use crate::store::{self, Entry, Seen, Stamp, Store};
 use crate::{ContainerId, Error, Status, console, evidence, hooks, init, status};
 use cgroup::{Cgroup, Layout};
 use launch::Process;
 use launch::visit::Visit;
+use meanwhile::{Compiled, Meanwhile, Prepared};
 use proc::Procfs;
 use rustix::fd::{AsFd, AsRawFd, OwnedFd};
 use rustix::fs::{CWD, Mode, OFlags};
@@ -105,6 +108,22 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// # Errors
 /// What was refused; nothing of the container is left then.
 pub fn create(store: &Store, request: &CreateRequest) -> Result<Created, Error> {
+    create_known(store, request).map(|(created, _)| created)
+}
+
+/// A container as its creator knows it, for the next step of the same command.
+#[derive(Debug)]
+pub(crate) struct Known {
+    pub(crate) proc: Procfs,
+    pub(crate) entry: Entry,
+    pub(crate) seen: Seen,
+}
+
+/// As [`create`]; says besides what need not be looked up again.
+///
+/// # Errors
+/// As [`create`].
+pub(crate) fn create_known(store: &Store, request: &CreateRequest) -> Result<(Created, Known), Error> {
     let proc = Procfs::host().map_err(Error::Proc)?;
     let bundle = absolute(&request.bundle)?;
     let mut config = Config::load(&bundle)?;
@@ -124,21 +143,21 @@ pub fn create(store: &Store, request: &CreateRequest) -> Result<Created, Error> 
     let layout = Layout::of(&proc).map_err(Error::Cgroup)?;
     let cgroups_path = Some(config.linux.cgroups_path.as_str()).filter(|path| !path.is_empty());
     let Placement { paths, systemd } = placement::find(&request.driver, &layout, cgroups_path, &request.id)?;
+    let made = missing(&paths);
     let cgroup = Cgroup::new(paths);
-    refuse_used(&cgroup).map_err(|error| match store.entry(&request.id) {
+    refuse_used(&cgroup, &made).map_err(|error| match store.entry(&request.id) {
         // Another create of the same id was faster, and the processes are its own.
         Ok(_) => Error::Exists { id: request.id.clone() },
         Err(_) => error,
     })?;
-    let filter = compile_filter(&config)?;
-    let mut record = new_record(&proc, request, &bundle, &config, &filter)?;
+    let meanwhile = Meanwhile::begin(&mut config);
+    let mut record = new_record(&proc, request, &bundle, &config)?;
     if systemd.is_none() {
         record.cgroup = cgroup.paths().clone();
     }
     add_socket_activation(&mut config, request);
     let mappings = crate::id_map::is_ours(&config)
         .then(|| (config.linux.uid_mappings.clone(), config.linux.gid_mappings.clone()));
-    let made = missing(cgroup.paths());
     let mut birth = Birth {
         proc,
         store,
@@ -151,14 +170,12 @@ pub fn create(store: &Store, request: &CreateRequest) -> Result<Created, Error> 
         init: None,
         before: None,
         mappings,
+        last: None,
+        stamp: None,
     };
-    match birth.bring_up(request, config, filter) {
-        Ok(created) => Ok(created),
-        Err(error) => {
-            birth.undo();
-            Err(error)
-        }
-    }
+    let created = birth.bring_up(request, config, meanwhile).inspect_err(|_| birth.undo())?;
+    let Birth { proc, record, entry: Some(entry), stamp, .. } = birth else { return Err(Error::NotRunning) };
+    Ok((created, Known { proc, entry, seen: Seen { record, stamp } }))
 }
 
 fn absolute(path: &Path) -> Result<PathBuf, Error> {
@@ -227,8 +244,8 @@ pub(crate) fn check_preserved(count: u32, listening: u32, inherited: u32) -> Res
     Ok(())
 }
 
-fn refuse_used(cgroup: &Cgroup) -> Result<(), Error> {
-    if !cgroup.exists() {
+fn refuse_used(cgroup: &Cgroup, missing: &cgroup::Paths) -> Result<(), Error> {
+    if missing == cgroup.paths() {
         return Ok(());
     }
     let pids = cgroup.all_pids().map_err(Error::Cgroup)?;
@@ -246,35 +263,11 @@ fn missing(paths: &cgroup::Paths) -> cgroup::Paths {
     missing
 }
 
-/// A compiled filter, ready for init, with what an exec needs to know about it.
-type Compiled = Option<(Vec<Instruction>, Filter)>;
-
-fn compile_filter(config: &Config) -> Result<Compiled, Error> {
-    let Some(profile) = config.linux.seccomp.as_ref().filter(|profile| !profile.is_disabled()) else {
-        return Ok(None);
-    };
-    let compiled = seccomp::compile(profile).map_err(Error::Seccomp)?;
-    for warning in &compiled.warnings {
-        log::warn!("config.json/linux/seccomp: {warning}");
-    }
-    let convert =
-        |one: &seccomp::Instruction| Instruction { code: one.code, jt: one.jt, jf: one.jf, k: one.k };
-    let instructions = compiled.instructions.iter().map(convert).collect();
-    let listener = if compiled.notify { sys::seccomp::NEW_LISTENER } else { 0 };
-    let filter = Filter {
-        flags: compiled.flags | listener,
-        listener_path: Some(&profile.listener_path).filter(|path| !path.is_empty()).map(PathBuf::from),
-        listener_metadata: profile.listener_metadata.clone(),
-    };
-    Ok(Some((instructions, filter)))
-}
-
 fn new_record(
     proc: &Procfs,
     request: &CreateRequest,
     bundle: &Path,
     config: &Config,
-    filter: &Compiled,
 ) -> Result<Record, Error> {
     let rootfs = config.root.as_ref().map(|root| bundle.join(&root.path)).unwrap_or_default();
     let own = i32::try_from(std::process::id()).unwrap_or(0);
@@ -283,7 +276,7 @@ fn new_record(
         format: FORMAT,
         writer: concat!("sluice ", env!("CARGO_PKG_VERSION")).to_owned(),
         generation: 1,
-        boot_id: status::boot_id(proc)?,
+        boot_id: status::boot_id(proc)?.to_owned(),
         id: request.id.to_string(),
         oci_version: config.oci_version.clone(),
         bundle: bundle.to_owned(),
@@ -300,7 +293,8 @@ fn new_record(
         namespaces: config.linux.namespaces.clone(),
         personality: crate::personality::of(config),
         keyring,
-        filter: filter.as_ref().map(|(_, filter)| filter.clone()),
+        // Known when the groups are made.
+        filter: None,
         process: config.process.clone().unwrap_or_default(),
         hooks: config.hooks.clone(),
         annotations: config.annotations.clone(),
@@ -333,6 +327,10 @@ struct Birth<'a> {
     before: Option<cgroup::Evidence>,
     /// Of a new user namespace.
     mappings: Option<(Vec<IdMapping>, Vec<IdMapping>)>,
+    /// The generation that the finished record is meant to be, and its text.
+    last: Option<(u64, Vec<u8>)>,
+    /// Of the finished record's file.
+    stamp: Option<Stamp>,
 }
 
 impl Birth<'_> {
@@ -341,7 +339,7 @@ impl Birth<'_> {
         &mut self,
         request: &CreateRequest,
         mut config: Config,
-        filter: Compiled,
+        meanwhile: Meanwhile,
     ) -> Result<Created, Error> {
         let entry = self.entry.insert(self.store.insert(&request.id, &self.record)?);
         if request.notify_socket.is_some() {
@@ -349,12 +347,11 @@ impl Birth<'_> {
         }
         let start = entry.make_fifo(store::START)?;
         let report = entry.make_fifo(store::REPORT)?;
-        if let Some((instructions, _)) = &filter {
-            entry.replace(store::FILTER, &filter_bytes(instructions))?;
-        }
         self.make_groups(request, &config)?;
+        let prepared = meanwhile.end()?;
+        self.keep_filter(&prepared.filter)?;
         let (line, theirs) = Line::pair()?;
-        let plan = self.plan(request, config, filter, (theirs, start, report))?;
+        let plan = self.plan(request, config, prepared, (theirs, start, report))?;
         let line = self.make_init(plan, line)?;
         self.place_init()?;
         self.note_init()?;
@@ -365,6 +362,12 @@ impl Birth<'_> {
         self.finish(request, &line)?;
         let init = self.init.take().ok_or(Error::NotRunning)?;
         Ok(Created { pid: init.pid, pidfd: init.pidfd, console })
+    }
+
+    fn keep_filter(&mut self, filter: &Compiled) -> Result<(), Error> {
+        let (Some((instructions, filter)), Some(entry)) = (filter, &self.entry) else { return Ok(()) };
+        self.record.filter = Some(filter.clone());
+        entry.replace(store::FILTER, &filter_bytes(instructions))
     }
 
     /// Makes the groups that init is born in. systemd's need a process: see [`Birth::place_init`].
@@ -438,7 +441,7 @@ impl Birth<'_> {
         &self,
         request: &CreateRequest,
         config: Config,
-        filter: Compiled,
+        Prepared { network, filter }: Prepared,
         (line, start, report): (Line, OwnedFd, OwnedFd),
     ) -> Result<init::Plan, Error> {
         let users = users(&config);
@@ -472,6 +475,7 @@ impl Birth<'_> {
                 &config,
                 &[NamespaceType::Mount, NamespaceType::Cgroup, NamespaceType::Time],
             )?,
+            network,
             record: self.record.clone(),
             config,
         })
@@ -497,7 +501,8 @@ impl Birth<'_> {
             joined.extend(open_namespaces(&plan.config, &VISITED)?);
             targets.clear();
         }
-        let namespaces = new_namespaces(&plan.config);
+        let made = if plan.network.is_some() { new::NET } else { 0 };
+        let namespaces = new_namespaces(&plan.config) & !made;
         // Inherited by init and the go-between: a container whose pid or user namespace they join must never find them
         // open to ptrace or /proc/PID/root (CVE-2016-9962).
         if !plan.dumpable_until_mapped {
@@ -542,9 +547,14 @@ impl Birth<'_> {
     }
 
     /// The record as it will be when init is parked.
-    fn write_rescue(&self) -> Result<(), Error> {
-        let record = Record { phase: Phase::Created, ..self.record.clone() };
-        self.entry.as_ref().map_or(Ok(()), |entry| entry.write_rescue(&record))
+    fn write_rescue(&mut self) -> Result<(), Error> {
+        let Some(entry) = &self.entry else { return Ok(()) };
+        let generation = self.record.generation + 1;
+        let record = Record { phase: Phase::Created, generation, ..self.record.clone() };
+        let text = store::text(&record)?;
+        entry.replace(store::RESCUE, &text)?;
+        self.last = Some((generation, text));
+        Ok(())
     }
 
     /// Listens to init until it is parked.
@@ -610,9 +620,12 @@ impl Birth<'_> {
 
     fn run_runtime_hooks(&mut self) -> Result<(), Error> {
         let pid = self.init.as_ref().map_or(0, |init| init.pid);
-        let state = hooks::state(&self.record, Status::Creating, pid);
         self.hooks_begun = true;
         let lists = self.record.hooks.clone();
+        if lists.prestart.is_empty() && lists.create_runtime.is_empty() {
+            return Ok(());
+        }
+        let state = hooks::state(&self.record, Status::Creating, pid);
         let proc = Procfs::host().map_err(Error::Proc)?;
         for (name, hooks) in [("prestart", &lists.prestart), ("createRuntime", &lists.create_runtime)] {
             hooks::run(Some(&proc), &hooks::List { name, hooks, state: &state }, self)?;
@@ -645,7 +658,14 @@ impl Birth<'_> {
         self.record.phase = Phase::Created;
         self.record.generation += 1;
         let Some(entry) = &self.entry else { return Err(Error::NotRunning) };
-        entry.write(&self.record)?;
+        match &self.last {
+            // No hook was noted in between: nothing is new but the phase.
+            Some((generation, text)) if *generation == self.record.generation => {
+                entry.replace(store::STATE, text)?;
+            }
+            _ => entry.write(&self.record)?,
+        }
+        self.stamp = Some(entry.stamp()?);
         if let Some(socket) = &request.pidfd_socket {
             console::send(socket, "init", init.pidfd.as_fd()).map_err(Error::Console)?;
         }

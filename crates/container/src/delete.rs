@@ -1,8 +1,9 @@
 //! `delete`: a container is gone, with everything that it had on the host.
 
+use crate::create::Known;
 use crate::record::{Phase, ProcessId, Record};
 use crate::status::Observed;
-use crate::store::Entry;
+use crate::store::{Entry, Seen};
 use crate::{ContainerId, Error, Status, Store, error, hooks, kill, placement, status};
 use cgroup::Cgroup;
 use proc::Procfs;
@@ -33,7 +34,21 @@ const BUSY: Duration = Duration::from_secs(2);
 pub fn delete(store: &Store, id: &ContainerId, force: Force) -> Result<(), Error> {
     let proc = Procfs::host().map_err(Error::Proc)?;
     sweep(store, &proc);
-    let deleted = store.entry(id).and_then(|entry| delete_entry(store, &proc, &entry, force));
+    let deleted = store.entry(id).and_then(|entry| delete_entry(store, &proc, &entry, (None, force)));
+    unless_absent(deleted, force)
+}
+
+/// As [`delete`], for a caller who knows the container.
+///
+/// # Errors
+/// As [`delete`].
+pub(crate) fn delete_seen(store: &Store, known: &Known, force: Force) -> Result<(), Error> {
+    let Known { proc, entry, seen } = known;
+    sweep(store, proc);
+    unless_absent(delete_entry(store, proc, entry, (Some(seen.clone()), force)), force)
+}
+
+fn unless_absent(deleted: Result<(), Error>, force: Force) -> Result<(), Error> {
     match deleted {
         Err(Error::NotFound { .. }) if force == Force::Yes => Ok(()),
         other => other,
@@ -45,17 +60,14 @@ pub(crate) fn sweep(store: &Store, proc: &Procfs) {
     store.sweep(|record| end_hook(proc, record));
 }
 
-fn delete_entry(store: &Store, proc: &Procfs, entry: &Entry, force: Force) -> Result<(), Error> {
-    if let Some(record) = read(entry, force)? {
-        let observed = deletable(proc, &record, force)?;
-        end_creator(proc, &record, observed.status);
-        // Once more: until its end the creator may have made an init or a hook.
-        let record = read(entry, force)?.unwrap_or(record);
-        let observed = deletable(proc, &record, force)?;
-        // Before the lock, so that a command that waits for one of them lets go of the container.
-        end_hook(proc, &record);
-        observed.init.iter().for_each(end_init);
-    }
+fn delete_entry(
+    store: &Store,
+    proc: &Procfs,
+    entry: &Entry,
+    (mut seen, force): (Option<Seen>, Force),
+) -> Result<(), Error> {
+    see_again(entry, &mut seen, force)?;
+    end_processes(proc, entry, &mut seen, force)?;
     let _lock = match entry.lock(BUSY) {
         Err(error @ Error::Busy { .. }) if force == Force::Yes => {
             log::warn!("{}; it is deleted all the same", error::chain(&error));
@@ -67,14 +79,33 @@ fn delete_entry(store: &Store, proc: &Procfs, entry: &Entry, force: Force) -> Re
         return Err(Error::NotFound { id: entry.id().clone() });
     }
     // Once more: the creator may have gone further, another command may have had the container until now.
-    let Some(record) = read(entry, force)? else {
+    see_again(entry, &mut seen, force)?;
+    let Some(Seen { record, .. }) = &seen else {
         return store.retire(entry).map(|temporary| store.discard(&temporary));
     };
-    let observed = deletable(proc, &record, force)?;
-    remove(proc, entry, &record, observed)?;
+    let observed = deletable(proc, record, force)?;
+    remove(proc, entry, record, observed)?;
     let temporary = store.retire(entry)?;
-    run_poststop(proc, entry, &record);
+    run_poststop(proc, entry, record);
     store.discard(&temporary);
+    Ok(())
+}
+
+/// Ends the container's processes, before the lock, so that a command that waits for one of them lets go of the
+/// container.
+fn end_processes(proc: &Procfs, entry: &Entry, seen: &mut Option<Seen>, force: Force) -> Result<(), Error> {
+    let Some(Seen { record, .. }) = &seen else { return Ok(()) };
+    let mut observed = deletable(proc, record, force)?;
+    if observed.status == Status::Creating {
+        end_creator(proc, record);
+        // Once more: until its end the creator may have made an init or a hook.
+        see_again(entry, seen, force)?;
+        let Some(Seen { record, .. }) = &seen else { return Ok(()) };
+        observed = deletable(proc, record, force)?;
+    }
+    let Some(Seen { record, .. }) = &seen else { return Ok(()) };
+    end_hook(proc, record);
+    observed.init.iter().for_each(end_init);
     Ok(())
 }
 
@@ -105,6 +136,22 @@ fn remove(proc: &Procfs, entry: &Entry, record: &Record, observed: Observed) -> 
         placement::forget(record);
     }
     if left.is_empty() { Ok(()) } else { Err(Error::Leftover { id: entry.id().clone(), left }) }
+}
+
+/// As [`read`], to be looked at again later.
+fn see(entry: &Entry, force: Force) -> Result<Option<Seen>, Error> {
+    let stamp = entry.stamp().ok();
+    Ok(read(entry, force)?.map(|record| Seen { record, stamp }))
+}
+
+/// Reads again what somebody has replaced since. What both files have lost since is known all the same.
+fn see_again(entry: &Entry, seen: &mut Option<Seen>, force: Force) -> Result<(), Error> {
+    let known = seen.as_ref().and_then(|seen| seen.stamp);
+    if known.is_none() || entry.stamp().ok() != known {
+        let now = see(entry, force)?;
+        *seen = now.or(seen.take());
+    }
+    Ok(())
 }
 
 /// The record, or its copy when it is damaged and force is used; `None` when both are lost.
@@ -198,10 +245,7 @@ fn group_lives(proc: &Procfs, leader: ProcessId) -> bool {
 }
 
 /// A `create` that still runs would go on making things.
-fn end_creator(proc: &Procfs, record: &Record, status: Status) {
-    if status != Status::Creating {
-        return;
-    }
+fn end_creator(proc: &Procfs, record: &Record) {
     if let Ok(Some(creator)) = status::find(proc, record.creator) {
         let _ = rustix::process::pidfd_send_signal(&creator.pidfd, Signal::KILL);
         let _ = launch::process::wait_dead(creator.pidfd.as_fd(), LIMIT);
@@ -210,6 +254,9 @@ fn end_creator(proc: &Procfs, record: &Record, status: Status) {
 
 /// Compat: runtime-spec, runtime.md: a failed poststop hook is logged, the others run.
 pub(crate) fn run_poststop(proc: &Procfs, entry: &Entry, record: &Record) {
+    if record.hooks.poststop.is_empty() {
+        return;
+    }
     let state = hooks::state(record, Status::Stopped, 0);
     let mut ledger = hooks::OutOfSight { entry, record: record.clone() };
     for hook in &record.hooks.poststop {

@@ -129,7 +129,7 @@ pub fn exec(store: &Store, request: &ExecRequest) -> Result<Running, Error> {
     let proc = Procfs::host().map_err(Error::Proc)?;
     let entry = store.entry(&request.id)?;
     let record = entry.read()?;
-    let init = live_init(&proc, &record, request.paused)?;
+    let init = live_init(&proc, &record)?;
     let target = Target { proc: &proc, entry: &entry, record: &record, init: &init, kept: None };
     begin(&target, request)
 }
@@ -145,13 +145,16 @@ pub(crate) fn begin(target: &Target<'_>, request: &ExecRequest) -> Result<Runnin
 }
 
 fn start(target: &Target<'_>, request: &ExecRequest) -> Result<Running, Error> {
+    let cgroup = Cgroup::new(sub_cgroups(target.record, request)?);
+    let before = match target.kept_for(request) {
+        Some(kept) => Evidence::quick_through(&kept.gauges, &cgroup),
+        None => Evidence::quick(&cgroup),
+    };
+    refuse_hopeless(&before, target.record, cgroup.paths(), request)?;
     let process = described(request, target.record);
     process.validate("process")?;
     check_console(process.terminal, request.console_socket.is_some(), request.terminal)?;
     check_preserved(target, request)?;
-    let cgroup = Cgroup::new(sub_cgroups(target.record, request)?);
-    let before = Evidence::quick(&cgroup);
-    refuse_hopeless(&before, cgroup.paths(), request)?;
     let last_mile = prepare(target, process)?;
     let pty = last_mile.process.terminal.then(|| open_terminal(target, &last_mile)).transpose()?;
     let terminal = pty.as_ref().map(|pty| pty.peer.as_fd());
@@ -194,11 +197,19 @@ pub(crate) struct Target<'a> {
     pub(crate) kept: Option<&'a Kept>,
 }
 
+impl<'a> Target<'a> {
+    /// What was opened before, as far as it is of use: a sub-cgroup is another one at each call.
+    fn kept_for(&self, request: &ExecRequest) -> Option<&'a Kept> {
+        self.kept.filter(|_| request.cgroup.is_empty())
+    }
+}
+
 /// What every exec into a container needs open, and what no exec changes.
 #[derive(Debug)]
 pub(crate) struct Kept {
     join: cgroup::Join,
     filter: Vec<Instruction>,
+    gauges: cgroup::Gauges,
 }
 
 impl Kept {
@@ -207,26 +218,25 @@ impl Kept {
     /// # Errors
     /// When one of them cannot be opened or read.
     pub(crate) fn open(entry: &Entry, record: &Record) -> Result<Self, Error> {
-        let join = Cgroup::new(record.cgroup.clone()).join().map_err(Error::Cgroup)?;
-        Ok(Self { join, filter: read_filter(entry, record)? })
+        Self::of(&Cgroup::new(record.cgroup.clone()), entry, record)
+    }
+
+    fn of(cgroup: &Cgroup, entry: &Entry, record: &Record) -> Result<Self, Error> {
+        let join = cgroup.join().map_err(Error::Cgroup)?;
+        Ok(Self { join, filter: read_filter(entry, record)?, gauges: cgroup::Gauges::default() })
     }
 }
 
-/// The container's init if an exec is possible now.
+/// The container's init if an exec is possible, paused or not.
 ///
 /// # Errors
-/// [`Error::CannotExec`]; [`Error::NotStarted`] when a cgroup above the container is frozen.
-pub(crate) fn live_init(proc: &Procfs, record: &Record, paused_is: Paused) -> Result<Process, Error> {
-    let observed = status::observe(proc, record)?;
-    match (observed.status, observed.init) {
-        (Status::Paused, _) if paused_is == Paused::Refuse => Err(paused(record)),
-        (Status::Created | Status::Running | Status::Paused, Some(init)) => Ok(init),
-        (status, _) => Err(Error::CannotExec { status }),
-    }
+/// [`Error::CannotExec`].
+pub(crate) fn live_init(proc: &Procfs, record: &Record) -> Result<Process, Error> {
+    status::living_init(proc, record)?.map_err(|status| Error::CannotExec { status })
 }
 
 /// Compat: runc's words for a paused container; a cgroup frozen above it is none that `resume` could thaw.
-pub(crate) fn paused(record: &Record) -> Error {
+fn paused(record: &Record) -> Error {
     let above = evidence::frozen_above(&record.cgroup);
     above.map_or(Error::CannotExec { status: Status::Paused }, Error::NotStarted)
 }
@@ -354,10 +364,18 @@ fn sub_cgroups(record: &Record, request: &ExecRequest) -> Result<cgroup::Paths, 
 /// What is known to fail or to hang is not tried.
 ///
 /// Kernel: on v1 a join is never refused by `pids.max`; refusing here makes v1 and v2 behave alike.
-fn refuse_hopeless(before: &Evidence, own: &cgroup::Paths, request: &ExecRequest) -> Result<(), Error> {
+fn refuse_hopeless(
+    before: &Evidence,
+    record: &Record,
+    joined: &cgroup::Paths,
+    request: &ExecRequest,
+) -> Result<(), Error> {
     match before.obstacle() {
         Some(cgroup::Cause::Frozen { .. }) if request.paused == Paused::Wait => Ok(()),
-        Some(cause) => Err(Error::NotStarted(evidence::obstacle(own, cause))),
+        Some(cgroup::Cause::Frozen { path }) if record.cgroup.all().any(|own| own.starts_with(&path)) => {
+            Err(paused(record))
+        }
+        Some(cause) => Err(Error::NotStarted(evidence::obstacle(joined, cause))),
         None => refuse_dangerous(before),
     }
 }
@@ -440,9 +458,9 @@ struct Attempt<'a> {
 
 impl Attempt<'_> {
     fn run(&self, terminal: Option<BorrowedFd<'_>>) -> Result<Process, Error> {
-        // A sub-cgroup is another one at each call.
-        let kept = self.target.kept.filter(|_| self.request.cgroup.is_empty());
-        let opened = if kept.is_none() { Some(self.open()?) } else { None };
+        let kept = self.target.kept_for(self.request);
+        let open = || Kept::of(self.cgroup, self.target.entry, self.target.record);
+        let opened = if kept.is_none() { Some(open()?) } else { None };
         let Some(kept) = kept.or(opened.as_ref()) else { return Err(Error::NotRunning) };
         let sockets = self.listener_sockets()?;
         let filter = self.target.record.filter.as_ref().map(|filter| Filter {
@@ -457,11 +475,6 @@ impl Attempt<'_> {
         }
         let outcome = launched.outcome(Some(self.target.proc), LIMIT).map_err(Error::Launch)?;
         self.judge(outcome)
-    }
-
-    fn open(&self) -> Result<Kept, Error> {
-        let join = self.cgroup.join().map_err(Error::Cgroup)?;
-        Ok(Kept { join, filter: read_filter(self.target.entry, self.target.record)? })
     }
 
     fn listener_sockets(&self) -> Result<Option<(OwnedFd, OwnedFd)>, Error> {
@@ -569,7 +582,7 @@ impl Attempt<'_> {
         let leaf = self.request.cgroup.is_empty().then(|| self.leaf_of_init()).flatten();
         let Some(leaf) = leaf else { return Err(refused) };
         let before = Evidence::quick(&leaf);
-        refuse_hopeless(&before, leaf.paths(), self.request)?;
+        refuse_hopeless(&before, self.target.record, leaf.paths(), self.request)?;
         // What was kept open leads into the container's own cgroup.
         let target = Target { kept: None, ..*self.target };
         Attempt { target: &target, cgroup: &leaf, before: &before, ..*self }.run(terminal)
@@ -607,7 +620,7 @@ impl Attempt<'_> {
         if let (Some(score), false) = (configured, rootless) {
             return Ok(score.to_string());
         }
-        let own = self.target.proc.read("self/oom_score_adj".as_ref()).map_err(Error::Proc)?;
+        let own = self.target.proc.read_line("self/oom_score_adj".as_ref()).map_err(Error::Proc)?;
         let own = own.trim();
         let score = configured.max(own.parse().ok());
         Ok(score.map_or_else(|| own.to_owned(), |score| score.to_string()))

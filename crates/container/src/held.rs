@@ -1,17 +1,16 @@
 //! A container held open by a long-lived caller, who execs into it again and again: a shim, an engine.
 //!
 //! What no exec changes is opened and read once: the state directory, the record, init's pidfd, the ways into the
-//! cgroups, the filter. What may change is looked at each time: whether init lives, whether the container is frozen,
-//! its limits, and by one `stat` whether somebody else (`update`, `delete`) has replaced the record since.
+//! cgroups, the filter. What may change is looked at each time, through files that stay open: whether init lives,
+//! whether the container is frozen, its limits and counters, and by one `stat` whether somebody else (`update`,
+//! `delete`) has replaced the record since.
 //!
 //! **Invariant:** an exec through [`Held`] is refused, explained and protected as one through [`crate::exec::exec`];
 //! only what both would read again is not read again.
 
-use crate::exec::{self, ExecRequest, Kept, Paused, Running, Target};
-use crate::record::Record;
-use crate::store::{Entry, Stamp, Store};
+use crate::exec::{self, ExecRequest, Kept, Running, Target};
+use crate::store::{Entry, Seen, Store};
 use crate::{ContainerId, Error, Status};
-use cgroup::{Cgroup, Freezer};
 use launch::Process;
 use proc::Procfs;
 use rustix::fd::AsFd;
@@ -22,9 +21,7 @@ use std::time::Duration;
 pub struct Held {
     proc: Procfs,
     entry: Entry,
-    /// Of the record that was read.
-    stamp: Stamp,
-    record: Record,
+    seen: Seen,
     init: Process,
     kept: Kept,
 }
@@ -37,12 +34,10 @@ impl Held {
     pub fn open(store: &Store, id: &ContainerId) -> Result<Self, Error> {
         let proc = Procfs::host().map_err(Error::Proc)?;
         let entry = store.entry(id)?;
-        // Before the record: one that is replaced in between is read once more at the first exec.
-        let stamp = entry.stamp()?;
-        let record = entry.read()?;
-        let init = exec::live_init(&proc, &record, Paused::Wait)?;
-        let kept = Kept::open(&entry, &record)?;
-        Ok(Self { proc, entry, stamp, record, init, kept })
+        let seen = entry.see()?;
+        let init = exec::live_init(&proc, &seen.record)?;
+        let kept = Kept::open(&entry, &seen.record)?;
+        Ok(Self { proc, entry, seen, init, kept })
     }
 
     /// Starts a process and comes back when it executed its program; `request.id` is not looked at.
@@ -51,37 +46,26 @@ impl Held {
     /// As [`crate::exec::exec`]. After [`Error::NotFound`] and [`Error::CannotExec`] for a stopped container, drop it.
     pub fn exec(&mut self, request: &ExecRequest) -> Result<Running, Error> {
         self.refresh()?;
-        self.refuse_hopeless(request)?;
-        let Self { proc, entry, record, init, kept, .. } = self;
-        exec::begin(&Target { proc, entry, record, init, kept: Some(kept) }, request)
+        self.refuse_dead()?;
+        let Self { proc, entry, seen, init, kept } = self;
+        exec::begin(&Target { proc, entry, record: &seen.record, init, kept: Some(kept) }, request)
     }
 
     /// Reads the record again when another command has replaced it.
     fn refresh(&mut self) -> Result<(), Error> {
-        let stamp = self.entry.stamp()?;
-        if stamp == self.stamp {
+        if !self.entry.has_changed(&self.seen)? {
             return Ok(());
         }
-        let record = self.entry.read()?;
-        let init = exec::live_init(&self.proc, &record, Paused::Wait)?;
-        let kept = Kept::open(&self.entry, &record)?;
-        (self.stamp, self.record, self.init, self.kept) = (stamp, record, init, kept);
+        let seen = self.entry.see()?;
+        let init = exec::live_init(&self.proc, &seen.record)?;
+        let kept = Kept::open(&self.entry, &seen.record)?;
+        (self.seen, self.init, self.kept) = (seen, init, kept);
         Ok(())
     }
 
-    /// A dead init, and a freezer that no resume is waited for.
-    fn refuse_hopeless(&self, request: &ExecRequest) -> Result<(), Error> {
+    fn refuse_dead(&self) -> Result<(), Error> {
         let dead = launch::process::wait_dead(self.init.pidfd.as_fd(), Duration::ZERO)
             .map_err(|source| Error::Pidfd { pid: self.init.pid, source })?;
-        if dead {
-            return Err(Error::CannotExec { status: Status::Stopped });
-        }
-        if request.paused == Paused::Wait {
-            return Ok(());
-        }
-        match Cgroup::new(self.record.cgroup.clone()).freezer() {
-            Ok(Freezer::Frozen | Freezer::Freezing) => Err(exec::paused(&self.record)),
-            _ => Ok(()),
-        }
+        if dead { Err(Error::CannotExec { status: Status::Stopped }) } else { Ok(()) }
     }
 }

@@ -68,6 +68,8 @@ pub(crate) struct Plan {
     pub(crate) id_mapped: BTreeMap<usize, OwnedFd>,
     /// Files of namespaces that only init itself can join: mount, cgroup, time.
     pub(crate) joined: Vec<(OwnedFd, u64)>,
+    /// A new network namespace with loopback, when it was made before.
+    pub(crate) network: Option<OwnedFd>,
     /// For the state that hooks in the container read.
     pub(crate) record: Record,
 }
@@ -90,7 +92,7 @@ fn close_foreign(plan: &Plan) {
     let single = [plan.proc.as_fd(), plan.line.as_fd(), plan.start.as_fd(), plan.report.as_fd()];
     let lists = plan.join.tasks.iter().chain(&plan.join.directory).chain(plan.id_mapped.values());
     let joined = plan.joined.iter().map(|(file, _)| file);
-    let ours = single.into_iter().chain(lists.chain(joined).map(AsFd::as_fd));
+    let ours = single.into_iter().chain(lists.chain(joined).chain(&plan.network).map(AsFd::as_fd));
     let mut kept: Vec<u32> =
         (3..3 + plan.preserved).chain(ours.map(|fd| fd.as_raw_fd().unsigned_abs())).collect();
     kept.sort_unstable();
@@ -166,7 +168,7 @@ fn prepare(plan: &mut Plan) -> Result<Option<OwnedFd>, Stop> {
     report.step(Stage::Session, || rustix::process::setsid().map(drop))?;
     child::session::join_keyring(report, plan.keyring.as_deref())?;
     allow_keyring_search(plan);
-    if plan.config.linux.makes_new(NamespaceType::Network) {
+    if plan.config.linux.makes_new(NamespaceType::Network) && plan.network.is_none() {
         network::bring_loopback_up()?;
     }
     root.before_pivot().map_err(Error::Rootfs)?;
@@ -240,6 +242,9 @@ fn enter_namespaces(plan: &Plan) -> Result<(), Error> {
     for (file, kind) in &plan.joined {
         sys::namespace::join(file.as_fd(), *kind)
             .map_err(step("join a namespace of config.json/linux/namespaces"))?;
+    }
+    if let Some(network) = &plan.network {
+        sys::namespace::join(network.as_fd(), new::NET).map_err(step("join the network namespace"))?;
     }
     let linux = &plan.config.linux;
     if linux.makes_new(NamespaceType::Cgroup) {

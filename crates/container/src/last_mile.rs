@@ -364,7 +364,7 @@ fn capabilities(
     configured: &crate::config::Capabilities,
     users: UserNamespace,
 ) -> Result<Capabilities, Error> {
-    let last = proc.read("sys/kernel/cap_last_cap".as_ref()).map_err(Error::Proc)?;
+    let last = proc.read_line("sys/kernel/cap_last_cap".as_ref()).map_err(Error::Proc)?;
     let last = last.trim().parse().unwrap_or(40);
     let own =
         sys::capability::get().map_err(|source| Error::Step { step: "read the own capabilities", source })?;

@@ -16,8 +16,7 @@ pub fn pause(store: &Store, id: &ContainerId) -> Result<(), Error> {
     let proc = Procfs::host().map_err(Error::Proc)?;
     let entry = store.entry(id)?;
     // Else a pause and a resume could undo each other's work while both wait for theirs to be done.
-    let _lock = status::lock(&proc, &entry, Error::NotRunning)?;
-    let record = entry.read()?;
+    let (_lock, record) = status::lock(&proc, &entry, Error::NotRunning)?;
     match status::observe(&proc, &record)?.status {
         Status::Running | Status::Created => {}
         _ => return Err(Error::NotRunning),

@@ -5,10 +5,11 @@ use std::path::Path;
 
 use launch::{Ended, Process};
 
-use crate::create::{self, CreateRequest, Created};
+use crate::create::{self, CreateRequest, Created, Known};
 use crate::delete::{self, Force};
 use crate::foreground::{Foreground, Subreaper, Supervised};
 use crate::notify_socket::{self, NotifySocket};
+use crate::store::Entry;
 use crate::{ContainerId, Error, Store, start, status};
 
 /// What becomes of a container that has ended in the foreground.
@@ -25,8 +26,8 @@ pub enum Keep {
 /// # Errors
 /// As create and start; a container that cannot be started is deleted.
 pub fn detached(store: &Store, request: &CreateRequest) -> Result<(), Error> {
-    let created = create::create(store, request)?;
-    let notify = begin(store, request)?;
+    let (created, mut known) = create::create_known(store, request)?;
+    let notify = begin(store, request, &mut known)?;
     if let Some(socket) = notify {
         notify_socket::wait_until_ready(&socket, created.pidfd.as_fd(), created.pid)?;
     }
@@ -43,14 +44,14 @@ pub fn foreground(
     keep: Keep,
     subreaper: Subreaper,
 ) -> Result<Ended, Error> {
-    let Created { pid, pidfd, console } = create::create(store, request)?;
+    let (Created { pid, pidfd, console }, mut known) = create::create_known(store, request)?;
     // Only now: create may wait for hooks of unknown length, which Ctrl-C must be able to end.
-    let foreground = Foreground::prepare(subreaper).inspect_err(|_| discard(store, &request.id))?;
-    let notify = begin(store, request)?;
+    let foreground = Foreground::prepare(subreaper).inspect_err(|_| discard(store, &mut known))?;
+    let notify = begin(store, request, &mut known)?;
     let process = Process { pid, pidfd };
     let ended = foreground.supervise(Supervised { process, console, notify });
     if keep == Keep::No || ended.is_err() {
-        discard(store, &request.id);
+        discard(store, &mut known);
     }
     Ok(ended?)
 }
@@ -77,22 +78,26 @@ pub fn start_and_notify(store: &Store, id: &ContainerId, manager: Option<&Path>)
 }
 
 /// The socket is there before the program is, so that no message finds it missing.
-fn begin(store: &Store, request: &CreateRequest) -> Result<Option<NotifySocket>, Error> {
-    let started = bind(store, request).and_then(|notify| start::start(store, &request.id).map(|()| notify));
+fn begin(store: &Store, request: &CreateRequest, known: &mut Known) -> Result<Option<NotifySocket>, Error> {
+    let notify = bind(request, &known.entry);
+    let started = notify.and_then(|notify| {
+        start::start_seen(&known.proc, &known.entry, &mut known.seen)?;
+        Ok(notify)
+    });
     if started.is_err() {
-        discard(store, &request.id);
+        discard(store, known);
     }
     started
 }
 
-fn bind(store: &Store, request: &CreateRequest) -> Result<Option<NotifySocket>, Error> {
+fn bind(request: &CreateRequest, entry: &Entry) -> Result<Option<NotifySocket>, Error> {
     let Some(manager) = &request.notify_socket else { return Ok(None) };
-    Ok(Some(NotifySocket::bind(store.entry(&request.id)?.path(), manager)?))
+    Ok(Some(NotifySocket::bind(entry.path(), manager)?))
 }
 
 /// The caller is owed another answer already, so what goes wrong here can only be logged.
-fn discard(store: &Store, id: &ContainerId) {
-    if let Err(error) = delete::delete(store, id, Force::Yes) {
-        log::error!("delete container {}: {}", id, crate::chain(&error));
+fn discard(store: &Store, known: &mut Known) {
+    if let Err(error) = delete::delete_seen(store, known, Force::Yes) {
+        log::error!("delete container {}: {}", known.entry.id(), crate::chain(&error));
     }
 }

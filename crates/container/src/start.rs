@@ -4,7 +4,7 @@ use crate::cause::Cause;
 use crate::evidence::{self, Context};
 use crate::init::MARK;
 use crate::record::Record;
-use crate::store::{self, Entry, Store};
+use crate::store::{self, Entry, Seen, Store};
 use crate::{ContainerId, Error, Status, hooks, status};
 use cgroup::{Cgroup, Evidence};
 use child::stage::{Failure, REPORT_SIZE, Stage};
@@ -27,19 +27,28 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub fn start(store: &Store, id: &ContainerId) -> Result<(), Error> {
     let proc = Procfs::host().map_err(Error::Proc)?;
     let entry = store.entry(id)?;
-    let lock = status::lock(&proc, &entry, Error::CannotStart { status: Status::Creating })?;
-    let record = entry.read()?;
-    let observed = status::observe(&proc, &record)?;
+    let mut seen = entry.see()?;
+    start_seen(&proc, &entry, &mut seen)
+}
+
+/// As [`start`], for a caller who has seen the record before.
+///
+/// # Errors
+/// As [`start`].
+pub(crate) fn start_seen(proc: &Procfs, entry: &Entry, seen: &mut Seen) -> Result<(), Error> {
+    let lock = status::lock_seen(proc, entry, seen, Error::CannotStart { status: Status::Creating })?;
+    let record = &seen.record;
+    let observed = status::observe(proc, record)?;
     let init = match (observed.status, observed.init) {
         (Status::Created, Some(init)) => init,
-        (status, _) => return Err(refused(&record, status)),
+        (status, _) => return Err(refused(record, status)),
     };
-    let start = Start { proc: &proc, record: &record, init: &init, before: before(&record)? };
-    let report = release(&entry)?;
+    let start = Start { proc, record, init: &init, before: before(record)? };
+    let report = release(entry)?;
     // A program may take its time to come, and nobody else need wait for that.
     drop(lock);
     start.attend(&report)?;
-    run_poststart(&proc, &entry, &record, &init)
+    run_poststart(proc, entry, record, &init)
 }
 
 fn refused(record: &Record, status: Status) -> Error {

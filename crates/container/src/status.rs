@@ -10,7 +10,7 @@
 
 use crate::Error;
 use crate::record::{Phase, ProcessId, Record};
-use crate::store::{Entry, Lock};
+use crate::store::{Entry, Lock, Seen};
 use cgroup::{Cgroup, Freezer};
 use launch::Process;
 use proc::Procfs;
@@ -62,16 +62,40 @@ pub struct Observed {
 /// # Errors
 /// [`Error::Proc`] when `/proc` cannot be read.
 pub fn observe(proc: &Procfs, record: &Record) -> Result<Observed, Error> {
-    let same_boot = boot_id(proc)? == record.boot_id;
-    let init = record.init.filter(|_| same_boot).map(|init| find(proc, init)).transpose()?.flatten();
-    let status = match &init {
-        None if record.phase == Phase::Creating && same_boot => creating(proc, record)?,
-        None => Status::Stopped,
-        // When its creator is dead, init reads end of file at its next step and ends.
-        Some(_) if record.phase == Phase::Creating => creating(proc, record)?,
-        Some(init) => of_live(proc, init, &record.cgroup),
+    let (status, init) = match look(proc, record)? {
+        Look::Lives(init) => (of_live(proc, &init, &record.cgroup), Some(init)),
+        Look::Not(status, init) => (status, init),
     };
     Ok(Observed { status, init })
+}
+
+/// The init of a container that is created, running or paused: which of them is not asked. Otherwise its status.
+///
+/// # Errors
+/// As [`observe`].
+pub(crate) fn living_init(proc: &Procfs, record: &Record) -> Result<Result<Process, Status>, Error> {
+    Ok(match look(proc, record)? {
+        Look::Lives(init) => Ok(init),
+        Look::Not(status, _) => Err(status),
+    })
+}
+
+/// What is known before the freezer and init's program are looked at.
+enum Look {
+    Lives(Process),
+    Not(Status, Option<Process>),
+}
+
+fn look(proc: &Procfs, record: &Record) -> Result<Look, Error> {
+    let same_boot = boot_id(proc)? == record.boot_id;
+    let init = record.init.filter(|_| same_boot).map(|init| find(proc, init)).transpose()?.flatten();
+    Ok(match init {
+        None if record.phase == Phase::Creating && same_boot => Look::Not(creating(proc, record)?, None),
+        None => Look::Not(Status::Stopped, None),
+        // When its creator is dead, init reads end of file at its next step and ends.
+        Some(init) if record.phase == Phase::Creating => Look::Not(creating(proc, record)?, Some(init)),
+        Some(init) => Look::Lives(init),
+    })
 }
 
 fn creating(proc: &Procfs, record: &Record) -> Result<Status, Error> {
@@ -88,26 +112,38 @@ fn of_live(proc: &Procfs, init: &Process, paths: &cgroup::Paths) -> Status {
 }
 
 /// Takes the right to change a container, unless `create` is still at work on it, which keeps that right to its end:
-/// then the answer is `unborn`, at once.
+/// then the answer is `unborn`, at once. The record is that under the lock.
 ///
 /// # Errors
 /// `unborn`; a state that cannot be read; [`Error::Busy`].
-pub(crate) fn lock(proc: &Procfs, entry: &Entry, unborn: Error) -> Result<Lock, Error> {
+pub(crate) fn lock(proc: &Procfs, entry: &Entry, unborn: Error) -> Result<(Lock, Record), Error> {
+    let mut seen = entry.see()?;
+    let lock = lock_seen(proc, entry, &mut seen, unborn)?;
+    Ok((lock, seen.record))
+}
+
+/// As [`lock`], for a caller who has seen the record before.
+///
+/// # Errors
+/// As [`lock`].
+pub(crate) fn lock_seen(proc: &Procfs, entry: &Entry, seen: &mut Seen, unborn: Error) -> Result<Lock, Error> {
     /// How long another command may keep the container.
     const BUSY: Duration = Duration::from_secs(10);
-    if observe(proc, &entry.read()?)?.status == Status::Creating {
+    let record = &seen.record;
+    if record.phase == Phase::Creating && matches!(living_init(proc, record)?, Err(Status::Creating)) {
         return Err(unborn);
     }
-    entry.lock(BUSY)
+    let lock = entry.lock(BUSY)?;
+    entry.see_again(seen)?;
+    Ok(lock)
 }
 
 /// The kernel's boot id.
 ///
 /// # Errors
 /// [`Error::Proc`].
-pub fn boot_id(proc: &Procfs) -> Result<String, Error> {
-    let text = proc.read("sys/kernel/random/boot_id".as_ref()).map_err(Error::Proc)?;
-    Ok(text.trim().to_owned())
+pub fn boot_id(proc: &Procfs) -> Result<&str, Error> {
+    proc.boot_id().map_err(Error::Proc)
 }
 
 /// The identity of a living process, by its pid.

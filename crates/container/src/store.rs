@@ -174,9 +174,10 @@ impl Store {
         let directory = self.make_locked(temporary).map_err(wrap)?;
         let entry = Entry { id: id.clone(), path: path.clone(), directory };
         let root = self.opened().map_err(wrap)?;
+        let text = text(record)?;
         // The copy from the start: a record damaged before `create` ends must not hide the cgroup.
-        entry.write_rescue(record)?;
-        entry.write(record)?;
+        entry.replace(RESCUE, &text)?;
+        entry.replace(STATE, &text)?;
         let flags = RenameFlags::NOREPLACE;
         match rustix::fs::renameat_with(root, temporary, root, id.as_str(), flags) {
             Ok(()) => {}
@@ -299,6 +300,35 @@ impl Entry {
         self.read_record(STATE)
     }
 
+    /// Reads the record, to be looked at again later.
+    ///
+    /// # Errors
+    /// As [`Entry::read`].
+    pub fn see(&self) -> Result<Seen, Error> {
+        // Before the record: one that is replaced in between is read once more.
+        let stamp = Some(self.stamp()?);
+        Ok(Seen { record: self.read()?, stamp })
+    }
+
+    /// Reads the record again if somebody has replaced it since.
+    ///
+    /// # Errors
+    /// As [`Entry::read`]; what was seen stays then.
+    pub fn see_again(&self, seen: &mut Seen) -> Result<(), Error> {
+        if self.has_changed(seen)? {
+            *seen = self.see()?;
+        }
+        Ok(())
+    }
+
+    /// Whether the record is another one than was seen.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] when the container is gone, [`Error::ReadState`].
+    pub fn has_changed(&self, seen: &Seen) -> Result<bool, Error> {
+        Ok(seen.stamp != Some(self.stamp()?))
+    }
+
     /// Reads the copy that `create` made.
     ///
     /// # Errors
@@ -376,14 +406,6 @@ impl Entry {
     /// [`Error::NotFound`] when it was deleted meanwhile, [`Error::WriteState`]; the former record is intact then.
     pub fn write(&self, record: &Record) -> Result<(), Error> {
         self.replace(STATE, &text(record)?)
-    }
-
-    /// Keeps a copy of the record for a `state.json` that is damaged later.
-    ///
-    /// # Errors
-    /// [`Error::WriteState`].
-    pub fn write_rescue(&self, record: &Record) -> Result<(), Error> {
-        self.replace(RESCUE, &text(record)?)
     }
 
     /// Writes a temporary file beside `name` and renames it over `name`.
@@ -483,6 +505,15 @@ impl Entry {
     }
 }
 
+/// A record as it was read.
+#[derive(Clone, Debug)]
+pub struct Seen {
+    /// The record.
+    pub record: Record,
+    /// Of its file; none: it is to be read again in any case.
+    pub stamp: Option<Stamp>,
+}
+
 /// One version of a record: every write makes a new file, so inode or time of change differ.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stamp {
@@ -499,7 +530,11 @@ impl AsFd for Entry {
     }
 }
 
-fn text(record: &Record) -> Result<Vec<u8>, Error> {
+/// The text of a record, as it stands in its file.
+///
+/// # Errors
+/// [`Error::EncodeState`].
+pub fn text(record: &Record) -> Result<Vec<u8>, Error> {
     serde_json::to_vec(record).map_err(Error::EncodeState)
 }
 

@@ -31,8 +31,7 @@ fn without_devices(wanted: &Resources) -> Resources {
 }
 
 fn apply(proc: &Procfs, entry: &Entry, wanted: &Resources) -> Result<(), Error> {
-    let lock = status::lock(proc, entry, Error::NotRunning)?;
-    let record = entry.read()?;
+    let (lock, record) = status::lock(proc, entry, Error::NotRunning)?;
     if status::observe(proc, &record)?.status == Status::Stopped {
         return Err(Error::NotRunning);
     }

@@ -52,6 +52,13 @@ fn story() {
     entry.write(&record).unwrap();
     assert_eq!(lab.exec(&mut held, "[ \"$NEWS\" = read ]").unwrap(), Ended::Exited(0));
 
+    // A limit that is written past the runtime, as a node's agent may: the record stays, the files are open already.
+    lab.write_pids_max(&record, "1");
+    let refused = lab.exec(&mut held, "true").map_err(|error| container::chain(&error));
+    assert!(refused.as_ref().is_err_and(|text| text.contains("process limit")), "{refused:?}");
+    lab.write_pids_max(&record, "max");
+    assert_eq!(lab.exec(&mut held, "true").unwrap(), Ended::Exited(0));
+
     lab.exec_in_a_nested_group(&mut held, &record);
 
     container::pause::pause(&lab.store, &lab.id).unwrap();
@@ -162,6 +169,12 @@ impl Lab {
         let process = Process { pid: running.pid, pidfd: running.pidfd };
         assert!(wait_dead(process.pidfd.as_fd(), LIMIT).unwrap());
         Ok(ended(&process, Reap::Yes).unwrap().unwrap())
+    }
+
+    fn write_pids_max(&self, record: &container::record::Record, value: &str) {
+        let group = record.cgroup.v1("pids").or(record.cgroup.unified.as_deref()).unwrap();
+        #[expect(clippy::disallowed_methods, reason = "a control file of the test's own group")]
+        std::fs::write(group.join("pids.max"), value).unwrap();
     }
 
     fn kill_init(&self, record: &container::record::Record) {

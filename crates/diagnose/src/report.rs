@@ -100,7 +100,7 @@ fn blocker(blocker: &Blocker) -> Markup {
     html! {
         p.blocker {
             "The blocker: " strong { (blocker.name) @if let Some(pid) = blocker.pid { " (pid " (pid) ")" } }
-            ", " (blocker.waits_for)
+            ", waits for " (blocker.waits_for)
         }
     }
 }

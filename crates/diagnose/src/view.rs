@@ -75,6 +75,20 @@ impl<'a> View<'a> {
         family
     }
 
+    /// The runtime that a shim itself started, above a process that works for it; the process when there is none.
+    ///
+    /// A runtime whose helper is killed wants to say so, into the same full pipe; the shim waits for the runtime alone.
+    #[must_use]
+    pub fn started_by_shim(&self, process: &'a Process) -> &'a Process {
+        let mut top = process;
+        while let Some(parent) =
+            self.snapshot.process(top.ppid).filter(|it| self.role(it.pid) == Role::Runtime)
+        {
+            top = parent;
+        }
+        top
+    }
+
     /// The container with this id.
     #[must_use]
     pub fn container(&self, id: &str) -> Option<&'a Container> {
@@ -235,7 +249,11 @@ fn is_runtime_init(process: &Process) -> bool {
     let second = process.args.as_ref().and_then(|args| args.get(1));
     let says_init = second.is_some_and(|word| word == "init") || process.comm.starts_with("runc:[");
     let exe = process.exe.as_deref().unwrap_or_default();
-    says_init && (exe.is_empty() || ["runc", "crun", "sluice", "youki"].iter().any(|name| exe.contains(name)))
+    // A runtime that protects itself runs from a detached mount, whose path is `/`.
+    says_init
+        && (exe.is_empty()
+            || exe == "/"
+            || ["runc", "crun", "sluice", "youki"].iter().any(|name| exe.contains(name)))
 }
 
 #[cfg(test)]

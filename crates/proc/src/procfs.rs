@@ -5,6 +5,7 @@
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use rustix::fs::{CWD, Mode, OFlags};
 
@@ -26,6 +27,7 @@ const PROC_ROOT_INODE: u64 = 1;
 #[derive(Debug)]
 pub struct Procfs {
     fd: OwnedFd,
+    boot_id: OnceLock<String>,
 }
 
 impl Procfs {
@@ -54,7 +56,7 @@ impl Procfs {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let fd = rustix::fs::openat(CWD, path, flags, Mode::empty())
             .map_err(|source| Error::Open { path: path.to_owned(), source })?;
-        Ok(Self { fd })
+        Ok(Self { fd, boot_id: OnceLock::new() })
     }
 
     /// The text of one file; bytes that are not UTF-8 become the replacement character.
@@ -68,6 +70,32 @@ impl Procfs {
         let bytes = root::read_capped(&fd, path, LARGEST_FILE)?;
         Ok(String::from_utf8(bytes)
             .unwrap_or_else(|bad| String::from_utf8_lossy(bad.as_bytes()).into_owned()))
+    }
+
+    /// The text of a file that is one line, shorter than 2 KiB: the kernel gives it to the first `read(2)`.
+    ///
+    /// # Errors
+    /// When it cannot be opened or read.
+    pub fn read_line(&self, path: &Path) -> Result<String> {
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+        let fd = rustix::fs::openat(&self.fd, path, flags, Mode::empty())
+            .map_err(|source| Error::Open { path: path.to_owned(), source })?;
+        let mut line = [0; 2048];
+        let count = rustix::io::retry_on_intr(|| rustix::io::read(&fd, &mut line))
+            .map_err(|source| Error::Read { path: path.to_owned(), source })?;
+        Ok(String::from_utf8_lossy(line.get(..count).unwrap_or(&[])).into_owned())
+    }
+
+    /// What tells this boot of the kernel from every other; read once.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn boot_id(&self) -> Result<&str> {
+        if let Some(known) = self.boot_id.get() {
+            return Ok(known);
+        }
+        let text = self.read_line(Path::new("sys/kernel/random/boot_id"))?;
+        Ok(self.boot_id.get_or_init(|| text.trim().to_owned()))
     }
 
     /// The pids of all processes at this moment; what cannot be listed is left out.
@@ -97,7 +125,7 @@ impl Procfs {
     /// `ENOENT` or `ESRCH` when there is no such process; malformed text.
     pub fn stat(&self, pid: i32) -> Result<Stat> {
         let path = of(pid, "stat");
-        Stat::parse(&self.read(&path)?)
+        Stat::parse(&self.read_line(&path)?)
             .ok_or(Error::Malformed { path, expected: "expected the fields of proc_pid_stat(5)" })
     }
 

@@ -4,6 +4,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::bench::contestant::{Contestant, Standing, must};
+use crate::bench::floor::{Floor, KERNEL};
 use crate::bench::lab::{Init, Lab};
 use crate::bench::usage::Usage;
 use crate::failure::Failure;
@@ -28,6 +29,11 @@ impl<'a> Trial<'a> {
             must(call())?;
             Ok(start.elapsed())
         };
+        Self { name: name.to_owned(), call: Box::new(call), process: None }
+    }
+
+    /// A trial whose work is done by a child, which times it.
+    pub(super) fn told(name: &str, call: impl Fn() -> Result<Duration, Failure> + 'a) -> Self {
         Self { name: name.to_owned(), call: Box::new(call), process: None }
     }
 
@@ -56,17 +62,22 @@ pub(super) fn execs<'a>(lab: &'a Lab, standing: &'a [Standing<'a>]) -> Vec<Trial
     std::iter::once(floor(lab)).chain(execs).collect()
 }
 
-/// `run` from create to delete.
+/// `run` from create to delete, the floor, and the calls of a `run` alone.
 ///
 /// # Errors
 /// When a bundle cannot be written.
-pub(super) fn runs<'a>(lab: &'a Lab, contestants: &'a [Contestant]) -> Result<Vec<Trial<'a>>, Failure> {
+pub(super) fn runs<'a>(
+    lab: &'a Lab,
+    contestants: &'a [Contestant],
+    kernel: Option<&'a Floor>,
+) -> Result<Vec<Trial<'a>>, Failure> {
     let trial = |one: &'a Contestant| {
         let id = one.id("run");
         let bundle = lab.bundle(&id, Init::Exit)?.to_string_lossy().into_owned();
         Ok(Trial::new(&one.name, move || one.command(&["run", "--bundle", &bundle, &id])))
     };
-    std::iter::once(Ok(floor(lab))).chain(contestants.iter().map(trial)).collect()
+    let kernel = kernel.map(|kernel| Ok(Trial::told(KERNEL, || kernel.once())));
+    std::iter::once(Ok(floor(lab))).chain(kernel).chain(contestants.iter().map(trial)).collect()
 }
 
 fn floor(lab: &Lab) -> Trial<'_> {

@@ -1,16 +1,65 @@
 //! `sluice-doctor`.
 
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
+use diagnose::diagnosis::Diagnosis;
+use diagnose::{Snapshot, Source};
 
 use crate::failure::Failure;
+use crate::{answer, findings};
 
 /// Takes a snapshot and says what is wrong with this node.
 #[derive(Debug, Args)]
-pub(crate) struct Options {}
+pub(crate) struct Options {
+    /// Print one JSON object (schema: docs/doctor.md).
+    #[arg(long)]
+    json: bool,
+    /// Write the diagnosis as one HTML page, which must not be there yet.
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
+    /// Keep the snapshot as one compressed file, which must not be there yet.
+    #[arg(long, value_name = "FILE")]
+    save: Option<PathBuf>,
+    /// Judge a saved snapshot instead of this machine.
+    #[arg(long, value_name = "FILE")]
+    from: Option<PathBuf>,
+    /// Look at a directory with `proc`, `sys`, `run` and so on in it instead of this machine.
+    #[arg(long, value_name = "DIR", conflicts_with = "from")]
+    root: Option<PathBuf>,
+}
 
 /// Carries it out.
-pub(crate) fn run(_options: &Options) -> Result<ExitCode, Failure> {
-    Err(Failure::Absent("diagnose"))
+pub(crate) fn run(options: &Options) -> Result<ExitCode, Failure> {
+    let snapshot = snapshot(options)?;
+    if let Some(path) = &options.save {
+        diagnose::saved::save(&snapshot, path)?;
+    }
+    let diagnosis = diagnose::diagnose::diagnose(&snapshot);
+    if let Some(path) = &options.html {
+        write_page(path, &diagnosis)?;
+    }
+    if options.json {
+        answer::print_json(&diagnosis)?;
+    } else {
+        answer::print(&findings::text(&diagnosis))?;
+    }
+    Ok(ExitCode::from(diagnosis.exit_code()))
+}
+
+fn snapshot(options: &Options) -> Result<Snapshot, Failure> {
+    let snapshot = match (&options.from, &options.root) {
+        (Some(path), _) => diagnose::saved::load(path)?,
+        (None, Some(root)) => diagnose::collect(&Source::Tree(root.clone()))?,
+        (None, None) => diagnose::collect(&Source::Live)?,
+    };
+    Ok(snapshot)
+}
+
+fn write_page(path: &Path, diagnosis: &Diagnosis) -> Result<(), Failure> {
+    let page = diagnose::report::html(diagnosis);
+    let write = |source| Failure::Write { path: path.to_owned(), source };
+    let mut file = std::fs::File::create_new(path).map_err(write)?;
+    std::io::Write::write_all(&mut file, page.as_bytes()).map_err(write)
 }

@@ -20,6 +20,9 @@ use crate::wire;
 /// How long a killed init may take to be reported as ended.
 const END: Duration = Duration::from_secs(10);
 
+/// The status of a process that never came to run.
+const NEVER_RAN: u32 = 255;
+
 pub(crate) async fn delete(
     pod: Arc<Pod>,
     operation: Operation,
@@ -41,6 +44,8 @@ pub(crate) async fn delete(
         task.forget(&request.exec_id);
     }
     let exit = process.exit().unwrap_or_else(|| Exit::now(0));
+    // Who waits for a process that was refused or never started would wait for ever, at our cost.
+    process.stop(Exit::now(NEVER_RAN));
     if request.exec_id.is_empty() {
         tell(&pod, &task, &exit);
     }

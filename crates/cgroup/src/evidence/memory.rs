@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use proc::kv::{self, Amount};
 
-use super::{Cause, Depth, Evidence, levels};
+use super::{Cause, Depth, Evidence, Look, levels};
 use crate::file;
 
 /// A limit counts as reached when less than this is free. Kernel: charges are taken in batches of 64 pages.
@@ -18,7 +18,8 @@ const NO_LIMIT_V1: u64 = i64::MAX as u64 - (1 << 20);
 pub struct MemoryLimit {
     /// Control file: `memory.limit_in_bytes`, `memory.memsw.limit_in_bytes` or `memory.max`.
     pub file: &'static str,
-    /// How often it was hit (v1 `failcnt`, v2 `max` of `memory.events.local`).
+    /// How often it was hit (v1 `failcnt`, v2 `max` of `memory.events.local`); in the quick form only where there is a
+    /// limit.
     pub hits: Option<u64>,
     /// Bytes in use; in the quick form only where there is a limit.
     pub usage: Option<u64>,
@@ -33,11 +34,12 @@ pub struct MemoryLimit {
 pub struct MemoryLevel {
     /// Directory.
     pub path: PathBuf,
-    /// Its limits: one on v2; memory, and memory and swap together, on v1.
+    /// Its limits: one on v2; memory, and memory and swap together, on v1. In the quick form a level without any has only
+    /// the first: v1 takes no limit of the second that is lower.
     ///
     /// Kernel: v1 checks memory and swap together first, so with equal limits only that one counts hits.
     pub limits: Vec<MemoryLimit>,
-    /// Processes of this level itself that were killed (v1: the own group only, in the quick form).
+    /// Processes of this level itself that were killed (in the quick form: the own group, and on v2 those with a limit).
     pub kills: Option<u64>,
     /// Times all processes of the level were killed together (v2, `memory.oom.group`).
     pub group_kills: Option<u64>,
@@ -58,51 +60,63 @@ const FILES_V1: [[&str; 4]; 2] = [
     ],
 ];
 
-fn limit_v1(level: &Path, files: &[&'static str; 4], depth: Depth) -> Option<MemoryLimit> {
+fn limit_v1(level: &Path, files: &[&'static str; 4], look: Look<'_>) -> Option<MemoryLimit> {
     let [hits, usage, limit, peak] = *files;
-    let mut found = MemoryLimit { file: limit, hits: Some(number(level, hits)?), ..MemoryLimit::default() };
-    found.limit = number(level, limit).filter(|limit| *limit < NO_LIMIT_V1);
-    if depth == Depth::Full || found.limit.is_some() {
-        found.usage = number(level, usage);
+    let mut found = MemoryLimit { file: limit, ..MemoryLimit::default() };
+    found.limit = Some(look.number(level, limit)?).filter(|limit| *limit < NO_LIMIT_V1);
+    if look.depth == Depth::Full || found.limit.is_some() {
+        found.hits = look.number(level, hits);
+        found.usage = look.number(level, usage);
     }
-    if depth == Depth::Full {
-        found.peak = number(level, peak);
+    if look.depth == Depth::Full {
+        found.peak = look.number(level, peak);
     }
     Some(found)
 }
 
-pub(super) fn read_v1(group: &Path, depth: Depth) -> Vec<MemoryLevel> {
+fn limits_v1(level: &Path, look: Look<'_>) -> Vec<MemoryLimit> {
+    let [memory, with_swap] = FILES_V1.each_ref().map(|files| move || limit_v1(level, files, look));
+    let Some(memory) = memory() else { return Vec::new() };
+    let more = look.depth == Depth::Full || memory.limit.is_some();
+    std::iter::once(memory).chain(more.then(with_swap).flatten()).collect()
+}
+
+pub(super) fn read_v1(group: &Path, look: Look<'_>) -> Vec<MemoryLevel> {
     let mut found = levels(Some(group), |level| {
-        let limits: Vec<MemoryLimit> =
-            FILES_V1.iter().filter_map(|files| limit_v1(level, files, depth)).collect();
+        let limits = limits_v1(level, look);
         if limits.is_empty() {
             return None;
         }
         let mut found = MemoryLevel { limits, ..at(level) };
-        if depth == Depth::Full || level == group {
-            found.read_oom_control();
+        if look.depth == Depth::Full || level == group {
+            found.read_oom_control(look);
         }
         Some(found)
     });
     // Waiting is marked in the whole subtree, the switched-off killer only where it is.
-    if depth == Depth::Quick && found.first().is_some_and(|own| own.under_oom) {
-        found.iter_mut().for_each(MemoryLevel::read_oom_control);
+    if look.depth == Depth::Quick && found.first().is_some_and(|own| own.under_oom) {
+        found.iter_mut().for_each(|level| level.read_oom_control(look));
     }
     found
 }
 
-pub(super) fn read_v2(group: &Path, depth: Depth) -> Vec<MemoryLevel> {
+pub(super) fn read_v2(group: &Path, look: Look<'_>) -> Vec<MemoryLevel> {
     levels(Some(group), |level| {
-        let events = file::try_read_short(&level.join("memory.events.local")).ok()?;
-        let count = |key| kv::lookup(&events, key);
-        let mut limit = MemoryLimit { file: "memory.max", hits: count("max"), ..MemoryLimit::default() };
-        let text = file::try_read_short(&level.join("memory.max")).ok();
-        limit.limit = text.and_then(|text| text.parse::<Amount>().ok()?.number());
-        if depth == Depth::Full || limit.limit.is_some() {
-            limit.usage = number(level, "memory.current");
+        let text = look.read(level, "memory.max").ok()?;
+        let mut limit = MemoryLimit { file: "memory.max", ..MemoryLimit::default() };
+        limit.limit = text.parse::<Amount>().ok()?.number();
+        let mut found = at(level);
+        if look.depth == Depth::Full || limit.limit.is_some() {
+            limit.usage = look.number(level, "memory.current");
         }
-        let (kills, group_kills) = (count("oom_kill"), count("oom_group_kill"));
-        Some(MemoryLevel { limits: vec![limit], kills, group_kills, ..at(level) })
+        if look.depth == Depth::Full || limit.limit.is_some() || level == group {
+            let events = look.read(level, "memory.events.local").unwrap_or_default();
+            let count = |key| kv::lookup(&events, key);
+            limit.hits = count("max");
+            (found.kills, found.group_kills) = (count("oom_kill"), count("oom_group_kill"));
+        }
+        found.limits.push(limit);
+        Some(found)
     })
 }
 
@@ -110,13 +124,9 @@ fn at(level: &Path) -> MemoryLevel {
     MemoryLevel { path: level.to_owned(), ..MemoryLevel::default() }
 }
 
-fn number(level: &Path, file: &str) -> Option<u64> {
-    file::try_read_short(&level.join(file)).ok()?.trim().parse().ok()
-}
-
 impl MemoryLevel {
-    fn read_oom_control(&mut self) {
-        let Ok(text) = file::try_read_short(&self.path.join("memory.oom_control")) else { return };
+    fn read_oom_control(&mut self, look: Look<'_>) {
+        let Ok(text) = look.read(&self.path, "memory.oom_control") else { return };
         self.oom_disabled = kv::lookup(&text, "oom_kill_disable") == Some(1);
         self.under_oom = kv::lookup(&text, "under_oom") == Some(1);
         self.kills = kv::lookup(&text, "oom_kill");

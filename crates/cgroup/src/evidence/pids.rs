@@ -4,8 +4,7 @@ use std::path::{Path, PathBuf};
 
 use proc::kv::{self, Amount};
 
-use super::{Cause, Depth, Evidence, levels};
-use crate::file;
+use super::{Cause, Depth, Evidence, Look, levels};
 
 /// One level of the pids controller.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,15 +19,15 @@ pub struct PidsLevel {
     pub refused: Option<u64>,
 }
 
-pub(super) fn read(group: Option<&Path>, depth: Depth) -> Vec<PidsLevel> {
-    levels(group, |level| read_level(level, depth))
+pub(super) fn read(group: Option<&Path>, look: Look<'_>) -> Vec<PidsLevel> {
+    levels(group, |level| read_level(level, look))
 }
 
-fn read_level(level: &Path, depth: Depth) -> Option<PidsLevel> {
-    let max = file::try_read_short(&level.join("pids.max")).ok()?.parse::<Amount>().ok()?;
-    let current = file::try_read_short(&level.join("pids.current")).ok()?.trim().parse().ok()?;
-    let events = || kv::lookup(&file::try_read_short(&level.join("pids.events")).ok()?, "max");
-    let refused = if depth == Depth::Full { events() } else { None };
+fn read_level(level: &Path, look: Look<'_>) -> Option<PidsLevel> {
+    let max = look.read(level, "pids.max").ok()?.parse::<Amount>().ok()?;
+    let current = look.number(level, "pids.current")?;
+    let events = || kv::lookup(&look.read(level, "pids.events").ok()?, "max");
+    let refused = if look.depth == Depth::Full { events() } else { None };
     Some(PidsLevel { path: level.to_owned(), current, max: max.number(), refused })
 }
 

@@ -55,7 +55,9 @@ fn read(path: &Path) -> Result<Vec<u8>, Error> {
     if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
         return Err(Error::NotRegular { path: path.into() });
     }
-    let mut text = Vec::new();
+    let size = usize::try_from(stat.st_size.unsigned_abs().min(MAX_BYTES)).unwrap_or(0);
+    // One byte more, so that the end is found without growing.
+    let mut text = Vec::with_capacity(size + 1);
     let copied = File::from(file).take(MAX_BYTES + 1).read_to_end(&mut text);
     copied.map_err(|source| Error::Read { path: path.into(), source })?;
     let bytes = text.len() as u64;

@@ -151,13 +151,17 @@ fn containers(snapshot: &Snapshot, names: Vec<(String, String)>) -> Vec<Containe
             container.init = Some(pid);
         }
     }
+    let mut ended = Vec::new();
     for (id, name) in names {
         // The names of engines come after those of bundles and are better.
-        if let Some(container) = found.get_mut(id.as_str()) {
-            container.name = Some(name);
+        match found.get_mut(id.as_str()) {
+            Some(container) => container.name = Some(name),
+            None => ended.push(Container { id, name: Some(name), ..Container::default() }),
         }
     }
-    found.into_values().collect()
+    let mut containers: Vec<Container> = found.into_values().chain(ended).collect();
+    containers.sort_by(|a, b| a.id.cmp(&b.id));
+    containers
 }
 
 /// Shims and conmons: the parent of a container's process, or the one that has its id among its arguments.

@@ -45,6 +45,11 @@ pub(super) fn roots(processes: &[Process]) -> BTreeSet<String> {
     for root in host.filter_map(|process| process.option("--root")) {
         roots.insert(root.trim_matches('/').to_owned());
     }
+    // Compat: dockerd 20.10 and newer keep runc's state there, whatever the runtime is called in their configuration.
+    let engines = processes.iter().filter(|process| process.comm == "dockerd");
+    for root in engines.filter_map(|process| process.option("--exec-root")) {
+        roots.insert(format!("{}/runtime-runc/moby", root.trim_matches('/')));
+    }
     roots
 }
 

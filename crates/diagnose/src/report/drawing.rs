@@ -6,12 +6,12 @@ use crate::diagnosis::Diagnosis;
 use crate::graph::{Edge, Layout, Placed};
 
 /// Measures in SVG units, which are CSS pixels.
-const BOX: (u32, u32) = (190, 48);
-const GAP: (u32, u32) = (60, 22);
+const BOX: (u32, u32) = (160, 46);
+const GAP: (u32, u32) = (34, 30);
 const MARGIN: u32 = 16;
 
 /// Letters that fit into a box.
-const LETTERS: usize = 27;
+const LETTERS: usize = 22;
 
 /// The section of the page with the picture.
 pub(super) fn section(diagnosis: &Diagnosis) -> Markup {
@@ -61,7 +61,7 @@ fn node(placed: &Placed<'_>, is_blocker: bool) -> Markup {
     }
 }
 
-/// To the right from edge to edge; within a column or back to the left as a bow below.
+/// To the right from edge to edge, to the box below straight down, any other way as a bow below.
 fn arrow(edge: &Edge, from: &Placed<'_>, to: &Placed<'_>) -> Markup {
     let ((x1, y1), (x2, y2)) = (corner(from), corner(to));
     let middle = BOX.1 / 2;
@@ -75,6 +75,8 @@ fn arrow(edge: &Edge, from: &Placed<'_>, to: &Placed<'_>) -> Markup {
             y2 + middle,
             y2 + middle
         )
+    } else if to.column == from.column && to.row == from.row + 1 {
+        format!("M{} {} V{y2}", x1 + BOX.0 / 2, y1 + BOX.1)
     } else {
         let (start, end, low) = (x1 + BOX.0 / 2, x2 + BOX.0 / 2, y1.max(y2) + BOX.1 + GAP.1 + 8);
         format!("M{start} {} C{start} {low} {end} {low} {end} {}", y1 + BOX.1, y2 + BOX.1)

@@ -46,7 +46,8 @@ fn finding(view: &View<'_>, engine: &Process) -> Option<Finding> {
         .filter(|process| build::works_for(view, process, engine))
         .min_by_key(|process| process.start_time)?;
     let id = view.container_of(stuck);
-    let process = Identity { pid: stuck.pid, start_time: stuck.start_time };
+    let top = view.started_by_shim(stuck);
+    let process = Identity { pid: top.pid, start_time: top.start_time };
     let title = format!(
         "{} has not served since its start {} ago: one container does not answer",
         view.label(engine),
@@ -71,7 +72,7 @@ fn finding(view: &View<'_>, engine: &Process) -> Option<Finding> {
             .remedy(
                 Remedy::act(
                     "kill",
-                    format!("end process {} with SIGKILL", stuck.pid),
+                    format!("end process {} with SIGKILL", top.pid),
                     Action::Kill { process },
                 )
                 .costs("that exec fails")

@@ -13,7 +13,7 @@
 //! the same pipe in the shim.
 //!
 //! *What to do*: read the pipe. The bytes are the dump that names the real cause, so they are kept. If that does not
-//! help, end the one process that writes.
+//! help, end the one process that the shim waits for.
 //!
 //! *What that costs*: the caller of the exec does not get these bytes. Whatever queued up is answered at once, hours
 //! late perhaps; a kubelet may act on it and evict.
@@ -104,7 +104,11 @@ fn finding(view: &View<'_>, writer: &Process, (pipe, end): (&Pipe, End)) -> Opti
         format!("write(2) to descriptor {}: pipe:[{}], {fill}, read end: {reader}", end.fd, pipe.inode),
     )
     .chain(graph.chain_to(&build::process_key(writer.pid)));
-    Some(with_remedies(with_evidence(finding, view, writer, pipe), (writer, end, pipe)))
+    Some(with_remedies(
+        with_evidence(finding, view, writer, pipe),
+        view.started_by_shim(writer),
+        (writer, end, pipe),
+    ))
 }
 
 /// Whether a reader stands above the writer: it waits for the writer's end before it reads.
@@ -151,8 +155,9 @@ fn with_evidence(mut finding: Finding, view: &View<'_>, writer: &Process, pipe: 
     finding
 }
 
-fn with_remedies(finding: Finding, (writer, end, pipe): (&Process, End, &Pipe)) -> Finding {
+fn with_remedies(finding: Finding, top: &Process, (writer, end, pipe): (&Process, End, &Pipe)) -> Finding {
     let identity = Identity { pid: writer.pid, start_time: writer.start_time };
+    let top_identity = Identity { pid: top.pid, start_time: top.start_time };
     let drain = Action::DrainPipe { writer: identity, fd: end.fd, inode: pipe.inode };
     finding
         .remedy(
@@ -169,8 +174,8 @@ fn with_remedies(finding: Finding, (writer, end, pipe): (&Process, End, &Pipe)) 
         .remedy(
             Remedy::act(
                 "kill",
-                format!("end process {} with SIGKILL", writer.pid),
-                Action::Kill { process: identity },
+                format!("end {} with SIGKILL, for which the shim waits", top.pid),
+                Action::Kill { process: top_identity },
             )
             .costs("this exec fails; what it wanted to say stays in the pipe, for the shim")
             .may_follow("the same as after draining"),

@@ -44,16 +44,21 @@ fn finding(view: &View<'_>, group: &Cgroup) -> Option<Finding> {
         view.label(blocker)
     );
     let graph = containers.first().map(|id| build::around_container(view, id)).unwrap_or_default();
-    let mut finding = Finding::new("oom_killer_off", &subject(&containers, group), severity, title)
-        .class("EX-50")
-        .container((containers.len() == 1).then(|| containers[0]))
-        .blocker(
-            Some(blocker.pid),
-            &view.name(blocker),
-            format!("memory of {}, of which nothing is left", group.directory),
-        )
-        .chain(graph.chain_to(&build::process_key(blocker.pid)))
-        .evidence(format!("{}/memory.oom_control", group.directory), "oom_kill_disable 1, under_oom 1");
+    let mut finding = Finding::new(
+        "oom_killer_off",
+        &format!("{}/{}", subject(&containers, group), blocker.pid),
+        severity,
+        title,
+    )
+    .class("EX-50")
+    .container((containers.len() == 1).then(|| containers[0]))
+    .blocker(
+        Some(blocker.pid),
+        &view.name(blocker),
+        format!("memory of {}, of which nothing is left", group.directory),
+    )
+    .chain(graph.chain_to(&build::process_key(blocker.pid)))
+    .evidence(format!("{}/memory.oom_control", group.directory), "oom_kill_disable 1, under_oom 1");
     for process in &sleepers {
         finding = finding.evidence(
             format!("/proc/{}/stat", process.pid),

@@ -18,7 +18,7 @@
 use crate::finding::{Finding, Severity};
 use crate::remedy::{Action, Identity, Remedy};
 use crate::rules::short;
-use crate::snapshot::{FdTarget, Process, Role, RuntimeState, StateFile};
+use crate::snapshot::{Fd, FdTarget, Process, Role, RuntimeState, StateFile};
 use crate::view::View;
 
 pub(super) fn check(view: &View<'_>) -> Vec<Finding> {
@@ -98,17 +98,14 @@ fn with_updater(finding: Finding, view: &View<'_>, updater: &Process) -> Finding
         .remedy(upgrade)
 }
 
-/// Who has the file open for writing; of one that has just been started, who started it.
+/// Who has the file open for writing; if that was started for one update, who started it and names the container.
 fn updater<'a>(view: &View<'a>, state: &RuntimeState) -> Option<&'a Process> {
-    let has_it = |process: &&Process| {
-        view.role(process.pid) != Role::InContainer
-            && process
-                .fds
-                .iter()
-                .any(|fd| matches!(&fd.target, FdTarget::Path { path } if *path == state.path))
-    };
+    let is_it = |fd: &Fd| matches!(&fd.target, FdTarget::Path { path } if *path == state.path);
+    let has_it =
+        |process: &&Process| view.role(process.pid) != Role::InContainer && process.fds.iter().any(is_it);
     let holder = view.snapshot.processes.iter().find(has_it)?;
-    let parent = view.snapshot.process(holder.ppid).filter(|parent| parent.pid > 1);
+    let names = |parent: &&Process| parent.args.iter().flatten().any(|word| word.contains(&state.id));
+    let parent = view.snapshot.process(holder.ppid).filter(names);
     let young = view.snapshot.age_ms(holder) < YOUNG_MS;
     parent.filter(|_| young).or(Some(holder))
 }

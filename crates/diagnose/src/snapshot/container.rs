@@ -16,6 +16,6 @@ pub struct Container {
     pub init: Option<i32>,
     /// The shim or conmon that keeps it, when there is one.
     pub shim: Option<i32>,
-    /// Its processes, ascending.
+    /// Its processes, ascending; none when it has ended and only its engine still knows it.
     pub processes: Vec<i32>,
 }

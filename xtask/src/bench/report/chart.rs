@@ -39,7 +39,7 @@ fn bar(body: &mut String, row: &Measured, y: f64) {
     let length = ((row.median.max(1.0).log10() - FIRST) / POWERS * LENGTH).max(1.0);
     let colour = match row.contestant.as_str() {
         "sluice" => "#1b7f5c",
-        "host" => "#999999",
+        "host" | "kernel" => "#999999",
         _ => "#c98b3b",
     };
     let text = y + 12.0;

@@ -39,8 +39,10 @@ pub(super) fn text(machine: &Machine, contestants: &[Contestant], findings: &Fin
 
 const INTRODUCTION: &str = "
 Every container has Docker's default seccomp profile and capabilities, its own pid, mount, network, ipc and uts
-namespace, a limit on memory and on pids. The program ends at once and has no C library. State roots are in memory. `host` is the same program
-started by `posix_spawn` without any container: no runtime can be faster.
+namespace, a limit on memory and on pids. The program ends at once and has no C library. State roots are in memory.
+`host` is the same program started by `posix_spawn` without any container: no runtime can be faster. `kernel` is a C
+program that makes the system calls of a `run` one after the other (groups, limits, namespaces, mounts, change of root)
+and nothing else: no configuration, no state, no check, no filter; its time is that of the calls, without its own start.
 
 *Back to back*: blocks of calls of one runtime, the runtimes' blocks alternating; the median is that of the blocks'
 medians. *One per 100 ms*: in turn, as probes come. `cpu` and `faults` count a call with all children it waited for;

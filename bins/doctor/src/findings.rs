@@ -1,0 +1,96 @@
+//! A diagnosis as text for people.
+
+use std::fmt::Write as _;
+
+use diagnose::diagnosis::Diagnosis;
+use diagnose::finding::Finding;
+use diagnose::graph::{self, Shape};
+use diagnose::heal::Done;
+use diagnose::remedy::Remedy;
+
+/// Everything that was found: the tree of waits, then each finding with evidence and remedies.
+pub(crate) fn text(diagnosis: &Diagnosis) -> String {
+    let mut text = String::new();
+    if diagnosis.findings.is_empty() {
+        text.push_str("nothing found\n");
+    }
+    for finding in &diagnosis.findings {
+        text.push_str(&self::finding(finding));
+    }
+    if !diagnosis.graph.nodes.is_empty() {
+        text.push_str("who waits for whom (> is the one everybody waits for)\n");
+        for (line, shape) in graph::lines(&diagnosis.graph, &diagnosis.blockers) {
+            let mark = if shape == Shape::Blocker { '>' } else { ' ' };
+            line_of(&mut text, &format!("{mark} {line}"));
+        }
+        text.push('\n');
+    }
+    for unseen in &diagnosis.unseen {
+        line_of(&mut text, &format!("not seen: {unseen}"));
+    }
+    text
+}
+
+fn finding(finding: &Finding) -> String {
+    let mut text = String::new();
+    let class = finding.class.as_deref().map_or_else(String::new, |class| format!(" [{class}]"));
+    line_of(&mut text, &format!("{}{class} {}", finding.severity.word().to_uppercase(), finding.title));
+    line_of(&mut text, &format!("  id        {}", finding.id));
+    if let Some(container) = &finding.container {
+        line_of(&mut text, &format!("  container {container}"));
+    }
+    if let Some(blocker) = &finding.blocker {
+        let pid = blocker.pid.map_or_else(String::new, |pid| format!(" (pid {pid})"));
+        line_of(&mut text, &format!("  blocker   {}{pid}, waits for {}", blocker.name, blocker.waits_for));
+    }
+    for evidence in &finding.evidence {
+        line_of(&mut text, &format!("  evidence  {}: {}", evidence.from, evidence.text));
+    }
+    for remedy in &finding.remedies {
+        line_of(&mut text, &format!("  remedy    {}: {}", remedy.name, remedy.what));
+    }
+    text.push('\n');
+    text
+}
+
+/// What could be done, with its price and the command that does it.
+pub(crate) fn remedies(diagnosis: &Diagnosis) -> String {
+    let mut text = String::new();
+    if diagnosis.findings.is_empty() {
+        text.push_str("nothing found, nothing to heal\n");
+    }
+    for finding in &diagnosis.findings {
+        line_of(&mut text, &format!("{} {}", finding.severity.word().to_uppercase(), finding.title));
+        for remedy in &finding.remedies {
+            text.push_str(&plan(remedy));
+            let by_hand = "    by hand: the doctor does not do this";
+            let command =
+                format!("    command: sluice-doctor heal --apply {} --remedy {}", finding.id, remedy.name);
+            line_of(&mut text, if remedy.action.is_some() { &command } else { by_hand });
+        }
+        text.push('\n');
+    }
+    text
+}
+
+/// One remedy with its price.
+pub(crate) fn plan(remedy: &Remedy) -> String {
+    let mut text = String::new();
+    line_of(&mut text, &format!("  {}: {}", remedy.name, remedy.what));
+    line_of(&mut text, &format!("    costs: {}", remedy.cost));
+    line_of(&mut text, &format!("    may follow: {}", remedy.may_follow));
+    text
+}
+
+/// What was done, and whether it helped.
+pub(crate) fn done(done: &Done) -> String {
+    let mut text = String::new();
+    for step in &done.steps {
+        line_of(&mut text, &format!("  {step}"));
+    }
+    text
+}
+
+fn line_of(text: &mut String, line: &str) {
+    let _infallible = writeln!(text, "{line}");
+}

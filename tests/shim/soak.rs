@@ -1,0 +1,245 @@
+//! Many execs at once while everything else happens to their container: none is lost, and nothing is left of them.
+//!
+//! `make soak` runs 10,000 over containerd and over dockerd each; the tests without a mark run a twentieth of them.
+//! `SLUICE_SOAK_EXECS` is another count.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use rustix::process::Signal;
+use testkit::command::Output;
+use testkit::docker::Docker;
+use testkit::hang::{eventually, eventually_some};
+use testkit::{hierarchy, process};
+
+use crate::ctr::{Ctr, bundle, end_shims, lab, ours, shim_of};
+
+/// Execs of one soak.
+const EXECS: usize = 10_000;
+
+/// Execs of one soak in `make test`.
+const FEW: usize = EXECS / 20;
+
+/// How many run at a time.
+const AT_ONCE: usize = 8;
+
+/// How much more memory of its own a shim may have after them, in kibibytes.
+const GROWTH_KIB: u64 = 1024;
+
+fn wanted(default: usize) -> usize {
+    let given = std::env::var_os("SLUICE_SOAK_EXECS").and_then(|text| text.to_str()?.parse().ok());
+    given.unwrap_or(default)
+}
+
+/// What a shim holds.
+#[derive(Debug)]
+struct Held {
+    descriptors: usize,
+    threads: usize,
+    zombies: usize,
+    /// Memory of its own, in kibibytes.
+    memory: u64,
+}
+
+impl Held {
+    fn by(pid: i32) -> Self {
+        let count = |part: &str| fs::read_dir(format!("/proc/{pid}/{part}")).unwrap().count();
+        let children = process::all().into_iter().filter(|child| is_dead_child(*child, pid));
+        let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+        let memory = status.lines().find_map(|line| line.strip_prefix("RssAnon:")).unwrap();
+        Self {
+            descriptors: count("fd"),
+            threads: count("task"),
+            zombies: children.count(),
+            memory: memory.trim().trim_end_matches(" kB").parse().unwrap(),
+        }
+    }
+}
+
+fn is_dead_child(pid: i32, parent: i32) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    let Some((_, fields)) = stat.rsplit_once(") ") else { return false };
+    fields.starts_with(&format!("Z {parent} "))
+}
+
+/// How the execs went.
+#[derive(Debug, Default)]
+struct Tally {
+    right: AtomicUsize,
+    /// Refused because the container stood still at that moment.
+    paused: AtomicUsize,
+    wrong: Mutex<Vec<String>>,
+}
+
+impl Tally {
+    fn take(&self, number: usize, output: &Output) {
+        if output.status.code() == i32::try_from(status(number)).ok() {
+            self.right.fetch_add(1, Ordering::Relaxed);
+        } else if is_refusal(&format!("{}{}", output.stdout, output.stderr)) {
+            self.paused.fetch_add(1, Ordering::Relaxed);
+        } else {
+            self.wrong.lock().unwrap().push(format!("{number}: {output}"));
+        }
+    }
+
+    fn assert(&self, count: usize) {
+        let (right, paused) = (self.right.load(Ordering::Relaxed), self.paused.load(Ordering::Relaxed));
+        let wrong = self.wrong.lock().unwrap();
+        eprintln!("{count} execs: {right} right, {paused} refused while paused, {} wrong", wrong.len());
+        assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+        assert_eq!(right + paused, count);
+        assert!(right * 2 > count, "most of them were refused");
+    }
+}
+
+/// dockerd answers 409 to a start that finds a container paused after the exec was made.
+fn is_refusal(said: &str) -> bool {
+    ["paused", "received 409"].iter().any(|words| said.contains(words))
+}
+
+/// The exit status that an exec is asked for: none that a runtime or a client uses for its own failures.
+fn status(number: usize) -> usize {
+    number % 60 + 2
+}
+
+/// Runs `exec` with the numbers below `count`, and `disturb` again and again meanwhile.
+fn run(count: usize, exec: impl Fn(usize) -> Output + Sync, disturb: impl Fn() + Sync) {
+    let (next, over, tally) = (AtomicUsize::new(0), AtomicBool::new(false), Tally::default());
+    std::thread::scope(|scope| {
+        let execs: Vec<_> = (0..AT_ONCE)
+            .map(|_| {
+                scope.spawn(|| {
+                    loop {
+                        let number = next.fetch_add(1, Ordering::Relaxed);
+                        if number >= count {
+                            return;
+                        }
+                        tally.take(number, &exec(number));
+                    }
+                })
+            })
+            .collect();
+        scope.spawn(|| {
+            while !over.load(Ordering::Relaxed) {
+                disturb();
+            }
+        });
+        execs.into_iter().for_each(|exec| exec.join().unwrap());
+        over.store(true, Ordering::Relaxed);
+    });
+    tally.assert(count);
+}
+
+/// No disturbance, for the first execs: they bring the shim to what it keeps for later ones.
+fn leave_alone() {
+    std::thread::sleep(std::time::Duration::from_millis(10));
+}
+
+/// How many operations a shim is busy with, by its own dump, which also knows of no exec any more.
+fn operations(pid: i32, bundle: &Path) -> usize {
+    let dump = bundle.join("sluice.dump");
+    let _earlier = fs::remove_file(&dump);
+    process::signal(pid, Signal::USR1);
+    let text = eventually_some("a dump", || fs::read_to_string(&dump).ok());
+    assert!(text.contains(" execs=0\n"), "{text}");
+    text.lines().find_map(|line| line.strip_prefix("operations: ")).unwrap().parse().unwrap()
+}
+
+/// Comes back when a shim holds no more than before, but for groups of execs that are kept for later ones; workers end
+/// when they had nothing to do for a while.
+fn assert_flat(bundle: &Path, before: &Held) {
+    let pid = shim_of(bundle);
+    eventually(&format!("a shim that held {before:?} to hold no more"), || {
+        let now = Held::by(pid);
+        now.descriptors <= before.descriptors + AT_ONCE && now.threads <= before.threads && now.zombies == 0
+    });
+    // A wait that nobody ends would stay.
+    assert!(operations(pid, bundle) <= 1, "{}", fs::read_to_string(bundle.join("sluice.dump")).unwrap());
+    let after = Held::by(pid);
+    eprintln!("{before:?}, afterwards {after:?}");
+    assert!(after.memory <= before.memory + GROWTH_KIB, "{before:?}, afterwards {after:?}");
+}
+
+/// Groups that execs were born in; as many are kept as ever were needed at once.
+fn exec_groups(group: &str) -> Vec<PathBuf> {
+    let found = hierarchy::existing(group).into_iter().flat_map(|directory| hierarchy::subtree(&directory));
+    let named = |path: &PathBuf| {
+        path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("sluice-exec-"))
+    };
+    found.filter(named).collect()
+}
+
+fn over_containerd(count: usize) {
+    let (Some(lab), Some(shim)) = (lab(), ours()) else { return };
+    let ctr = Ctr::start(&lab, &shim);
+    ctr.sleeper(&["--memory-limit", "268435456"], "c");
+    let exec = |number: usize| {
+        let script = format!("exit {}", status(number));
+        ctr.exec("c", &format!("e{number}"), &["/bin/sh", "-c", &script]).run()
+    };
+    run(8 * AT_ONCE, |number| exec(1_020_000 + number), leave_alone);
+    let before = Held::by(shim_of(&ctr.bundle("c")));
+    let disturb = || {
+        for arguments in [&["tasks", "metrics", "c"][..], &["tasks", "ps", "c"], &["containers", "info", "c"]]
+        {
+            ctr.cli(arguments).ok();
+        }
+        ctr.cli(&["tasks", "pause", "c"]).ok();
+        ctr.cli(&["tasks", "resume", "c"]).ok();
+    };
+    run(count, exec, disturb);
+    assert_flat(&ctr.bundle("c"), &before);
+    assert!(exec_groups(lab.group()).len() <= 2 * AT_ONCE, "{:?}", exec_groups(lab.group()));
+    ctr.remove("c");
+    ctr.end();
+}
+
+fn over_dockerd(count: usize) {
+    let (Some(lab), Some(shim)) = (lab(), ours()) else { return };
+    let docker = Docker::start_with_shim(&lab, &shim);
+    docker.sleeper("box", &["--memory", "256m", "--pids-limit", "200"]);
+    let exec =
+        |number: usize| docker.cli(&["exec", "box", "sh", "-c", &format!("exit {}", status(number))]).run();
+    run(8 * AT_ONCE, exec, leave_alone);
+    let id = docker.inspect("box")["Id"].as_str().unwrap().to_owned();
+    let bundle = bundle(&lab, "moby", &id);
+    let before = Held::by(shim_of(&bundle));
+    let disturb = || {
+        docker.ok(&["update", "--pids-limit", "201", "box"]);
+        docker.ok(&["stats", "--no-stream", "box"]);
+        docker.ok(&["inspect", "box"]);
+        docker.ok(&["pause", "box"]);
+        docker.ok(&["unpause", "box"]);
+        docker.ok(&["update", "--pids-limit", "200", "box"]);
+    };
+    run(count, exec, disturb);
+    assert_flat(&bundle, &before);
+    docker.ok(&["rm", "-f", "box"]);
+    end_shims(&lab);
+    drop(docker);
+    lab.assert_nothing_left();
+}
+
+#[test]
+fn execs_over_containerd_are_all_told_of() {
+    over_containerd(wanted(FEW));
+}
+
+#[test]
+fn execs_over_dockerd_are_all_told_of() {
+    over_dockerd(wanted(FEW));
+}
+
+#[test]
+#[ignore = "soak: 10,000 execs, minutes"]
+fn soak_execs_over_containerd() {
+    over_containerd(wanted(EXECS));
+}
+
+#[test]
+#[ignore = "soak: 10,000 execs, minutes"]
+fn soak_execs_over_dockerd() {
+    over_dockerd(wanted(EXECS));
+}
