@@ -119,9 +119,9 @@ sessions! {
         assert_eq!(session.status(""), Status::RUNNING);
         session.exec("after", &["/bin/true"]);
         assert_eq!(session.wait("after"), 0);
-        let topics: Vec<_> = session.events().into_iter().map(|event| event.topic).collect();
-        assert!(topics.contains(&"/tasks/paused".to_owned()), "{topics:?}");
-        assert!(topics.contains(&"/tasks/resumed".to_owned()), "{topics:?}");
+        let paused = session.place("the pause", |event| event.topic == "/tasks/paused");
+        let resumed = session.place("the resume", |event| event.topic == "/tasks/resumed");
+        assert!(paused < resumed, "pause at {paused}, resume at {resumed}");
         session.remove_first();
     }
 
