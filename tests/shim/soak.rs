@@ -25,8 +25,9 @@ const FEW: usize = EXECS / 20;
 /// How many run at a time.
 const AT_ONCE: usize = 8;
 
-/// How much more memory of its own a shim may have after them, in kibibytes.
-const GROWTH_KIB: u64 = 1024;
+/// How much more memory of its own a shim may have after them, in kibibytes: what the allocator keeps for as many threads
+/// as ever worked at once. Half a kibibyte lost with each of 10,000 execs is more.
+const GROWTH_KIB: u64 = 4096;
 
 fn wanted(default: usize) -> usize {
     let given = std::env::var_os("SLUICE_SOAK_EXECS").and_then(|text| text.to_str()?.parse().ok());
