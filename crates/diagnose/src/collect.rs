@@ -203,6 +203,7 @@ impl Collector<'_> {
                 Piece::Configuration(configuration) => to.configurations.push(configuration),
                 Piece::Packages(packages) => to.packages.extend(packages),
                 Piece::Names(names) => found.extend(names),
+                Piece::BundleName { id, name } => self.names.insert(0, (id, name)),
                 Piece::ContainerName { id, name } => self.names.push((id, name)),
                 Piece::Look(..) => {}
                 Piece::Unseen(unseen) => to.unseen.push(unseen),

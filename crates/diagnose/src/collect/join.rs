@@ -153,7 +153,7 @@ fn containers(snapshot: &Snapshot, names: Vec<(String, String)>) -> Vec<Containe
     }
     let mut ended = Vec::new();
     for (id, name) in names {
-        // The names of engines come after those of bundles and are better.
+        // The names that engines know come after those of bundles, and are better.
         match found.get_mut(id.as_str()) {
             Some(container) => container.name = Some(name),
             None => ended.push(Container { id, name: Some(name), ..Container::default() }),

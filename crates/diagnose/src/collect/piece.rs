@@ -32,6 +32,11 @@ pub(super) enum Piece {
     Packages(Vec<Package>),
     /// Directories that were found.
     Names(Vec<String>),
+    /// The name of a container in its bundle: better than none.
+    BundleName {
+        id: String,
+        name: String,
+    },
     /// The name that people use for a container.
     ContainerName {
         id: String,

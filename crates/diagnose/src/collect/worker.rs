@@ -18,6 +18,7 @@
 
 use std::cell::Cell;
 use std::os::fd::{AsFd, OwnedFd};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, poll};
@@ -40,6 +41,30 @@ const STRIKES: u32 = 8;
 
 /// How much longer than its patience a child may take while it is running or runnable: a busy host is not a hang.
 const BUSY_FACTOR: u32 = 10;
+
+/// Children that were killed and had not ended by then; some never will.
+static LEFT_BEHIND: Mutex<Vec<Pid>> = Mutex::new(Vec::new());
+
+/// How a child came to its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum CameToItsEnd {
+    ByItself,
+    Killed,
+}
+
+/// Reaps a child that has closed its pipe by ending, or leaves one behind that was killed.
+fn bury(pid: Pid, end: CameToItsEnd) {
+    let how = if end == CameToItsEnd::ByItself { WaitOptions::empty() } else { WaitOptions::NOHANG };
+    if !matches!(waitpid(Some(pid), how), Ok(Some(_))) && end == CameToItsEnd::Killed {
+        LEFT_BEHIND.lock().unwrap_or_else(PoisonError::into_inner).push(pid);
+    }
+}
+
+/// Reaps whoever of them has ended since.
+fn bury_the_late() {
+    let mut left = LEFT_BEHIND.lock().unwrap_or_else(PoisonError::into_inner);
+    left.retain(|pid| matches!(waitpid(Some(*pid), WaitOptions::NOHANG), Ok(None)));
+}
 
 /// How a unit is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -87,6 +112,7 @@ pub(super) struct Job<'a> {
 
 /// Carries out jobs beside each other until all are done or `deadline` has come.
 pub(super) fn carry_out(jobs: Vec<Job<'_>>, deadline: Instant) -> Vec<Piece> {
+    bury_the_late();
     let mut pieces = Vec::new();
     let mut running: Vec<Running<'_>> = jobs.into_iter().map(Running::new).collect();
     loop {
@@ -168,12 +194,15 @@ impl<'a> Running<'a> {
     /// Blames the unit a child came to its end at, if it did not come to the end of the job; then goes on behind it.
     fn replace(&mut self, stuck: Option<u32>, pieces: &mut Vec<Piece>) {
         let Some(child) = self.child.take() else { return };
-        let _ = waitpid(Some(child.pid), WaitOptions::NOHANG);
+        bury(child.pid, if stuck.is_some() { CameToItsEnd::Killed } else { CameToItsEnd::ByItself });
         if self.pending.is_empty() {
             return;
         }
-        let word = stuck.unwrap_or_else(|| child.progress.get());
-        self.blame(word, stuck.is_some(), pieces);
+        let after_ms = u64::try_from(self.job.patience.as_millis()).unwrap_or_default();
+        match stuck {
+            Some(word) => self.blame(word, Why::TimedOut { after_ms }, pieces),
+            None => self.blame(child.progress.get(), Why::Malformed, pieces),
+        }
         self.strikes += 1;
         if self.strikes > STRIKES {
             pieces.push(self.rest());
@@ -182,13 +211,11 @@ impl<'a> Running<'a> {
         }
     }
 
-    fn blame(&mut self, word: u32, hung: bool, pieces: &mut Vec<Piece>) {
+    fn blame(&mut self, word: u32, why: Why, pieces: &mut Vec<Piece>) {
         let index = word >> 8;
         let step = STEPS.get((word & 0xff) as usize).copied().unwrap_or_default();
         let unit = self.job.units.get(index as usize).map_or("", String::as_str);
         let what = if step.is_empty() { format!("/{unit}") } else { format!("/{unit}: {step}") };
-        let after_ms = u64::try_from(self.job.patience.as_millis()).unwrap_or_default();
-        let why = if hung { Why::TimedOut { after_ms } } else { Why::Malformed };
         pieces.push(Piece::Unseen(Unseen { what, why }));
         let Some(at) = self.pending.iter().position(|(pending, _)| *pending == index) else { return };
         match self.pending[at].1 {
@@ -209,7 +236,7 @@ impl<'a> Running<'a> {
         let Some(mut child) = self.child.take() else { return };
         child.receive(&mut self.pending, pieces);
         child.kill();
-        let _ = waitpid(Some(child.pid), WaitOptions::NOHANG);
+        bury(child.pid, CameToItsEnd::Killed);
         if !self.pending.is_empty() {
             pieces.push(self.rest());
         }

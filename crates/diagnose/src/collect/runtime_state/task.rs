@@ -51,7 +51,7 @@ pub(in crate::collect) fn read(root: &Folder, visit: &Visit<'_>) -> Vec<Piece> {
         let base = format!("{}/{namespace}", visit.unit);
         for id in folders(root, &base) {
             let bundle = format!("{base}/{id}");
-            pieces.extend(name(root, &bundle).map(|name| Piece::ContainerName { id: id.clone(), name }));
+            pieces.extend(name(root, &bundle).map(|name| Piece::BundleName { id: id.clone(), name }));
             pieces.push(Piece::Task(Box::new(task(root, &bundle, &namespace, id))));
         }
     }
