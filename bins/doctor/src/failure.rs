@@ -27,6 +27,14 @@ pub(crate) enum Failure {
     /// A remedy was not carried out.
     #[error(transparent)]
     Heal(#[from] diagnose::heal::Error),
+    /// A file could not be read.
+    #[error("read {path}", path = path.display())]
+    Read {
+        /// Its path.
+        path: std::path::PathBuf,
+        /// The cause.
+        source: std::io::Error,
+    },
     /// A file could not be written.
     #[error("write {path}", path = path.display())]
     Write {

@@ -1,5 +1,7 @@
 //! One look at one snapshot: every rule, the graph around the blockers, the log lines that belong to it.
 
+mod log_lines;
+
 use crate::diagnosis::{Diagnosis, SCHEMA};
 use crate::finding::Finding;
 use crate::graph::{Graph, build};
@@ -13,6 +15,11 @@ use crate::view::View;
 pub fn diagnose(snapshot: &Snapshot) -> Diagnosis {
     let view = View::of(snapshot);
     let mut findings: Vec<Finding> = RULES.iter().flat_map(|rule| (rule.check)(&view)).collect();
+    let by_hand = snapshot.taken.version == crate::listing::BY_HAND;
+    // Lines stand beside findings; a healthy node is not charged for reading them.
+    let lines =
+        if by_hand || !findings.is_empty() { log_lines::read(snapshot) } else { log_lines::Lines::default() };
+    findings.extend(lines.findings);
     findings.sort_by(|a, b| b.severity.cmp(&a.severity).then_with(|| a.id.cmp(&b.id)));
     findings.dedup_by(|a, b| a.id == b.id);
     let (graph, blockers) = picture(&view, &findings);
@@ -24,7 +31,7 @@ pub fn diagnose(snapshot: &Snapshot) -> Diagnosis {
         findings,
         graph,
         blockers,
-        time_line: Vec::new(),
+        time_line: lines.moments,
         unseen: snapshot.unseen.iter().map(unseen).collect(),
     }
 }

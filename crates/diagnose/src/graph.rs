@@ -103,7 +103,7 @@ impl Graph {
     }
 
     /// The chain from the outermost waiter down to the node, one link per wait on the way; of several waiters the
-    /// outermost role, then the first found, is followed.
+    /// outermost role, then the first found, is followed, and a thing of the kernel is none.
     #[must_use]
     pub fn chain_to(&self, key: &str) -> Vec<Link> {
         let mut chain = Vec::new();
@@ -120,8 +120,9 @@ impl Graph {
     }
 
     fn outermost_waiter(&self, key: &str, seen: &BTreeSet<String>) -> Option<&Edge> {
-        let fresh = self.waiters(key).filter(|edge| !seen.contains(&edge.from));
-        fresh.min_by_key(|edge| self.find(&edge.from).map(|node| node.role))
+        let role = |edge: &&Edge| self.find(&edge.from).map_or(Role::Kernel, |node| node.role);
+        let fresh = self.waiters(key).filter(|edge| !seen.contains(&edge.from) && role(edge) != Role::Kernel);
+        fresh.min_by_key(role)
     }
 
     fn link(&self, edge: &Edge) -> Link {

@@ -12,6 +12,7 @@ pub mod finding;
 pub mod goroutines;
 pub mod graph;
 pub mod heal;
+pub mod listing;
 pub mod redact;
 pub mod remedy;
 pub mod report;

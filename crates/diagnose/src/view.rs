@@ -181,6 +181,9 @@ impl<'a> View<'a> {
     /// How long a process has been running, in words.
     #[must_use]
     pub fn age(&self, process: &Process) -> String {
+        if self.snapshot.taken.version == crate::listing::BY_HAND {
+            return String::from("for an unknown time");
+        }
         words(self.snapshot.age_ms(process))
     }
 }
@@ -202,7 +205,8 @@ pub fn words(milliseconds: u64) -> String {
 fn program(process: &Process) -> Option<&str> {
     let base = |path: &'_ str| path.rsplit('/').next().map(str::len);
     let name = |path: &'_ str| -> usize { path.len() - base(path).unwrap_or(0) };
-    let exe = process.exe.as_deref().map(|path| path.strip_suffix(" (deleted)").unwrap_or(path));
+    let on_disk = process.exe.as_deref().filter(|path| !path.starts_with("/memfd:"));
+    let exe = on_disk.map(|path| path.strip_suffix(" (deleted)").unwrap_or(path));
     let exe = exe.map(|path| &path[name(path)..]);
     let script = process.args.as_ref().and_then(|args| args.get(1)).map(|path| &path[name(path)..]);
     match exe {

@@ -25,6 +25,9 @@ pub(crate) struct Options {
     /// Judge a saved snapshot instead of this machine.
     #[arg(long, value_name = "FILE")]
     from: Option<PathBuf>,
+    /// Judge listings that somebody took by hand: lsof, ps, strace, files of /proc, log lines, in any order.
+    #[arg(long, value_name = "FILE", num_args = 1.., conflicts_with = "from")]
+    from_text: Vec<PathBuf>,
     /// Look at a directory with `proc`, `sys`, `run` and so on in it instead of this machine.
     #[arg(long, value_name = "DIR", conflicts_with = "from")]
     root: Option<PathBuf>,
@@ -49,12 +52,36 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode, Failure> {
 }
 
 fn snapshot(options: &Options) -> Result<Snapshot, Failure> {
+    if !options.from_text.is_empty() {
+        return listings(&options.from_text);
+    }
     let snapshot = match (&options.from, &options.root) {
         (Some(path), _) => diagnose::saved::load(path)?,
         (None, Some(root)) => diagnose::collect(&Source::Tree(root.clone()))?,
         (None, None) => diagnose::collect(&Source::Live)?,
     };
     Ok(snapshot)
+}
+
+/// Every file of the list; of a directory the files in it.
+fn listings(paths: &[PathBuf]) -> Result<Snapshot, Failure> {
+    let mut texts = Vec::new();
+    for path in paths {
+        let read = |source| Failure::Read { path: path.clone(), source };
+        let mut files = vec![path.clone()];
+        if path.is_dir() {
+            let entries = std::fs::read_dir(path).map_err(read)?;
+            files =
+                entries.filter_map(|entry| Some(entry.ok()?.path())).filter(|file| file.is_file()).collect();
+            files.sort();
+        }
+        for file in files {
+            let bytes =
+                std::fs::read(&file).map_err(|source| Failure::Read { path: file.clone(), source })?;
+            texts.push(String::from_utf8_lossy(&bytes).into_owned());
+        }
+    }
+    Ok(diagnose::listing::import(texts.iter().map(String::as_str)))
 }
 
 fn write_page(path: &Path, diagnosis: &Diagnosis) -> Result<(), Failure> {

@@ -170,6 +170,10 @@ impl<'a> Build<'a, '_> {
     fn reading(&mut self, process: &'a Process, thread: &Thread) {
         let Some(fd) = thread.call.as_ref().and_then(|call| call.fd) else { return };
         let peers: Vec<i32> = self.other_ends(process, fd);
+        if peers.is_empty() && self.view.role(process.pid) == Role::Runtime {
+            // A runtime reads from its own child; a listing by hand does not show the other end.
+            return self.children(process);
+        }
         let from = process_key(process.pid);
         for peer in peers.into_iter().filter_map(|pid| self.view.snapshot.process(pid)) {
             let to = self.process(peer);

@@ -33,7 +33,8 @@ pub(super) fn check(view: &View<'_>) -> Vec<Finding> {
 }
 
 fn finding(view: &View<'_>, helper: &Process) -> Option<Finding> {
-    let asleep = |thread: &&Thread| thread.state == 'D' && !build::is_out_of_memory(thread);
+    let starved = build::starved_by(view, helper).is_some();
+    let asleep = |thread: &&Thread| thread.state == 'D' && !(starved && build::is_out_of_memory(thread));
     let thread = helper.threads.iter().find(asleep)?;
     if build::frozen_by(view, helper).is_some() {
         return None;

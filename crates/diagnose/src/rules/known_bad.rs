@@ -79,6 +79,7 @@ const TABLE: &[Row] = &[
         "EX-53",
         "forgets the process of a running container when containerd restarts",
     ),
+    row("docker", ("1.13.1-84", "1.13.1-88"), "EX-39", "crashes at every exec on a host in FIPS mode"),
     row("docker", ("17.6.0", "18.6.0"), "IN-03", "`docker ps` hangs behind the lock of one container"),
     row("kernel", ("4.4.0-109", "4.4.0-110"), "EX-08", "setns fails for processes that join namespaces"),
     row(
@@ -90,8 +91,10 @@ const TABLE: &[Row] = &[
 ];
 
 /// The classes of the table.
-pub(super) const CLASSES: &[&str] =
-    &["EX-01", "EX-08", "EX-13", "EX-15", "EX-23", "EX-24", "EX-30", "EX-53", "IN-03", "IN-08", "ST-05"];
+pub(super) const CLASSES: &[&str] = &[
+    "EX-01", "EX-08", "EX-13", "EX-15", "EX-23", "EX-24", "EX-30", "EX-39", "EX-53", "IN-03", "IN-08",
+    "ST-05",
+];
 
 /// Package names, by the program they bring.
 const PACKAGES: &[(&str, &str)] = &[
@@ -164,7 +167,7 @@ mod tests {
             ("containerd", "1.7.3", 0),
             ("docker", "20.10.24+dfsg1-1+deb12u1", 0),
             ("docker", "5:18.06.3~ce~3-0~debian", 0),
-            ("docker", "2:1.13.1-84.git07f3374.el7.centos", 1),
+            ("docker", "2:1.13.1-84.git07f3374.el7.centos", 2),
             ("kernel", "4.4.0-109-generic", 1),
             ("kernel", "4.4.0-110-generic", 0),
             ("kernel", "6.1.0-18-amd64", 0),

@@ -27,7 +27,26 @@ const WANTED: u64 = 5;
 
 pub(super) fn check(view: &View<'_>) -> Vec<Finding> {
     let groups = view.snapshot.cgroups.iter();
-    groups.filter_map(|group| finding(view, group, group.pids.as_ref()?)).collect()
+    groups
+        .filter_map(|group| finding(view, group, group.pids.as_ref()?).or_else(|| by_hand(view, group)))
+        .collect()
+}
+
+/// A limit that was printed by hand, beside the words of a runtime that was refused a thread.
+fn by_hand(view: &View<'_>, group: &Cgroup) -> Option<Finding> {
+    let max = group.pids.as_ref().filter(|pids| pids.current.is_none())?.max?;
+    let mut lines = view.snapshot.logs.iter();
+    let refused =
+        lines.find(|line| line.text.contains("pthread_create failed: Resource temporarily unavailable"))?;
+    let file = format!("{}/pids.max", group.directory);
+    let title = format!("a runtime was refused a thread; the limit is {max} in {}", group.directory);
+    Some(
+        Finding::new("pids_limit", &group.path, Severity::Warning, title)
+            .class("EX-04")
+            .blocker(None, "pids.max", format!("a place in {}", group.directory))
+            .evidence(file, max.to_string())
+            .evidence(&refused.source, &refused.text),
+    )
 }
 
 fn finding(view: &View<'_>, group: &Cgroup, pids: &Pids) -> Option<Finding> {
