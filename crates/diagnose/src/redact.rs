@@ -4,7 +4,7 @@
 //! innocent name stays; whoever passes a snapshot on should look at it.
 
 /// What stands in place of a secret.
-pub const REDACTED: &str = "[redacted]";
+pub const REDACTED: &str = "<redacted>";
 
 /// Parts of names whose values are secrets, in lower case.
 const SECRET: &[&str] = &[
@@ -136,15 +136,15 @@ mod tests {
     #[test]
     fn secrets_are_taken_out_and_nothing_else() {
         for (given, kept) in [
-            ("--password=hunter2", "--password=[redacted]"),
-            ("-e DB_PASSWORD=hunter2", "-e DB_PASSWORD=[redacted]"),
-            ("Authorization: Bearer abc.def.ghi next", "Authorization: [redacted] next"),
-            (r#"{"auth_token": "abc", "level":"info"}"#, r#"{"auth_token": "[redacted]", "level":"info"}"#),
-            ("https://bob:hunter2@registry/v2", "https://bob:[redacted]@registry/v2"),
+            ("--password=hunter2", "--password=<redacted>"),
+            ("-e DB_PASSWORD=hunter2", "-e DB_PASSWORD=<redacted>"),
+            ("Authorization: Bearer abc.def.ghi next", "Authorization: <redacted> next"),
+            (r#"{"auth_token": "abc", "level":"info"}"#, r#"{"auth_token": "<redacted>", "level":"info"}"#),
+            ("https://bob:hunter2@registry/v2", "https://bob:<redacted>@registry/v2"),
             ("https://registry/v2?x=1", "https://registry/v2?x=1"),
             ("/usr/bin/containerd-shim-runc-v2 -id abc", "/usr/bin/containerd-shim-runc-v2 -id abc"),
             ("time=2026 level=error msg=x", "time=2026 level=error msg=x"),
-            ("AWS_SECRET_ACCESS_KEY=abc MODE=fast", "AWS_SECRET_ACCESS_KEY=[redacted] MODE=fast"),
+            ("AWS_SECRET_ACCESS_KEY=abc MODE=fast", "AWS_SECRET_ACCESS_KEY=<redacted> MODE=fast"),
         ] {
             assert_eq!(text(given), kept);
         }

@@ -134,7 +134,7 @@ fn secrets_of_arguments_and_environments_are_not_kept() {
     wait_until(|| comm(client.pid()) == "sh" && comm(daemon.pid()) == "sleep");
     let seen = snapshot();
     let args = seen.process(client.pid()).unwrap().args.clone().unwrap();
-    assert_eq!(&args[4..], ["--password", "[redacted]", "--token=[redacted]"]);
+    assert_eq!(&args[4..], ["--password", "<redacted>", "--token=<redacted>"]);
     let saved = diagnose::saved::encode(&seen).unwrap();
     let mut text = String::new();
     flate2::read::GzDecoder::new(saved.as_slice()).read_to_string(&mut text).unwrap();

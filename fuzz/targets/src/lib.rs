@@ -9,10 +9,13 @@ mod explain;
 mod goroutines;
 mod identity;
 mod mountinfo;
+mod proc_text;
 mod process;
+mod saved_snapshot;
 mod seccomp_filter;
 mod seccomp_profile;
 mod shim_request;
+mod sock_diag;
 mod state;
 mod stream_address;
 
@@ -27,10 +30,13 @@ pub const ALL: &[(&str, Target)] = &[
     ("goroutines", goroutines::run),
     ("identity", identity::run),
     ("mountinfo", mountinfo::run),
+    ("proc_text", proc_text::run),
     ("process", process::run),
+    ("saved_snapshot", saved_snapshot::run),
     ("seccomp_filter", seccomp_filter::run),
     ("seccomp_profile", seccomp_profile::run),
     ("shim_request", shim_request::run),
+    ("sock_diag", sock_diag::run),
     ("state", state::run),
     ("stream_address", stream_address::run),
 ];

@@ -56,7 +56,7 @@ mod tests {
             [
                 ("Service", "TasksMax", "infinity"),
                 ("Service", "ExecStart", "/usr/sbin/dockerd  -H fd://"),
-                ("Service", "Environment", "TOKEN=[redacted]")
+                ("Service", "Environment", "TOKEN=<redacted>")
             ]
         );
     }
