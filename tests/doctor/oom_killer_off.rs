@@ -1,8 +1,25 @@
 //! The memory limit reached and the OOM killer off (cgroup v1): `runc init` sleeps in the kernel.
 
-use testkit::{hang, hierarchy, partner, process};
+use serde_json::Value;
+use testkit::docker::Docker;
+use testkit::doctor::Doctor;
+use testkit::{Running, hang, hierarchy, partner, process};
 
 use crate::{blocker, id_of, on_stock};
+
+/// An exec that sleeps for memory, and what the doctor says then. One that a system call refuses memory ends at once,
+/// and another is tried.
+fn asleep(docker: &Docker<'_>, doctor: &Doctor<'_>, id: &str) -> (Running, Value) {
+    let begin = || docker.cli(&["exec", "one", "true"]).spawn();
+    let mut exec = begin();
+    let found = hang::eventually_some("the runtime's child to be the blocker", || {
+        if exec.has_ended() {
+            exec = begin();
+        }
+        doctor.now("oom_killer_off", id).filter(|found| found["severity"] == "critical")
+    });
+    (exec, found)
+}
 
 #[test]
 fn the_helper_that_sleeps_for_memory_is_named_and_ended() {
@@ -22,11 +39,7 @@ fn the_helper_that_sleeps_for_memory_is_named_and_ended() {
             filler.has_ended()
                 || std::fs::read_to_string(&control).is_ok_and(|text| text.contains("under_oom 1"))
         });
-        let exec = docker.cli(&["exec", "one", "true"]).spawn();
-        let found = hang::eventually_some("the runtime's child to be the blocker", || {
-            let found = doctor.finding("oom_killer_off", &id);
-            (found["severity"] == "critical").then_some(found)
-        });
+        let (exec, found) = asleep(docker, doctor, &id);
 
         lab.step("named: the runtime's child, in state D");
         let helper = blocker(&found);
@@ -41,8 +54,7 @@ fn the_helper_that_sleeps_for_memory_is_named_and_ended() {
         docker.ok(&["inspect", "one"]);
 
         lab.step("the next exec sleeps as well, until the killer is on again");
-        let exec = docker.cli(&["exec", "one", "true"]).spawn();
-        let again = doctor.finding("oom_killer_off", &id);
+        let (exec, again) = asleep(docker, doctor, &id);
         assert_ne!(again["id"], found["id"]);
         doctor.heal(&again, &["--remedy", "killer"]);
         exec.wait();

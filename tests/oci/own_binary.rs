@@ -77,6 +77,9 @@ fn attack_interpreter(lab: &Lab, runtime: &Path, c: &Container<'_>, interpreter:
 
 conformance! {
     fn a_script_that_runs_the_runtime_in_the_container_gives_no_way_to_overwrite_it(lab) {
+        if lab.reference_lacks("the caller's own standard error for the process, by which it could be held still") {
+            return;
+        }
         let runtime = installed(lab);
         let c = lab.sleeper();
         // What the image brings itself can be overwritten this way, else the attack proves nothing.
@@ -84,9 +87,6 @@ conformance! {
         assert_eq!(attack_interpreter(lab, &runtime, &c, "/bin/victim"), "written");
         assert_eq!(fs::read_to_string(c.rootfs("/bin/victim")).unwrap(), "overwritten\n");
 
-        if lab.reference_lacks("a complaint on standard error, by which its copy could be held still") {
-            return;
-        }
         assert_eq!(attack_interpreter(lab, &runtime, &c, "/proc/self/exe"), "refused");
         assert!(fs::read(&runtime).unwrap() == fs::read(lab.binary()).unwrap(), "the binary was changed");
     }
