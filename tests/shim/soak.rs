@@ -95,9 +95,10 @@ impl Tally {
     }
 }
 
-/// dockerd answers 409 to a start that finds a container paused after the exec was made.
+/// dockerd answers 409 to a start that finds a container paused after the exec was made, and with "No such exec instance",
+/// its word for whatever it cannot start, when the pause falls between its two looks at that.
 fn is_refusal(said: &str) -> bool {
-    ["paused", "received 409"].iter().any(|words| said.contains(words))
+    ["paused", "received 409", "No such exec instance"].iter().any(|words| said.contains(words))
 }
 
 /// The exit status that an exec is asked for: none that a runtime or a client uses for its own failures.
