@@ -19,6 +19,9 @@ use crate::io::Stdio;
 use crate::journal::Exit;
 use crate::tree::Group;
 
+/// The status of a process that never came to run.
+pub(crate) const NEVER_RAN: u32 = 255;
+
 /// Where a process's streams go to, as containerd wrote it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Streams {

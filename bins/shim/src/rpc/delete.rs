@@ -12,16 +12,13 @@ use crate::failure::Failure;
 use crate::journal::Exit;
 use crate::operations::Operation;
 use crate::pod::Pod;
-use crate::process::{Phase, Process};
+use crate::process::{NEVER_RAN, Phase, Process};
 use crate::task::Task;
 use crate::verb::Verb;
 use crate::wire;
 
 /// How long a killed init may take to be reported as ended.
 const END: Duration = Duration::from_secs(10);
-
-/// The status of a process that never came to run.
-const NEVER_RAN: u32 = 255;
 
 pub(crate) async fn delete(
     pod: Arc<Pod>,

@@ -21,7 +21,7 @@ use crate::io::{Owner, Stdio};
 use crate::journal::Exit;
 use crate::operations::Operation;
 use crate::pod::Pod;
-use crate::process::{Phase, Process};
+use crate::process::{NEVER_RAN, Phase, Process};
 use crate::reap::Birth;
 use crate::rpc::create::{open, pipes};
 use crate::task::{Freezer, Task};
@@ -34,9 +34,6 @@ const LIMIT: Duration = Duration::from_secs(15);
 
 /// Compat: the words of the stock shim and of runc before the cause.
 const PREFIX: &str = "OCI runtime exec failed: exec failed: ";
-
-/// The status of a process that never came to run.
-const NEVER_RAN: u32 = 255;
 
 pub(crate) async fn start(
     pod: Arc<Pod>,
