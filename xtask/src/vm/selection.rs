@@ -8,7 +8,13 @@ use crate::vm::binaries::Test;
 use crate::vm::options::Options;
 
 /// What each test executable contends for, so that two of its tests only slow each other down.
-const LANES: &[(&str, &str)] = &[("partners", "daemons"), ("field_reports", "limits"), ("systemd", "bus")];
+const LANES: &[(&str, &str)] = &[
+    ("partners", "daemons"),
+    ("shim", "shims"),
+    ("doctor", "nodes"),
+    ("field_reports", "limits"),
+    ("systemd", "bus"),
+];
 
 /// The tests to run, and how many were left out for being marked `#[ignore]`.
 #[derive(Debug, Default)]
