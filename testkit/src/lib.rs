@@ -37,6 +37,7 @@ pub mod pty;
 pub mod rootfs;
 pub mod runtime;
 pub mod shim;
+pub mod soak;
 pub mod systemd;
 
 pub use cgroup_driver::CgroupDriver;

@@ -14,6 +14,7 @@ mod delete;
 mod docker_streams;
 mod info;
 mod io;
+mod kills;
 mod logger;
 mod observe;
 mod oom;
