@@ -12,6 +12,7 @@ mod crash;
 mod ctr;
 mod delete;
 mod docker_streams;
+mod info;
 mod io;
 mod logger;
 mod observe;
