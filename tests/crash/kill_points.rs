@@ -4,8 +4,8 @@ use testkit::{Lab, Runtime, partner};
 
 use crate::leftovers;
 use crate::scenario::{ALL, Scenario};
-use testkit::soak::Section;
 use crate::tracer::Victim;
+use testkit::soak::Section;
 
 /// Points of the sample for one scenario and victim.
 const SAMPLE: usize = 20;

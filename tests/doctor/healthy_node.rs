@@ -76,7 +76,8 @@ fn soak_a_busy_node_gives_no_alarm() {
         let mut row = [&node.execs, &node.cut, &node.restarts, &node.diagnoses].map(count).to_vec();
         row.extend(["0".to_owned(), format!("{quiet:.2} %"), format!("{busy:.2} %")]);
         let raw = format!("{CONTAINERS} containers: {}", row.join(", "));
-        let head = ["execs", "cut by a restart", "restarts", "diagnoses", "alarms", "watch, idle", "watch, busy"];
+        let head =
+            ["execs", "cut by a restart", "restarts", "diagnoses", "alarms", "watch, idle", "watch, busy"];
         section.end(&head, &[row], &[raw]);
     });
 }
@@ -213,7 +214,8 @@ impl<'a> Node<'a> {
         let count = |count: &AtomicUsize| count.load(Ordering::Relaxed);
         let (execs, cut) = (count(&self.execs), count(&self.cut));
         let (restarts, diagnoses) = (count(&self.restarts), count(&self.diagnoses));
-        self.lab.step(&format!("{execs} execs, {cut} of them cut, {restarts} restarts, {diagnoses} diagnoses"));
+        self.lab
+            .step(&format!("{execs} execs, {cut} of them cut, {restarts} restarts, {diagnoses} diagnoses"));
         assert!(cut < execs && restarts > 1, "the node was not busy");
         let alarms = self.alarms.lock().unwrap();
         assert!(alarms.is_empty(), "{} alarms:\n{}", alarms.len(), alarms.join("\n"));
