@@ -21,6 +21,7 @@ pub mod container;
 pub mod containerd;
 pub(crate) mod daemons;
 pub mod docker;
+pub mod docker_api;
 pub mod doctor;
 pub mod fd_socket;
 pub mod freezer;

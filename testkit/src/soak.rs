@@ -11,10 +11,10 @@ pub struct Section {
 }
 
 impl Section {
-    /// Begins a section about `what`.
+    /// Notes what is counted, when, and of which commit.
     #[must_use]
     pub fn begin(what: &str) -> Self {
-        Self { title: format!("{what}: {}, commit {}", first_line("date", &["-u", "+%F"]), commit()) }
+        Section { title: format!("{what}: {}, commit {}", first_line("date", &["-u", "+%F"]), commit()) }
     }
 
     /// Adds a table of counts to the log, then the raw lines it was made of.

@@ -6,6 +6,7 @@ use testkit::{Lab, Runtime, partner};
 use crate::leftovers;
 use crate::scenario::{ALL, Scenario};
 use crate::tracer::Victim;
+use testkit::soak::Section;
 
 /// Points of the sample for one scenario and victim.
 const SAMPLE: usize = 20;

@@ -1,4 +1,4 @@
-//! The big counts of the runtime.
+//! The big counts; the log that keeps them is `docs/soak.md`.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
