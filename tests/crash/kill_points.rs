@@ -1,6 +1,5 @@
 //! Every command killed before its n-th system call: a sample here, every single one in the soak.
 
-use testkit::soak::Section;
 use testkit::{Lab, Runtime, partner};
 
 use crate::leftovers;
