@@ -83,7 +83,7 @@ enum Init {
 
 fn init_of_a_runtime(process: &Process) -> Init {
     let second = process.args.as_ref().and_then(|args| args.get(1));
-    if !second.is_some_and(|word| word == "init") && !process.comm.starts_with("runc:[") {
+    if second.is_none_or(|word| word != "init") && !process.comm.starts_with("runc:[") {
         return Init::Not;
     }
     let exe = process.exe.as_deref().unwrap_or_default();
