@@ -22,6 +22,7 @@ pub mod containerd;
 pub(crate) mod daemons;
 pub mod disk;
 pub mod docker;
+pub mod docker_api;
 pub mod doctor;
 pub mod fd_socket;
 pub mod freezer;
@@ -38,6 +39,7 @@ pub mod pty;
 pub mod rootfs;
 pub mod runtime;
 pub mod shim;
+pub mod soak;
 pub mod systemd;
 
 pub use cgroup_driver::CgroupDriver;

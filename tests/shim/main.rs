@@ -15,6 +15,7 @@ mod disk;
 mod docker_streams;
 mod info;
 mod io;
+mod kills;
 mod logger;
 mod observe;
 mod oom;
