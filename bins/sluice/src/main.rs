@@ -11,6 +11,7 @@ mod cmd;
 mod environment;
 mod failure;
 mod flag;
+mod given;
 mod globals;
 mod help;
 mod invocation;

@@ -1,8 +1,7 @@
 //! What the command line knows about one verb.
 
-use clap::Arg;
-
 use crate::failure::Failure;
+use crate::flag::Flag;
 use crate::invocation::Invocation;
 
 /// One verb of the command line, as its file in `cmd/` describes it.
@@ -24,7 +23,7 @@ pub(crate) struct Verb {
     /// One command line that works, without the program's name.
     pub(crate) example: &'static str,
     /// The verb's options.
-    pub(crate) options: fn() -> Vec<Arg>,
+    pub(crate) options: fn() -> Vec<Flag>,
     /// Does it; the value is the exit code.
     pub(crate) run: fn(&Invocation<'_>) -> Result<u8, Failure>,
 }

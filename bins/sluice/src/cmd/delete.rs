@@ -1,10 +1,9 @@
 //! `sluice delete`.
 
-use clap::Arg;
 use container::delete::{self, Force};
 
 use crate::failure::Failure;
-use crate::flag::switch;
+use crate::flag::{Flag, switch};
 use crate::invocation::Invocation;
 use crate::verb::{Count, Group, Order, Reach, Verb};
 
@@ -22,7 +21,7 @@ pub(crate) const VERB: Verb = Verb {
     run,
 };
 
-fn options() -> Vec<Arg> {
+fn options() -> Vec<Flag> {
     vec![switch("force", "Kill it first if it lives (SIGKILL); a missing container is no error").short('f')]
 }
 

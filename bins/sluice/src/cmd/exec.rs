@@ -1,13 +1,12 @@
 //! `sluice exec`.
 
-use clap::Arg;
 use container::config::Process;
 use container::create::Terminal;
 use container::exec::{self, ExecProcess, ExecRequest, Overrides, Paused};
 use container::foreground::{self, Subreaper};
 
 use crate::failure::Failure;
-use crate::flag::{repeated, switch, value};
+use crate::flag::{Flag, repeated, switch, value};
 use crate::invocation::{Invocation, invalid};
 use crate::verb::{Count, Group, Order, Reach, Verb};
 
@@ -25,7 +24,7 @@ pub(crate) const VERB: Verb = Verb {
     run,
 };
 
-fn options() -> Vec<Arg> {
+fn options() -> Vec<Flag> {
     vec![
         switch("tty", "Give the program a terminal").short('t'),
         switch("detach", "Do not wait for the program's end").short('d'),
@@ -49,7 +48,7 @@ fn options() -> Vec<Arg> {
             "Hand on N descriptors from 3 up, after those of $LISTEN_FDS [default: 0]",
         ),
         // Compat: go-runc and buildkit may pass it to exec as to run.
-        switch("no-subreaper", "").hide(true),
+        switch("no-subreaper", "").hide(),
     ]
 }
 

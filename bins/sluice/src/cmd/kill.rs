@@ -1,10 +1,9 @@
 //! `sluice kill`.
 
-use clap::Arg;
 use container::kill::{self, Scope};
 
 use crate::failure::Failure;
-use crate::flag::switch;
+use crate::flag::{Flag, switch};
 use crate::invocation::Invocation;
 use crate::signal;
 use crate::verb::{Count, Group, Order, Reach, Verb};
@@ -23,7 +22,7 @@ pub(crate) const VERB: Verb = Verb {
     run,
 };
 
-fn options() -> Vec<Arg> {
+fn options() -> Vec<Flag> {
     vec![switch("all", "Send it to every process of the container").short('a')]
 }
 
