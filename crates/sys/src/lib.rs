@@ -15,6 +15,8 @@ pub mod exec;
 pub mod fork;
 pub mod ids;
 pub mod keyring;
+#[cfg(target_arch = "x86_64")]
+mod memory;
 pub mod mount_setattr;
 pub mod namespace;
 pub mod network;
