@@ -69,7 +69,7 @@ test-vm: ## all integration tests in a guest with systemd and pure cgroup v2, on
 	$(MAKE) build
 	$(CARGO) xtask vm test --sluice $(RELEASE)/sluice $(GUEST:%=--kernel %) $(FILTER)
 
-soak: build ## the big counts, a quarter of an hour on two processors (root)
+soak: build ## the big counts, twenty minutes on two processors (root)
 	$(CARGO) test --locked --package sluice-tests --tests -- --ignored --nocapture soak
 
 fuzz: ## every fuzz target for one minute (needs cargo-fuzz, see fuzz/README.md)
@@ -80,10 +80,11 @@ demo: toolchain ## containers and execs in good times and at their limits, besid
 	@$(MAKE) --no-print-directory build
 	@$(CARGO) xtask demo --sluice $(RELEASE)/sluice
 
-bench: build ## what the verbs cost, beside runc and crun: 5 minutes; writes docs/bench (root)
+bench: build ## what verbs and the shim cost, beside the stock ones: 8 minutes; writes docs/bench (root)
 	$(CARGO) build --release --locked --target $(TRIPLE) --package sluice-container --example exec_again
 	$(CARGO) build --release --locked --target $(TRIPLE) --package sluice-diagnose --example log_speed
-	@$(CARGO) xtask bench --sluice $(RELEASE)/sluice --library $(RELEASE)/examples/exec_again $(BENCH)
+	@$(CARGO) xtask bench --sluice $(RELEASE)/sluice --library $(RELEASE)/examples/exec_again \
+		--shim $(SLUICE_SHIM_BIN) $(BENCH)
 	@$(RELEASE)/examples/log_speed
 
 docs: ## rewrite the generated parts of the documents

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use crate::cgroup_driver::CgroupDriver;
 use crate::command::{Cmd, Output, Running};
 use crate::containerd::{Containerd, end, wait_socket};
+use crate::docker_api::DockerApi;
 use crate::hang::{eventually, eventually_some};
 use crate::lab::Lab;
 use crate::process;
@@ -141,6 +142,18 @@ impl<'lab> Docker<'lab> {
 
     fn socket(&self) -> PathBuf {
         self.lab.path("dk.sock")
+    }
+
+    /// Its HTTP interface.
+    #[must_use]
+    pub fn api(&self) -> DockerApi {
+        DockerApi::at(&self.socket())
+    }
+
+    /// Pid of the daemon; none while it is stopped.
+    #[must_use]
+    pub fn pid(&self) -> Option<i32> {
+        self.daemon.as_ref().map(Running::pid)
     }
 
     /// Ends dockerd by a signal: TERM stops the containers unless live-restore is on, KILL leaves all as it is.

@@ -21,6 +21,7 @@ pub mod container;
 pub mod containerd;
 pub(crate) mod daemons;
 pub mod docker;
+pub mod docker_api;
 pub mod doctor;
 pub mod fd_socket;
 pub mod freezer;
@@ -37,6 +38,7 @@ pub mod pty;
 pub mod rootfs;
 pub mod runtime;
 pub mod shim;
+pub mod soak;
 pub mod systemd;
 
 pub use cgroup_driver::CgroupDriver;

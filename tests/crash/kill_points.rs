@@ -4,8 +4,8 @@ use testkit::{Lab, Runtime, partner};
 
 use crate::leftovers;
 use crate::scenario::{ALL, Scenario};
-use crate::soak;
 use crate::tracer::Victim;
+use testkit::soak::Section;
 
 /// Points of the sample for one scenario and victim.
 const SAMPLE: usize = 20;
@@ -111,7 +111,7 @@ sampled! {
 #[test]
 #[ignore = "soak: every single system call of every command, tens of minutes"]
 fn soak_kills_at_every_single_system_call() {
-    let section = soak::Section::begin("Kills at every single system call");
+    let section = Section::begin("Kills at every single system call");
     let pairs = ALL.into_iter().flat_map(|one| victims(one).iter().map(move |victim| (one, *victim)));
     let sweeps: Vec<_> = pairs.map(|(one, victim)| sweep(one, victim, Density::Every)).collect();
     let rows: Vec<_> = sweeps.iter().map(Sweep::row).collect();

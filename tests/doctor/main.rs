@@ -11,6 +11,7 @@
 
 mod dockerd_killed;
 mod grandchild_stdout;
+mod healthy_node;
 mod hostile_container;
 mod oom_killer_off;
 mod paused_exec;

@@ -304,9 +304,20 @@ impl Event {
 
 /// Starts a shim for a container, or finds one.
 pub(crate) fn begin(lab: &Lab, binary: &std::path::Path, container: &Container<'_>, input: &[u8]) -> Output {
+    begin_with(lab, binary, (container, &[]), input)
+}
+
+/// [`begin`], with more in the environment.
+pub(crate) fn begin_with(
+    lab: &Lab,
+    binary: &std::path::Path,
+    (container, environment): (&Container<'_>, &[(&str, &str)]),
+    input: &[u8],
+) -> Output {
     make_log(&container.bundle().join("log"));
     let events = lab.path("e").display().to_string();
     let command = lab.daemon(binary).cwd(container.bundle()).env("TTRPC_ADDRESS", events);
+    let command = environment.iter().fold(command, |command, (name, value)| command.env(name, value));
     let lab_id = lab.path("ctd").display().to_string();
     let flags = ["-namespace", NAMESPACE, "-address", &lab_id, "-publish-binary", "/bin/false"];
     let running: Running =

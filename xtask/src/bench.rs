@@ -22,6 +22,7 @@ mod parallel;
 mod report;
 mod rhythm;
 mod sample;
+mod shim;
 mod startup;
 mod syscalls;
 mod trial;
@@ -46,6 +47,8 @@ struct Findings {
     crowd: Vec<crowd::Point>,
     /// Sizes and memory.
     facts: Vec<fact::Fact>,
+    /// A node under probes.
+    load: Vec<shim::Load>,
 }
 
 /// Runs the benchmark, or compares two earlier ones.
@@ -78,7 +81,7 @@ pub(crate) fn run(workspace: &Workspace, arguments: &[String]) -> Result<ExitCod
 /// The scenarios in the order of the report.
 fn measure(lab: &Lab, contestants: &[Contestant], options: &Options) -> Result<Findings, Failure> {
     let (mut rows, mut facts) = (Vec::new(), Vec::new());
-    in_standing(lab, contestants, options, (&mut rows, &mut facts))?;
+    let load = in_standing(lab, contestants, options, (&mut rows, &mut facts))?;
     if options.wants("run") {
         let floor = floor::Floor::new(lab);
         let mut trials = trial::runs(lab, contestants, floor.as_ref())?;
@@ -95,7 +98,7 @@ fn measure(lab: &Lab, contestants: &[Contestant], options: &Options) -> Result<F
         facts.extend(fact::collect(lab, contestants)?);
     }
     let crowd = if options.wants("crowd") { crowd::measure(lab, contestants, options)? } else { Vec::new() };
-    Ok(Findings { rows, crowd, facts })
+    Ok(Findings { rows, crowd, facts, load })
 }
 
 /// What is measured in one container of each contestant that stands all the while.
@@ -104,7 +107,7 @@ fn in_standing(
     contestants: &[Contestant],
     options: &Options,
     (rows, facts): (&mut Vec<Measured>, &mut Vec<fact::Fact>),
-) -> Result<(), Failure> {
+) -> Result<Vec<shim::Load>, Failure> {
     let standing = contestants.iter().map(|one| Standing::new(lab, one)).collect::<Result<Vec<_>, _>>()?;
     if options.wants("exec") {
         rows.extend(rhythm::back_to_back(lab, "exec", &mut trial::execs(lab, &standing), options)?);
@@ -122,5 +125,8 @@ fn in_standing(
     if options.wants("filter") {
         rows.extend(filter::measure(lab, &standing, options, facts)?);
     }
-    Ok(())
+    let found = shim::measure(lab, &standing, options)?;
+    rows.extend(found.rows);
+    facts.extend(found.facts);
+    Ok(found.load)
 }

@@ -14,6 +14,7 @@ pub mod daemon;
 pub mod dump;
 pub mod events;
 pub mod failure;
+pub mod info;
 pub mod io;
 pub mod journal;
 pub mod log;

@@ -3,7 +3,7 @@
 #![cfg_attr(not(test), no_main)]
 
 use std::ffi::{CStr, OsStr, OsString};
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::PathBuf;
@@ -13,6 +13,7 @@ use shim::cleanup::{Forward, Remains};
 use shim::counters::Counters;
 use shim::daemon::Daemon;
 use shim::log::Detail;
+use shim::start::Cores;
 use sys::start::Given;
 
 #[cfg(not(test))]
@@ -39,7 +40,7 @@ fn owned(argument: &CStr) -> OsString {
 fn answer(invocation: &Invocation, given: &Given, operand: Option<&OsStr>) -> u8 {
     match invocation.action {
         Action::Version => print(version().as_bytes()),
-        Action::Start => match shim::start::start(invocation) {
+        Action::Start => match shim::start::start(invocation, cores()) {
             Ok(address) => print(&address),
             Err(error) => fail(&error),
         },
@@ -60,7 +61,20 @@ fn answer(invocation: &Invocation, given: &Given, operand: Option<&OsStr>) -> u8
             Ok(counters) => print(counters.to_string().as_bytes()),
             Err(error) => fail(&error),
         },
-        Action::Info => 2,
+        Action::Info => info(),
+    }
+}
+
+/// Standard output is the answer, to the byte; what is remarked goes to standard error.
+fn info() -> u8 {
+    shim::log::to_standard_error();
+    let mut input = Vec::new();
+    if let Err(error) = std::io::stdin().lock().take(shim::start::LONGEST).read_to_end(&mut input) {
+        return fail(&error);
+    }
+    match shim::info::answer(&input, search().as_deref()) {
+        Ok(answer) => print(&answer),
+        Err(error) => fail(&error),
     }
 }
 
@@ -80,7 +94,7 @@ fn serve(invocation: &Invocation) -> u8 {
     let daemon = Daemon {
         namespace: invocation.namespace.clone(),
         bundle: std::env::current_dir().unwrap_or_default(),
-        search: std::env::var_os("PATH").and_then(|path| path.into_string().ok()),
+        search: search(),
         events: events(),
         listener,
         detail: if invocation.debug { Detail::Debug } else { Detail::Usual },
@@ -119,6 +133,17 @@ fn forward() -> u8 {
 fn bundle(invocation: &Invocation) -> PathBuf {
     let named = Some(invocation.bundle.clone()).filter(|bundle| !bundle.as_os_str().is_empty());
     named.unwrap_or_else(|| std::env::current_dir().unwrap_or_default())
+}
+
+/// Compat: any value but an empty one counts.
+fn cores() -> Cores {
+    let asked = std::env::var_os("SCHED_CORE").is_some_and(|value| !value.is_empty());
+    if asked { Cores::Own } else { Cores::Shared }
+}
+
+/// Where runtimes are looked for that options name without a path.
+fn search() -> Option<String> {
+    std::env::var_os("PATH").and_then(|path| path.into_string().ok())
 }
 
 /// containerd's socket for events.

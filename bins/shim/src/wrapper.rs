@@ -24,6 +24,9 @@ use std::time::Duration;
 /// How long a verb may take.
 const LIMIT: Duration = Duration::from_secs(10);
 
+/// How long a runtime may take to tell its features: containerd waits for the answer.
+const FEATURES_LIMIT: Duration = Duration::from_secs(4);
+
 /// How long a container may take to be created: hooks run, images are unpacked by some runtimes, machines boot.
 const CREATE_LIMIT: Duration = Duration::from_secs(120);
 
@@ -76,6 +79,21 @@ pub enum Whom {
     Init,
     /// Every process of the container.
     All,
+}
+
+/// What a runtime says of itself: JSON of the specification's features.
+///
+/// # Errors
+/// What the runtime says; [`Error::Answer`] for what is no JSON.
+pub fn features(binary: &Path) -> Result<Vec<u8>, Error> {
+    const VERB: &str = "features";
+    let call = Call { binary, verb: VERB, log: None, limit: FEATURES_LIMIT };
+    let answer = call.run(vec![VERB.into()], Streams::Captured)?;
+    if serde_json::from_slice::<serde::de::IgnoredAny>(&answer).is_err() {
+        let text = String::from_utf8_lossy(&answer).into_owned();
+        return Err(Error::Answer { binary: binary.to_owned(), verb: VERB, text });
+    }
+    Ok(answer)
 }
 
 impl Runtime {
@@ -203,7 +221,7 @@ impl Runtime {
     /// Gives what the runtime prints.
     fn call(&self, verb: &'static str, options: Vec<OsString>, operands: &[&str]) -> Result<Vec<u8>, Error> {
         let log = self.log(verb, operands.first().copied().unwrap_or_default());
-        let call = Call { binary: &self.binary, verb, log: &log, limit: LIMIT };
+        let call = Call { binary: &self.binary, verb, log: Some(&log), limit: LIMIT };
         call.run(self.arguments(verb, options, operands, &log), Streams::Captured)
     }
 
@@ -215,7 +233,7 @@ impl Runtime {
         (connected, limit): (Connected, Duration),
     ) -> Result<(), Error> {
         let log = self.log(verb, id);
-        let call = Call { binary: &self.binary, verb, log: &log, limit };
+        let call = Call { binary: &self.binary, verb, log: Some(&log), limit };
         let streams = match connected {
             Connected::To(stdio) => Streams::Given(stdio),
             Connected::Terminal(socket) => {

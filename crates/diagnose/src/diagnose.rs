@@ -1,6 +1,7 @@
 //! One look at one snapshot: every rule, the graph around the blockers, the log lines that belong to it.
 
 mod log_lines;
+mod twice;
 
 use crate::diagnosis::{Diagnosis, SCHEMA};
 use crate::finding::Finding;
@@ -9,6 +10,8 @@ use crate::rules::RULES;
 use crate::snapshot::{Snapshot, Unseen, Why};
 use crate::time;
 use crate::view::View;
+
+pub use twice::observe;
 
 /// What is wrong in a snapshot.
 #[must_use]

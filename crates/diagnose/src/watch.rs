@@ -131,10 +131,9 @@ impl Watch {
             suspect.due_ms = now_ms + suspect.pause_ms;
             suspect.pause_ms = (suspect.pause_ms * 2).min(LONGEST_PAUSE_MS);
         }
-        let snapshot = crate::collect(&Source::Live)?;
+        let (snapshot, diagnosis) = crate::diagnose::observe(&Source::Live)?;
         self.metrics.snapshots += 1;
         self.metrics.snapshot_ms = snapshot.taken.duration_ms;
-        let diagnosis = crate::diagnose::diagnose(&snapshot);
         let since = |finding: &Finding| self.onset_ms(finding, &snapshot, now_ms);
         let onsets: Vec<(Finding, u64)> =
             diagnosis.findings.iter().map(|finding| (finding.clone(), since(finding))).collect();

@@ -49,6 +49,19 @@ fn a_queue_needs_clients_that_ask_about_the_same_container() {
 }
 
 #[test]
+fn a_missing_engine_is_not_one_on_its_way() {
+    let healthy = recorded(include_str!("../fixtures/full_pipe.json"));
+    assert_eq!(found(&healthy, "engine_gone"), Vec::new());
+    let mut started = healthy.clone();
+    let engine = started.processes.iter().find(|process| process.comm == "dockerd").unwrap().pid;
+    started.sockets.retain(|socket| !socket.owners.contains(&engine));
+    assert_eq!(found(&started, "engine_gone"), Vec::new(), "there, and not connected yet");
+    started.processes.retain(|process| process.pid != engine);
+    let (finding, blocker) = one(&started, "engine_gone");
+    assert_eq!((finding.class.as_deref(), blocker.as_str()), (Some("LO-01"), "dockerd"));
+}
+
+#[test]
 fn held_output_needs_an_exec_that_has_ended() {
     let mut snapshot = recorded(include_str!("../fixtures/held_stdout.json"));
     let holders = found(&snapshot, "held_stdout");

@@ -35,7 +35,9 @@ pub(super) fn table(old: &Path, new: &Path) -> Result<String, Failure> {
 
 fn line(old: &Value, new: &Value, scenario: &str) -> Option<String> {
     let (before, after) = (median(old, scenario, "sluice")?, median(new, scenario, "sluice")?);
-    let peer = |report| ["crun", "runc", "host"].into_iter().find_map(|name| median(report, scenario, name));
+    let peer = |report| {
+        ["crun", "runc", "stock+runc", "host"].into_iter().find_map(|name| median(report, scenario, name))
+    };
     let (was, is) = (before / peer(old).unwrap_or(before), after / peer(new).unwrap_or(before));
     let change = is / was - 1.0;
     let verdict = match change {

@@ -6,16 +6,18 @@ use crate::failure::Failure;
 
 /// Printed by `--help`.
 pub(super) const HELP: &str = "\
-usage: cargo xtask bench [--sluice PATH] [--library PATH] [--peer NAME=PATH]...
+usage: cargo xtask bench [--sluice PATH] [--library PATH] [--shim PATH] [--peer NAME=PATH]...
                          [--only SCENARIO,...] [--quick] [--out DIR]
        cargo xtask bench --compare OLD.json NEW.json
 
   --sluice PATH       our binary; without it the others are measured alone
   --peer NAME=PATH   one more runtime with runc's command line (runc and crun of PATH take part anyway)
   --library PATH      the example exec_again of crates/container, for exec by library call
-  --only LIST         of exec, library, parallel, syscalls, filter, run, verbs, startup, facts, crowd
+  --shim PATH         our shim, beside the stock one of the installed containerd
+  --only LIST         of exec, library, parallel, syscalls, filter, shim, ctr, memory, probes, run, verbs, startup, facts,
+                      crowd
   --quick             a tenth of the repetitions: to see that it works, not to publish
-  --out DIR           where results.{md,json}, results.svg and crowd.svg go (docs/bench)";
+  --out DIR           where results.{md,json}, results.svg, probes.svg and crowd.svg go (docs/bench)";
 
 /// The wishes, with what holds when nothing was wished.
 #[derive(Clone)]
@@ -28,6 +30,8 @@ pub(super) struct Options {
     pub(super) sluice: Option<PathBuf>,
     /// The process that execs by library call.
     pub(super) library: Option<PathBuf>,
+    /// Our shim.
+    pub(super) shim: Option<PathBuf>,
     /// More runtimes, by name.
     pub(super) peers: Vec<(String, PathBuf)>,
     /// Scenarios; empty is all.
@@ -57,6 +61,7 @@ impl Options {
             compare: None,
             sluice: None,
             library: None,
+            shim: None,
             peers: Vec::new(),
             only: Vec::new(),
             out: PathBuf::from("docs/bench"),
@@ -83,6 +88,7 @@ impl Options {
             "--help" | "-h" => self.help = true,
             "--compare" => self.compare = Some((value()?.into(), value()?.into())),
             "--library" => self.library = Some(value()?.into()),
+            "--shim" => self.shim = Some(value()?.into()),
             "--sluice" => self.sluice = Some(value()?.into()),
             "--peer" => self.peers.push(peer(value()?)?),
             "--only" => self.only = value()?.split(',').map(str::to_owned).collect(),

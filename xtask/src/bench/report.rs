@@ -1,10 +1,11 @@
-//! What is written down: a table on the terminal, Markdown, JSON, two charts.
+//! What is written down: a table on the terminal, Markdown, JSON, three charts.
 
 mod chart;
 mod goals;
 mod json;
 mod markdown;
 mod plot;
+mod probes;
 mod table;
 
 use std::path::Path;
@@ -30,7 +31,7 @@ pub(super) fn write(
     contestants: &[Contestant],
     findings: &Findings,
 ) -> Result<(), Failure> {
-    print!("{}{}", table::text(&findings.rows), goals::text(&findings.rows));
+    print!("{}{}", table::text(&findings.rows), goals::text(&findings.rows, &findings.facts));
     let folder = workspace.root.join(&options.out);
     std::fs::create_dir_all(&folder).map_err(|source| Failure::File {
         operation: "make",
@@ -42,6 +43,9 @@ pub(super) fn write(
     file("results.svg", &chart::svg(&findings.rows))?;
     if !findings.crowd.is_empty() {
         file("crowd.svg", &plot::svg(&findings.crowd))?;
+    }
+    if !findings.load.is_empty() {
+        file("probes.svg", &probes::svg(&findings.load))?;
     }
     file("results.md", &markdown::text(machine, contestants, findings))?;
     println!("\nwritten to {}", folder.display());

@@ -17,8 +17,8 @@ pub(super) struct Trial<'a> {
     /// The contestant's name.
     pub(super) name: String,
     call: Box<dyn Fn() -> Result<Duration, Failure> + 'a>,
-    /// The process whose children do the work, if it is not this one.
-    process: Option<u32>,
+    /// What all calls so far have used.
+    usage: Box<dyn Fn() -> Usage + 'a>,
 }
 
 impl<'a> Trial<'a> {
@@ -29,17 +29,31 @@ impl<'a> Trial<'a> {
             must(call())?;
             Ok(start.elapsed())
         };
-        Self { name: name.to_owned(), call: Box::new(call), process: None }
+        Self::told(name, call)
     }
 
     /// A trial whose work is done by a child, which times it.
     pub(super) fn told(name: &str, call: impl Fn() -> Result<Duration, Failure> + 'a) -> Self {
-        Self { name: name.to_owned(), call: Box::new(call), process: None }
+        Self::counted(name, call, Usage::of_children)
     }
 
     /// A trial whose work is done and timed by another process.
     pub(super) fn timed(name: &str, process: u32, call: impl Fn() -> Result<Duration, Failure> + 'a) -> Self {
-        Self { name: name.to_owned(), call: Box::new(call), process: Some(process) }
+        Self::counted(name, call, move || Usage::of_process(process))
+    }
+
+    /// A trial whose work is done by somebody whose use is known.
+    pub(super) fn counted(
+        name: &str,
+        call: impl Fn() -> Result<Duration, Failure> + 'a,
+        usage: impl Fn() -> Usage + 'a,
+    ) -> Self {
+        Self { name: name.to_owned(), call: Box::new(call), usage: Box::new(usage) }
+    }
+
+    /// The same, with another account of what was used.
+    pub(super) fn with_usage(self, usage: impl Fn() -> Usage + 'a) -> Self {
+        Self { usage: Box::new(usage), ..self }
     }
 
     /// Makes the call, which must succeed, and tells how long it took.
@@ -52,7 +66,7 @@ impl<'a> Trial<'a> {
 
     /// What all calls so far have used.
     pub(super) fn usage(&self) -> Usage {
-        self.process.map_or_else(Usage::of_children, Usage::of_process)
+        (self.usage)()
     }
 }
 

@@ -5,8 +5,8 @@ use std::time::Duration;
 /// Sums over all children that were waited for, and theirs.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Usage {
-    /// Ticks of `USER_HZ` in user and kernel mode.
-    ticks: u64,
+    /// Time on a processor, in user and kernel mode.
+    cpu: Duration,
     /// Page faults served without input.
     pub(super) faults: u64,
 }
@@ -15,6 +15,11 @@ pub(super) struct Usage {
 const HZ: u64 = 100;
 
 impl Usage {
+    /// Of something that the kernel counts by itself.
+    pub(super) fn of_time(cpu: Duration) -> Self {
+        Self { cpu, faults: 0 }
+    }
+
     /// Reads `/proc/self/stat`; what cannot be read counts as 0.
     pub(super) fn of_children() -> Self {
         let [_, children] = Self::parse(&std::fs::read_to_string("/proc/self/stat").unwrap_or_default());
@@ -37,28 +42,29 @@ impl Usage {
             behind_name.split_whitespace().map(|field| field.parse().unwrap_or(0)).collect();
         let field = |number: usize| fields.get(number - 3).copied().unwrap_or(0);
         [
-            Self { ticks: field(14) + field(15), faults: field(10) },
-            Self { ticks: field(16) + field(17), faults: field(11) },
+            Self { cpu: of_ticks(field(14) + field(15)), faults: field(10) },
+            Self { cpu: of_ticks(field(16) + field(17)), faults: field(11) },
         ]
     }
 
     /// What came on top since an earlier moment.
     pub(super) fn since(self, earlier: Self) -> Self {
-        Self {
-            ticks: self.ticks.saturating_sub(earlier.ticks),
-            faults: self.faults.saturating_sub(earlier.faults),
-        }
+        Self { cpu: self.cpu.saturating_sub(earlier.cpu), faults: self.faults.saturating_sub(earlier.faults) }
     }
 
     /// Both sums together.
     pub(super) fn plus(self, other: Self) -> Self {
-        Self { ticks: self.ticks + other.ticks, faults: self.faults + other.faults }
+        Self { cpu: self.cpu + other.cpu, faults: self.faults + other.faults }
     }
 
     /// Time on a processor.
     pub(super) fn cpu(self) -> Duration {
-        Duration::from_millis(self.ticks * 1000 / HZ)
+        self.cpu
     }
+}
+
+fn of_ticks(ticks: u64) -> Duration {
+    Duration::from_millis(ticks * 1000 / HZ)
 }
 
 #[cfg(test)]
@@ -68,7 +74,7 @@ mod tests {
     #[test]
     fn fields_are_counted_from_behind_the_name() {
         let text = "1 (a ) b) S 1 1 1 0 -1 4194560 100 7000 3 4 5 6 70 80 20 0 1";
-        let shares = Usage::parse(text).map(|usage| (usage.faults, usage.ticks));
-        assert_eq!(shares, [(100, 11), (7000, 150)]);
+        let shares = Usage::parse(text).map(|usage| (usage.faults, usage.cpu.as_millis()));
+        assert_eq!(shares, [(100, 110), (7000, 1500)]);
     }
 }

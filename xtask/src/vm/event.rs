@@ -30,7 +30,7 @@ pub(super) enum Event {
         /// Full name of the test.
         name: String,
     },
-    /// A test's process ended, or was ended.
+    /// A test's process ended, or was ended; comes again for a test that is tried again.
     Ended {
         /// Full name of the test.
         name: String,
@@ -56,6 +56,8 @@ pub(super) enum Outcome {
     Failed,
     /// It did not end in time and was killed.
     Hung,
+    /// It failed or hung, and is begun once more.
+    Again,
 }
 
 impl Event {

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use crate::failure::Failure;
 use crate::vm::event::{Event, Outcome, PORT};
-use crate::vm::plan::{self, Plan};
+use crate::vm::plan::{self, Plan, Planned};
 
 use child::Surroundings;
 use queue::Queue;
@@ -46,6 +46,16 @@ struct Tally {
     failed: usize,
 }
 
+impl Tally {
+    fn count(&mut self, outcome: Outcome) {
+        match outcome {
+            Outcome::Passed => self.passed += 1,
+            Outcome::Failed | Outcome::Hung => self.failed += 1,
+            Outcome::Again => {}
+        }
+    }
+}
+
 /// Starts the workers, and speaks while they work.
 fn run_all(plan: &Plan, folder: &Path, port: &Port) -> Tally {
     let surroundings = Surroundings::new(folder, plan.patience);
@@ -65,19 +75,28 @@ fn run_all(plan: &Plan, folder: &Path, port: &Port) -> Tally {
 /// One worker: takes tests until none is left.
 fn work(queue: &Queue<'_>, surroundings: &Surroundings, port: &Port, tally: &Mutex<Tally>) {
     while let Some(planned) = queue.take() {
+        let outcome = tried(planned, surroundings, port);
+        tally.lock().unwrap_or_else(std::sync::PoisonError::into_inner).count(outcome);
+        queue.done(planned);
+    }
+}
+
+/// Runs a test as often as it may be tried, and tells the host of each time.
+fn tried(planned: &Planned, surroundings: &Surroundings, port: &Port) -> Outcome {
+    let mut left = planned.tries;
+    loop {
+        left = left.saturating_sub(1);
         port.send(&Event::Started { name: planned.name.clone() });
         let run = child::run(planned, surroundings);
-        {
-            let mut tally = tally.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-            match run.outcome {
-                Outcome::Passed => tally.passed += 1,
-                Outcome::Failed | Outcome::Hung => tally.failed += 1,
-            }
-        }
+        let outcome = match run.outcome {
+            Outcome::Failed | Outcome::Hung if left > 0 => Outcome::Again,
+            outcome => outcome,
+        };
         let ms = u64::try_from(run.took.as_millis()).unwrap_or(u64::MAX);
-        let name = planned.name.clone();
-        port.send(&Event::Ended { name, outcome: run.outcome, ms, output: run.output });
-        queue.done(planned);
+        port.send(&Event::Ended { name: planned.name.clone(), outcome, ms, output: run.output });
+        if outcome != Outcome::Again {
+            return outcome;
+        }
     }
 }
 

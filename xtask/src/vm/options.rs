@@ -13,7 +13,7 @@ usage: cargo xtask vm test|shell|build [OPTIONS] [FILTER...]
   shell    a root shell on this terminal, with the binaries in /opt/sluice; leave it with `poweroff`
   build    only make the guest, and print where it is
 
-  --sluice PATH    the binary under test
+  --sluice PATH    the runtime under test, with the shim and the doctor beside it
   --kernel VERSION 6.1 or 5.10; may be given twice (default 6.1)
   --layout LAYOUT  control groups: v2 alone, or hybrid: v1, and v2 without controllers (default v2)
   --part FILE      only the tests that FILE lists

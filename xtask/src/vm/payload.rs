@@ -1,4 +1,4 @@
-//! The second disk: the binary under test, the test executables, this program as their runner, and the plan.
+//! The second disk: the binaries under test, the test executables, this program as their runner, and the plan.
 
 use std::collections::BTreeSet;
 use std::io::Write as _;
@@ -17,6 +17,11 @@ use crate::workspace::output_of;
 /// Emulation makes programs 10 to 20 times slower, and other work of the machine slower still.
 const PATIENCE: u32 = 5;
 
+/// What is tested beside the runtime, and lies beside it.
+pub(super) const SHIM: &str = "containerd-shim-sluice-v2";
+/// See [`SHIM`].
+pub(super) const DOCTOR: &str = "sluice-doctor";
+
 /// Room beside the files, in MiB.
 const SPARE_MIB: u64 = 32;
 
@@ -31,7 +36,7 @@ impl Payload {
     /// Packs the disk.
     ///
     /// # Errors
-    /// When the binary under test is missing or the disk cannot be written.
+    /// When a binary under test is missing or the disk cannot be written.
     pub(super) fn new(selected: &Selected, options: &Options) -> Result<Self, Failure> {
         let folder = tempfile::Builder::new().prefix("sluice-vm-").tempdir();
         let folder = folder.map_err(failed("make a folder in", &std::env::temp_dir()))?;
@@ -72,6 +77,9 @@ impl Payload {
             Failure::Usage("which binary is to be tested? give --sluice PATH (make test-vm does)".to_owned())
         })?;
         copy(sluice, &tree.join("sluice"))?;
+        for name in [SHIM, DOCTOR] {
+            copy(&sluice.with_file_name(name), &tree.join(name))?;
+        }
         let own = std::env::current_exe().map_err(failed("find", Path::new("/proc/self/exe")))?;
         copy_stripped(&own, &tree.join("xtask"))?;
         let binaries: BTreeSet<(String, &Path)> =
@@ -102,6 +110,7 @@ fn plan(selected: &Selected, threads: usize) -> String {
         test: test.test.clone(),
         name: test.name(),
         lane: selection::lane(test),
+        tries: selection::tries(test),
     });
     let plan = Plan { tests: tests.collect(), threads, patience: PATIENCE };
     // Strings and numbers have a JSON form always.

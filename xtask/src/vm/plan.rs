@@ -27,4 +27,6 @@ pub(super) struct Planned {
     pub(super) name: String,
     /// Two tests of the same lane never run at the same time.
     pub(super) lane: Option<String>,
+    /// How often it is run until it passes, at least once.
+    pub(super) tries: u32,
 }

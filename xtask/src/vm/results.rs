@@ -45,6 +45,8 @@ pub(super) struct Results {
     skipped: usize,
     passed: usize,
     failed: Vec<String>,
+    /// Failed once and were tried again.
+    again: BTreeSet<String>,
     running: BTreeSet<String>,
     summary: Option<(usize, usize)>,
     faults: Vec<Fault>,
@@ -64,6 +66,7 @@ impl Results {
             skipped,
             passed: 0,
             failed: Vec::new(),
+            again: BTreeSet::new(),
             running: BTreeSet::new(),
             summary: None,
             faults: Vec::new(),
@@ -88,6 +91,7 @@ impl Results {
                 match outcome {
                     Outcome::Passed => self.passed += 1,
                     Outcome::Failed | Outcome::Hung => self.failed.push(name),
+                    Outcome::Again => drop(self.again.insert(name)),
                 }
             }
             Event::Alive => {}
@@ -109,6 +113,9 @@ impl Results {
         let terminal = Terminal::of_stdout();
         for name in &self.failed {
             println!("{} {name}", terminal.bad("   FAILED"));
+        }
+        for name in self.again.iter().filter(|name| !self.failed.contains(name)) {
+            println!("    FLAKY {name}");
         }
         for complaint in self.complaints() {
             println!("{} {complaint}", terminal.bad("    ERROR"));
@@ -153,6 +160,7 @@ fn show(name: &str, outcome: Outcome, ms: u64, output: &str) {
         Outcome::Passed => terminal.good("PASS"),
         Outcome::Failed => terminal.bad("FAIL"),
         Outcome::Hung => terminal.bad("HUNG"),
+        Outcome::Again => terminal.bad("AGAIN"),
     };
     println!("     {word} [{:>4}.{:03} s] {name}", ms / 1000, ms % 1000);
     for line in output.lines() {
@@ -191,6 +199,14 @@ mod tests {
             assert_eq!(results.complaints(), Vec::<String>::new());
             assert!(!results.is_good());
         }
+    }
+
+    #[test]
+    fn a_test_that_passes_at_its_second_try_is_good() {
+        let results = after(1, &[ended("a", Outcome::Again), ended("a", Outcome::Passed), summary(1, 0)]);
+        assert!(results.is_good());
+        assert!(results.again.contains("a"));
+        assert!(!after(1, &[ended("a", Outcome::Again), summary(0, 0)]).is_good());
     }
 
     #[test]

@@ -35,11 +35,10 @@ pub(crate) struct Options {
 
 /// Carries it out.
 pub(crate) fn run(options: &Options) -> Result<ExitCode, Failure> {
-    let snapshot = snapshot(options)?;
+    let (snapshot, diagnosis) = observe(options)?;
     if let Some(path) = &options.save {
         diagnose::saved::save(&snapshot, path)?;
     }
-    let diagnosis = diagnose::diagnose::diagnose(&snapshot);
     if let Some(path) = &options.html {
         write_page(path, &diagnosis)?;
     }
@@ -51,16 +50,15 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode, Failure> {
     Ok(ExitCode::from(diagnosis.exit_code()))
 }
 
-fn snapshot(options: &Options) -> Result<Snapshot, Failure> {
-    if !options.from_text.is_empty() {
-        return listings(&options.from_text);
-    }
+fn observe(options: &Options) -> Result<(Snapshot, Diagnosis), Failure> {
     let snapshot = match (&options.from, &options.root) {
+        _ if !options.from_text.is_empty() => listings(&options.from_text)?,
         (Some(path), _) => diagnose::saved::load(path)?,
-        (None, Some(root)) => diagnose::collect(&Source::Tree(root.clone()))?,
-        (None, None) => diagnose::collect(&Source::Live)?,
+        (None, Some(root)) => return Ok(diagnose::diagnose::observe(&Source::Tree(root.clone()))?),
+        (None, None) => return Ok(diagnose::diagnose::observe(&Source::Live)?),
     };
-    Ok(snapshot)
+    let diagnosis = diagnose::diagnose::diagnose(&snapshot);
+    Ok((snapshot, diagnosis))
 }
 
 /// Every file of the list; of a directory the files in it.

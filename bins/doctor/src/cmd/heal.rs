@@ -41,5 +41,5 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode, Failure> {
 }
 
 fn look() -> Result<Diagnosis, Failure> {
-    Ok(diagnose::diagnose::diagnose(&diagnose::collect(&Source::Live)?))
+    Ok(diagnose::diagnose::observe(&Source::Live)?.1)
 }

@@ -105,8 +105,8 @@ pub(super) enum Streams {
 pub(super) struct Call<'a> {
     pub(super) binary: &'a Path,
     pub(super) verb: &'static str,
-    /// The runtime's log, removed afterwards.
-    pub(super) log: &'a Path,
+    /// The runtime's log, removed afterwards; none for a call that keeps none.
+    pub(super) log: Option<&'a Path>,
     pub(super) limit: Duration,
 }
 
@@ -114,13 +114,13 @@ impl Call<'_> {
     /// Runs the program to its end and gives what it printed.
     pub(super) fn run(&self, arguments: Vec<OsString>, streams: Streams) -> Result<Vec<u8>, Error> {
         let outcome = self.run_to_end(arguments, streams);
-        let log = read(self.log);
-        let _ = rustix::fs::unlink(self.log);
+        let log = self.log.and_then(|path| read(path).ok());
+        let _ = self.log.map(rustix::fs::unlink);
         let (how, out, err) = outcome?;
         if how == Ended::Exited(0) {
             return Ok(out);
         }
-        let log = log.ok().and_then(|log| words::last_error(&log));
+        let log = log.and_then(|log| words::last_error(&log));
         let message = log.or_else(|| words::last_line(&err)).or_else(|| words::last_line(&out));
         let silent = || format!("{} {} {}", self.binary.display(), self.verb, in_words(how));
         Err(Error::Refused { verb: self.verb, message: message.unwrap_or_else(silent) })
@@ -298,7 +298,7 @@ mod tests {
     fn run(script: &str, limit: Duration) -> Result<Vec<u8>, Error> {
         let folder = tempfile::tempdir().unwrap();
         let log = folder.path().join("log");
-        let call = Call { binary: Path::new("/bin/sh"), verb: "exec", log: &log, limit };
+        let call = Call { binary: Path::new("/bin/sh"), verb: "exec", log: Some(&log), limit };
         let script = format!("LOG={}\n{script}", log.display());
         let outcome = call.run(vec!["-c".into(), script.into()], Streams::Captured);
         assert!(!log.exists());
@@ -344,8 +344,7 @@ mod tests {
 
     #[test]
     fn a_program_that_is_not_there_is_named() {
-        let call =
-            Call { binary: Path::new("/no/such"), verb: "kill", log: Path::new("/no/log"), limit: LONG };
+        let call = Call { binary: Path::new("/no/such"), verb: "kill", log: None, limit: LONG };
         let error = call.run(Vec::new(), Streams::Captured).unwrap_err();
         assert_eq!(error.to_string(), "run /no/such kill");
     }

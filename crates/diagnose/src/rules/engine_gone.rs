@@ -1,6 +1,7 @@
 //! Containers of dockerd without dockerd.
 //!
-//! *What it sees*: shims of the namespace `moby` whose containerd has no engine connected.
+//! *What it sees*: shims of the namespace `moby` whose containerd has no engine connected, while no engine of the host is
+//! without a containerd: such a one is being started or ended, or connects anew.
 //!
 //! *Why it happens*: dockerd was killed or has crashed. Containers run on; their output is read by nobody, so a program
 //! that writes stops when its pipe is full; an exec that ran has lost its client, and its exit will be lost.
@@ -13,7 +14,7 @@
 //!
 //! Source: failure classes EX-29 and LO-01.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::finding::{Finding, Severity};
 use crate::graph::build;
@@ -28,7 +29,18 @@ pub(super) fn check(view: &View<'_>) -> Vec<Finding> {
             kept.entry(containerd.pid).or_default().push(shim);
         }
     }
+    if kept.is_empty() || is_one_on_its_way(view) {
+        return Vec::new();
+    }
     kept.iter().filter_map(|(pid, shims)| finding(view, view.snapshot.process(*pid)?, shims)).collect()
+}
+
+/// Whether an engine is connected to no containerd.
+fn is_one_on_its_way(view: &View<'_>) -> bool {
+    let containerds = view.with_role(Role::Containerd);
+    let connected: BTreeSet<i32> =
+        containerds.flat_map(|it| build::engines_of(view, it)).map(|engine| engine.pid).collect();
+    view.with_role(Role::Engine).any(|engine| engine.state != 'Z' && !connected.contains(&engine.pid))
 }
 
 fn finding(view: &View<'_>, containerd: &Process, shims: &[&Process]) -> Option<Finding> {

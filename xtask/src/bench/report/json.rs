@@ -25,8 +25,27 @@ pub(super) fn of(machine: &Machine, contestants: &[Contestant], findings: &Findi
         .iter()
         .map(|fact| json!({ "what": fact.what, "contestant": fact.contestant, "value": fact.value, "unit": fact.unit }))
         .collect();
+    let load: Vec<Value> = findings
+        .load
+        .iter()
+        .map(|point| {
+            json!({
+                "contestant": point.contestant,
+                "containers": point.containers,
+                "execs": tenth(point.execs),
+                "processors": thousandth(point.processors),
+            })
+        })
+        .collect();
     let rows: Vec<Value> = findings.rows.iter().map(row).collect();
-    json!({ "machine": machine, "contestants": contestants, "rows": rows, "crowd": crowd, "facts": facts })
+    json!({
+        "machine": machine,
+        "contestants": contestants,
+        "rows": rows,
+        "crowd": crowd,
+        "load": load,
+        "facts": facts,
+    })
 }
 
 fn row(row: &Measured) -> Value {
@@ -46,4 +65,8 @@ fn row(row: &Measured) -> Value {
 
 fn tenth(value: f64) -> f64 {
     (value * 10.0).round() / 10.0
+}
+
+fn thousandth(value: f64) -> f64 {
+    (value * 1000.0).round() / 1000.0
 }

@@ -19,7 +19,10 @@ pub(super) fn text(machine: &Machine, contestants: &[Contestant], findings: &Fin
     if !findings.crowd.is_empty() {
         text.push_str("\n![cost among many containers](crowd.svg)\n");
     }
-    text.push_str(&goals::text(&findings.rows));
+    if !findings.load.is_empty() {
+        text.push_str("\n![processors of a node under probes](probes.svg)\n");
+    }
+    text.push_str(&goals::text(&findings.rows, &findings.facts));
     text.push_str(&table::text(&findings.rows));
     if !findings.facts.is_empty() {
         text.push_str("\n### Sizes and memory\n\n| what | whose | how much |\n|---|---|--:|\n");
@@ -34,8 +37,28 @@ pub(super) fn text(machine: &Machine, contestants: &[Contestant], findings: &Fin
             let _ = writeln!(text, "| {} | {} | {:.0} |", point.verb, point.containers, point.median);
         }
     }
+    if !findings.load.is_empty() {
+        text.push_str(LOAD);
+        for point in &findings.load {
+            let _ = writeln!(
+                text,
+                "| {} | {} | {:.0} | {:.3} |",
+                point.containers, point.contestant, point.execs, point.processors
+            );
+        }
+    }
     text
 }
+
+const LOAD: &str = "
+### A node under probes
+
+One exec per second in each container, asked of containerd. Processors: the time that containerd, the shims, the runtimes
+and the programs used, by the time that passed. A node that cannot keep up makes fewer execs than it has containers.
+
+| containers | shim | execs per second | processors |
+|--:|---|--:|--:|
+";
 
 const INTRODUCTION: &str = "
 Every container has Docker's default seccomp profile and capabilities, its own pid, mount, network, ipc and uts
@@ -48,6 +71,11 @@ and nothing else: no configuration, no state, no check, no filter; its time is t
 medians. *One per 100 ms*: in turn, as probes come. `cpu` and `faults` count a call with all children it waited for;
 the kernel tells processor time in steps of 10 ms, so it is a mean over all calls. `sluice/x` is our median divided by
 theirs: the figure that holds when the machine's clock or neighbours change.
+
+*Over the shim's socket*: Exec, Start, Wait and Delete, one after the other on one connection, streams to the null device;
+`crun` and `runc` beside it are their command lines, `stock+crun` and `stock+runc` the stock shim with them. Its processor
+time is that of the shim and all that it starts, which the kernel counts in nanoseconds, without containerd's. *ctr* is the
+whole way, with the start of `ctr`, its streams and containerd.
 
 ![medians](results.svg)
 ";

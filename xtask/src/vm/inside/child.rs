@@ -12,6 +12,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
 
 use crate::vm::event::Outcome;
+use crate::vm::payload;
 use crate::vm::plan::Planned;
 
 /// A test's own guards strike long before this one.
@@ -35,6 +36,8 @@ impl Surroundings {
         let mut command = Command::new(self.folder.join(&planned.file));
         command.args(["--exact", &planned.test, "--nocapture"]);
         command.env("SLUICE_BIN", self.folder.join("sluice"));
+        command.env("SLUICE_SHIM_BIN", self.folder.join(payload::SHIM));
+        command.env("SLUICE_DOCTOR_BIN", self.folder.join(payload::DOCTOR));
         command.env("SLUICE_REQUIRE_PARTNERS", "1").env("SLUICE_TEST_PATIENCE", &self.patience);
         command.process_group(0).stdin(Stdio::null());
         command

@@ -73,6 +73,7 @@ mod tests {
             test: name.to_owned(),
             name: name.to_owned(),
             lane: lane.map(str::to_owned),
+            tries: 1,
         }
     }
 
