@@ -6,7 +6,7 @@
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
-use crate::flag::Flag;
+use clap::{Arg, Command};
 
 /// The arguments of one parser: its options, rewritten, and everything from the first positional argument on.
 #[derive(Debug, PartialEq, Eq)]
@@ -17,8 +17,8 @@ pub(crate) struct Split {
     pub(crate) rest: Vec<OsString>,
 }
 
-/// Splits at the first positional argument and rewrites the options before it, which are of `flags`.
-pub(crate) fn split(flags: &[Flag], arguments: Vec<OsString>) -> Split {
+/// Splits at the first positional argument and rewrites the options before it for `command`.
+pub(crate) fn split(command: &Command, arguments: Vec<OsString>) -> Split {
     let mut options = Vec::new();
     let mut arguments = arguments.into_iter();
     while let Some(argument) = arguments.next() {
@@ -28,7 +28,7 @@ pub(crate) fn split(flags: &[Flag], arguments: Vec<OsString>) -> Split {
         if !is_option(&argument) {
             return Split { options, rest: std::iter::once(argument).chain(arguments).collect() };
         }
-        let option = rewrite(flags, argument);
+        let option = rewrite(command, argument);
         let wants_value = option.wants_value;
         options.extend(option.text);
         if wants_value {
@@ -39,12 +39,12 @@ pub(crate) fn split(flags: &[Flag], arguments: Vec<OsString>) -> Split {
 }
 
 /// Rewrites options wherever they stand: positional arguments may come first, as in `delete ID --force`.
-pub(crate) fn mixed(flags: &[Flag], arguments: Vec<OsString>) -> Split {
+pub(crate) fn mixed(command: &Command, arguments: Vec<OsString>) -> Split {
     let mut all = Split { options: Vec::new(), rest: Vec::new() };
     let mut arguments = arguments;
     loop {
         let ended = arguments.first().is_some_and(|first| first == "--");
-        let part = split(flags, arguments);
+        let part = split(command, arguments);
         all.options.extend(part.options);
         let mut rest = part.rest.into_iter();
         let Some(positional) = rest.next() else { return all };
@@ -67,30 +67,32 @@ struct Rewritten {
     wants_value: bool,
 }
 
-fn rewrite(flags: &[Flag], argument: OsString) -> Rewritten {
+fn rewrite(command: &Command, argument: OsString) -> Rewritten {
     let bytes = argument.as_bytes();
     let name_at = if bytes.starts_with(b"--") { 2 } else { 1 };
     let equals = bytes.iter().position(|byte| *byte == b'=');
     let name = &bytes[name_at..equals.unwrap_or(bytes.len())];
     let value = equals.map(|at| &bytes[at + 1..]);
-    let Some(known) = find(flags, name, name_at) else {
+    let Some(known) = find(command, name, name_at) else {
         return Rewritten { text: Some(argument), wants_value: false };
     };
-    let takes_value = known.takes_value();
+    let takes_value = known.get_action().takes_values();
     if !takes_value && let Some(set) = value.and_then(boolean) {
         return Rewritten { text: set.then(|| spell(name, None)), wants_value: false };
     }
     // A switch with any other value is refused by the parser, which names it best by its long name.
-    let name = if !takes_value && value.is_some() { known.name.as_bytes() } else { name };
+    let name = known.get_long().filter(|_| !takes_value && value.is_some()).map_or(name, str::as_bytes);
     Rewritten { text: Some(spell(name, value)), wants_value: takes_value && value.is_none() }
 }
 
 /// A one-letter name is a short option, any other a long one, however many dashes it has.
-fn find<'a>(flags: &'a [Flag], name: &[u8], dashes: usize) -> Option<&'a Flag> {
+fn find<'a>(command: &'a Command, name: &[u8], dashes: usize) -> Option<&'a Arg> {
     let name = std::str::from_utf8(name).ok()?;
     let mut letters = name.chars();
     let short = letters.next().filter(|_| dashes == 1 && letters.next().is_none());
-    flags.iter().find(|known| known.name == name || (short.is_some() && known.letter == short))
+    command
+        .get_arguments()
+        .find(|known| known.get_long() == Some(name) || (short.is_some() && known.get_short() == short))
 }
 
 fn spell(name: &[u8], value: Option<&[u8]>) -> OsString {
@@ -114,11 +116,14 @@ fn boolean(text: &[u8]) -> Option<bool> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::flag::{switch, value};
+    use clap::ArgAction;
 
-    fn flags() -> Vec<Flag> {
-        vec![switch("force", "").short('f'), value("root", "DIR", "").short('r')]
+    use super::*;
+
+    fn command() -> Command {
+        Command::new("t")
+            .arg(Arg::new("force").short('f').long("force").action(ArgAction::SetTrue))
+            .arg(Arg::new("root").short('r').long("root"))
     }
 
     fn words(text: &str) -> Vec<OsString> {
@@ -142,7 +147,7 @@ mod tests {
             ("--force=maybe c1", "--force=maybe", "c1"),
         ] {
             let want = Split { options: words(options), rest: words(rest) };
-            assert_eq!(split(&flags(), words(given)), want, "{given}");
+            assert_eq!(split(&command(), words(given)), want, "{given}");
         }
     }
 
@@ -152,7 +157,7 @@ mod tests {
             [("c1 -force", "--force", "c1"), ("-r /x c1 9 -f", "-r /x -f", "c1 9"), ("c1 -- -f", "", "c1 -f")]
         {
             let want = Split { options: words(options), rest: words(rest) };
-            assert_eq!(mixed(&flags(), words(given)), want, "{given}");
+            assert_eq!(mixed(&command(), words(given)), want, "{given}");
         }
     }
 }

@@ -9,8 +9,6 @@ use crate::argv::{self, Split};
 use crate::cmd;
 use crate::environment::Environment;
 use crate::failure::{self, Failure};
-use crate::flag::Flag;
-use crate::given::Options;
 use crate::globals::{self, Globals};
 use crate::invocation::Invocation;
 use crate::verb::{Order, Reach, Verb};
@@ -55,12 +53,10 @@ fn dispatch(
     environment: &Environment,
     named: &mut Option<&'static Verb>,
 ) -> Result<u8, Failure> {
-    let flags = globals::options();
-    let Split { options, rest } = argv::split(&flags, arguments);
+    let Split { options, rest } = argv::split(&globals::command(), arguments);
     let program_help = || help::of_program(colour(environment));
-    let parser = Parser { flags: &flags, clap: &globals::command, help: &program_help };
-    let Some(options) = parser.parse(options)? else { return Ok(0) };
-    let globals = Globals::new(&options, environment)?;
+    let Some(matches) = parsed(globals::command(), options, &program_help)? else { return Ok(0) };
+    let globals = Globals::new(&matches, environment)?;
     logging::install(&globals, environment)?;
     if globals.version {
         answer::text(&cmd::version::text())?;
@@ -85,54 +81,36 @@ fn invoke(
     arguments: Vec<OsString>,
     environment: &Environment,
 ) -> Result<u8, Failure> {
-    let flags = help::flags(verb);
+    let command = help::command(verb);
     let Split { options, rest } = match verb.order {
-        Order::Mixed => argv::mixed(&flags, arguments),
-        Order::OptionsFirst => argv::split(&flags, arguments),
+        Order::Mixed => argv::mixed(&command, arguments),
+        Order::OptionsFirst => argv::split(&command, arguments),
     };
     let verb_help = || help::of_verb(verb, colour(environment));
-    let parser = Parser { flags: &flags, clap: &|| help::command(verb), help: &verb_help };
-    let Some(options) = parser.parse(options)? else { return Ok(0) };
+    let Some(matches) = parsed(command, options, &verb_help)? else { return Ok(0) };
     if !verb.count.admits(rest.len()) {
         return Err(incorrect_usage(verb.complaint(rest.len()), &verb_help));
     }
     if verb.reach == Reach::Container {
         protection::ensure(&environment.given)?;
     }
-    (verb.run)(&Invocation { environment, globals, options, arguments: rest })
+    (verb.run)(&Invocation { environment, globals, matches, arguments: rest })
 }
 
-/// What is needed to parse the options of the program or of a verb.
-struct Parser<'a> {
-    flags: &'a [Flag],
-    clap: &'a dyn Fn() -> clap::Command,
-    help: &'a dyn Fn() -> String,
-}
-
-impl Parser<'_> {
-    /// Parses options; none if they asked for help, which is printed.
-    fn parse(&self, words: Vec<OsString>) -> Result<Option<Options>, Failure> {
-        match options_of(self.flags, self.clap, words) {
-            Ok(options) => Ok(Some(options)),
-            Err(error) if error.kind() == ErrorKind::DisplayHelp => {
-                answer::text(&(self.help)())?;
-                Ok(None)
-            }
-            Err(error) => Err(incorrect_usage(complaint(&error), self.help)),
+/// Parses options; none if they asked for help, which is printed.
+fn parsed(
+    command: clap::Command,
+    options: Vec<OsString>,
+    help: &dyn Fn() -> String,
+) -> Result<Option<clap::ArgMatches>, Failure> {
+    match command.try_get_matches_from(options) {
+        Ok(matches) => Ok(Some(matches)),
+        Err(error) if error.kind() == ErrorKind::DisplayHelp => {
+            answer::text(&help())?;
+            Ok(None)
         }
+        Err(error) => Err(incorrect_usage(complaint(&error), help)),
     }
-}
-
-/// clap is asked about what is not plainly right: to describe the options to it takes longer than to read them.
-fn options_of(
-    flags: &[Flag],
-    clap: &dyn Fn() -> clap::Command,
-    words: Vec<OsString>,
-) -> Result<Options, clap::Error> {
-    if let Some(options) = Options::read(flags, &words) {
-        return Ok(options);
-    }
-    clap().try_get_matches_from(words).map(|matches| Options::of_clap(flags, &matches))
 }
 
 /// Compat: runc prints the help of a command that was used wrongly to standard output.

@@ -6,7 +6,7 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Component, Path, PathBuf};
 
-use clap::Command;
+use clap::{Arg, ArgAction, ArgMatches, Command};
 use container::placement::{Address, Driver, Owner};
 
 use container::Rootless;
@@ -14,8 +14,7 @@ use container::rootless::{in_user_namespace, outer_uid};
 
 use crate::environment::Environment;
 use crate::failure::Failure;
-use crate::flag::{Flag, switch, value};
-use crate::given::Options;
+use crate::flag::{switch, value};
 use crate::logging::Format;
 
 const DEFAULT_ROOT: &str = "/run/sluice";
@@ -59,18 +58,17 @@ pub(crate) enum Caller {
     User,
 }
 
-/// clap's parser of the global options.
+/// The parser of the global options.
 pub(crate) fn command() -> Command {
     Command::new("sluice")
         .no_binary_name(true)
         .disable_help_flag(true)
         .disable_version_flag(true)
         .args_override_self(true)
-        .args(options().iter().map(Flag::arg))
+        .args(options())
 }
 
-/// The global options.
-pub(crate) fn options() -> Vec<Flag> {
+fn options() -> Vec<Arg> {
     vec![
         value("root", "DIR", "Keep the state of containers in DIR [default: /run/sluice]"),
         value("log", "FILE", "Append the log to FILE [default: standard error]"),
@@ -86,16 +84,16 @@ pub(crate) fn options() -> Vec<Flag> {
             "true: do without a cgroup that may not be made; false; auto: true unless root [default: auto]",
         ),
         // Compat: older runc: a path to the criu binary.
-        value("criu", "FILE", "").hide(),
+        value("criu", "FILE", "").hide(true),
         // Compat: crun: podman sends `--cgroup-manager disabled` for containers without a cgroup.
         value(
             "cgroup-manager",
             "NAME",
             "crun's spelling: systemd is --systemd-cgroup; cgroupfs, disabled: the default",
         )
-        .hide(),
+        .hide(true),
         switch("version", "Print the version").short('v'),
-        Flag::HELP,
+        Arg::new("help").short('h').long("help").action(ArgAction::Help).help("Print this help"),
     ]
 }
 
@@ -104,17 +102,17 @@ impl Globals {
     ///
     /// # Errors
     /// [`Failure::Value`], [`Failure::RootIsRoot`], [`Failure::WorkingDirectory`].
-    pub(crate) fn new(options: &Options, environment: &Environment) -> Result<Self, Failure> {
+    pub(crate) fn new(matches: &ArgMatches, environment: &Environment) -> Result<Self, Failure> {
         let caller = caller(environment);
-        let rootless = rootless(&given(options, "rootless").unwrap_or("auto".into()))?;
+        let rootless = rootless(&given(matches, "rootless").unwrap_or("auto".into()))?;
         Ok(Self {
-            root: state_root(given_path(options, "root"), environment, caller)?,
-            log: given_path(options, "log"),
-            log_format: log_format(given(options, "log-format").unwrap_or("text".into()))?,
-            debug: options.is_given("debug"),
-            driver: driver(options, environment, caller)?,
+            root: state_root(given_path(matches, "root"), environment, caller)?,
+            log: given_path(matches, "log"),
+            log_format: log_format(given(matches, "log-format").unwrap_or("text".into()))?,
+            debug: matches.get_flag("debug"),
+            driver: driver(matches, environment, caller)?,
             rootless,
-            version: options.is_given("version"),
+            version: matches.get_flag("version"),
         })
     }
 
@@ -133,12 +131,12 @@ impl Globals {
     }
 }
 
-fn given(options: &Options, name: &str) -> Option<OsString> {
-    options.value(name).map(OsString::from)
+fn given(matches: &ArgMatches, name: &str) -> Option<OsString> {
+    matches.get_one::<OsString>(name).filter(|text| !text.is_empty()).cloned()
 }
 
-fn given_path(options: &Options, name: &str) -> Option<PathBuf> {
-    given(options, name).map(PathBuf::from)
+fn given_path(matches: &ArgMatches, name: &str) -> Option<PathBuf> {
+    given(matches, name).map(PathBuf::from)
 }
 
 fn state_root(
@@ -197,8 +195,8 @@ fn rootless(text: &OsString) -> Result<Rootless, Failure> {
 }
 
 /// Who makes the control groups, and where that systemd is reached.
-fn driver(options: &Options, environment: &Environment, caller: Caller) -> Result<Driver, Failure> {
-    if !(options.is_given("systemd-cgroup") || systemd(options)?) {
+fn driver(matches: &ArgMatches, environment: &Environment, caller: Caller) -> Result<Driver, Failure> {
+    if !(matches.get_flag("systemd-cgroup") || systemd(matches)?) {
         return Ok(Driver::Cgroupfs);
     }
     Ok(match caller {
@@ -227,8 +225,8 @@ fn user_bus(environment: &Environment) -> Address {
 }
 
 /// Whether crun's spelling asks for systemd.
-fn systemd(options: &Options) -> Result<bool, Failure> {
-    match given(options, "cgroup-manager") {
+fn systemd(matches: &ArgMatches) -> Result<bool, Failure> {
+    match given(matches, "cgroup-manager") {
         None => Ok(false),
         Some(name) if name == "systemd" => Ok(true),
         Some(name) if name == "cgroupfs" || name == "disabled" => Ok(false),
@@ -261,9 +259,8 @@ mod tests {
     use super::*;
 
     fn parse(words: &[&str]) -> Result<Globals, Failure> {
-        let words: Vec<OsString> = words.iter().map(OsString::from).collect();
-        let options = Options::read(&options(), &words).expect("the options parse");
-        Globals::new(&options, &Environment::default())
+        let matches = command().try_get_matches_from(words).expect("the options parse");
+        Globals::new(&matches, &Environment::default())
     }
 
     #[test]
@@ -294,9 +291,8 @@ mod tests {
     fn either_spelling_selects_systemd() {
         let systemd = Driver::Systemd { owner: Owner::System, bus: Address::system() };
         let driver = |environment: &Environment, words: &[&str]| {
-            let words: Vec<OsString> = words.iter().map(OsString::from).collect();
-            let options = Options::read(&options(), &words).expect("the options parse");
-            super::driver(&options, environment, Caller::Root).expect("valid")
+            let matches = command().try_get_matches_from(words).expect("the options parse");
+            super::driver(&matches, environment, Caller::Root).expect("valid")
         };
         let here = Environment::default();
         for (words, expected) in [

@@ -2,26 +2,18 @@
 
 use std::fmt::Write as _;
 
-use clap::Command;
 use clap::builder::styling::{AnsiColor, Style, Styles};
+use clap::{Arg, ArgAction, Command};
 
 use crate::answer::Colour;
 use crate::cli::VERBS;
-use crate::flag::Flag;
 use crate::globals;
 use crate::verb::{Group, Order, Verb};
 
 const HEADING: Style = AnsiColor::Yellow.on_default().bold();
 const WORD: Style = AnsiColor::Green.on_default();
 
-/// The options of one verb, `--help` with them.
-pub(crate) fn flags(verb: &Verb) -> Vec<Flag> {
-    let mut flags = (verb.options)();
-    flags.push(Flag::HELP);
-    flags
-}
-
-/// clap's parser of one verb's options.
+/// The parser of one verb's options.
 pub(crate) fn command(verb: &Verb) -> Command {
     let options = if (verb.options)().is_empty() { "" } else { "[OPTIONS] " };
     Command::new(verb.name)
@@ -31,7 +23,8 @@ pub(crate) fn command(verb: &Verb) -> Command {
         .styles(styles())
         .override_usage(format!("sluice {} {options}{}", verb.name, verb.synopsis))
         .about(format!("{}{}", verb.about, remark(verb.order)))
-        .args(flags(verb).iter().map(Flag::arg))
+        .args((verb.options)())
+        .arg(Arg::new("help").short('h').long("help").action(ArgAction::Help).help("Print this help"))
         .after_help(format!("{HEADING}Example:{HEADING:#}\n  sluice {}", verb.example))
 }
 

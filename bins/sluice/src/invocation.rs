@@ -4,11 +4,11 @@ use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use clap::ArgMatches;
 use container::{ContainerId, Store};
 
 use crate::environment::Environment;
 use crate::failure::Failure;
-use crate::given::Options;
 use crate::globals::{Globals, StateRoot};
 
 /// A verb's options and arguments with everything around them.
@@ -18,7 +18,7 @@ pub(crate) struct Invocation<'a> {
     /// The options before the verb.
     pub(crate) globals: &'a Globals,
     /// The verb's options.
-    pub(crate) options: Options,
+    pub(crate) matches: ArgMatches,
     /// The positional arguments; their number has been checked.
     pub(crate) arguments: Vec<OsString>,
 }
@@ -58,12 +58,13 @@ impl Invocation<'_> {
 
     /// Whether a switch was given.
     pub(crate) fn is(&self, switch: &str) -> bool {
-        self.options.is_given(switch)
+        self.matches.get_flag(switch)
     }
 
     /// The value of an option; an empty one counts as none.
     pub(crate) fn value(&self, option: &str) -> Option<&OsStr> {
-        self.options.value(option)
+        let value = self.matches.get_one::<OsString>(option)?;
+        (!value.is_empty()).then_some(value)
     }
 
     /// The value of an option that is a path.
@@ -84,7 +85,8 @@ impl Invocation<'_> {
     /// # Errors
     /// [`Failure::Value`] if one is not UTF-8.
     pub(crate) fn texts(&self, option: &str) -> Result<Vec<String>, Failure> {
-        self.options.values(option).map(|value| utf8(option, value)).collect()
+        let values = self.matches.get_many::<OsString>(option).into_iter().flatten();
+        values.map(|value| utf8(option, value)).collect()
     }
 
     /// The value of an option that is a number.

@@ -11,7 +11,6 @@ mod cmd;
 mod environment;
 mod failure;
 mod flag;
-mod given;
 mod globals;
 mod help;
 mod invocation;

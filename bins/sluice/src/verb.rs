@@ -1,7 +1,8 @@
 //! What the command line knows about one verb.
 
+use clap::Arg;
+
 use crate::failure::Failure;
-use crate::flag::Flag;
 use crate::invocation::Invocation;
 
 /// One verb of the command line, as its file in `cmd/` describes it.
@@ -23,7 +24,7 @@ pub(crate) struct Verb {
     /// One command line that works, without the program's name.
     pub(crate) example: &'static str,
     /// The verb's options.
-    pub(crate) options: fn() -> Vec<Flag>,
+    pub(crate) options: fn() -> Vec<Arg>,
     /// Does it; the value is the exit code.
     pub(crate) run: fn(&Invocation<'_>) -> Result<u8, Failure>,
 }

@@ -15,8 +15,6 @@ pub mod exec;
 pub mod fork;
 pub mod ids;
 pub mod keyring;
-#[cfg(target_arch = "x86_64")]
-mod memory;
 pub mod mount_setattr;
 pub mod namespace;
 pub mod network;

@@ -55,15 +55,15 @@ fn verb(name: &str) -> &'static Verb {
     find(&OsString::from(name)).expect("a verb")
 }
 
-fn parse(verb: &Verb, words: &[String]) -> Result<(Options, Vec<OsString>), String> {
-    let flags = help::flags(verb);
+fn parse(verb: &Verb, words: &[String]) -> Result<(clap::ArgMatches, Vec<OsString>), String> {
+    let command = help::command(verb);
     let words = words.iter().map(OsString::from).collect();
     let split = match verb.order {
-        Order::Mixed => argv::mixed(&flags, words),
-        Order::OptionsFirst => argv::split(&flags, words),
+        Order::Mixed => argv::mixed(&command, words),
+        Order::OptionsFirst => argv::split(&command, words),
     };
-    let options = options_of(&flags, &|| help::command(verb), split.options);
-    Ok((options.map_err(|error| complaint(&error))?, split.rest))
+    let matches = command.try_get_matches_from(split.options).map_err(|error| complaint(&error))?;
+    Ok((matches, split.rest))
 }
 
 fn dashed(name: &str) -> Vec<String> {
@@ -108,12 +108,14 @@ fn every_option_of_runc_parses_in_all_its_spellings() {
 fn repeatable_options_keep_every_value_and_are_not_split_at_commas() {
     for (name, options) in OPTIONS {
         for option in options.split_whitespace().filter_map(|option| option.strip_suffix('*')) {
-            if !(verb(name).options)().iter().any(|flag| flag.name == option) {
+            let Some(arg) = (verb(name).options)().into_iter().find(|arg| arg.get_long() == Some(option))
+            else {
                 continue;
-            }
+            };
             let words = [format!("--{option}"), "a,b".into(), format!("--{option}=c")];
-            let (options, _) = parse(verb(name), &words).expect("parses");
-            let values: Vec<_> = options.values(option).collect();
+            let (matches, _) = parse(verb(name), &words).expect("parses");
+            let values: Vec<_> =
+                matches.get_many::<OsString>(arg.get_id().as_str()).expect("values").collect();
             assert_eq!(values, ["a,b", "c"], "{name} --{option}");
         }
     }
@@ -130,8 +132,8 @@ fn what_follows_the_id_of_exec_and_ps_is_not_ours() {
 
 #[test]
 fn options_of_other_verbs_may_follow_the_id() {
-    let (options, rest) = parse(verb("delete"), &["c1", "--force"].map(String::from)).expect("parses");
-    assert!(options.is_given("force"));
+    let (matches, rest) = parse(verb("delete"), &["c1", "--force"].map(String::from)).expect("parses");
+    assert!(matches.get_flag("force"));
     assert_eq!(rest, ["c1"]);
 }
 

@@ -1,7 +1,9 @@
 //! `sluice checkpoint`: every option of runc is understood, CRIU is not called yet.
 
+use clap::Arg;
+
 use crate::failure::Failure;
-use crate::flag::{Flag, repeated, switch, value};
+use crate::flag::{repeated, switch, value};
 use crate::invocation::Invocation;
 use crate::verb::{Count, Group, Order, Reach, Verb};
 
@@ -19,7 +21,7 @@ pub(crate) const VERB: Verb = Verb {
     run,
 };
 
-fn options() -> Vec<Flag> {
+fn options() -> Vec<Arg> {
     vec![
         value("image-path", "DIR", "Where CRIU saves the image files"),
         value("work-path", "DIR", "Where CRIU keeps its log and working files"),

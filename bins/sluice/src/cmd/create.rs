@@ -1,9 +1,10 @@
 //! `sluice create`.
 
+use clap::Arg;
 use container::create::{self, CreateRequest, Keyring, Pivot, Terminal};
 
 use crate::failure::Failure;
-use crate::flag::{Flag, switch, value};
+use crate::flag::{switch, value};
 use crate::invocation::Invocation;
 use crate::verb::{Count, Group, Order, Reach, Verb};
 
@@ -22,7 +23,7 @@ pub(crate) const VERB: Verb = Verb {
 };
 
 /// The options that `create` and `run` share.
-pub(crate) fn options() -> Vec<Flag> {
+pub(crate) fn options() -> Vec<Arg> {
     vec![
         value("bundle", "DIR", "Directory with config.json [default: .]").short('b'),
         value("pid-file", "FILE", "Write the pid of the container's init to FILE"),
@@ -36,7 +37,7 @@ pub(crate) fn options() -> Vec<Flag> {
         switch("no-pivot", "Move the root instead of pivot_root(2), for a root on the initramfs"),
         switch("no-new-keyring", "Keep the caller's session keyring"),
         // Compat: go-runc sends it when its CreateOpts say so; create always detaches.
-        switch("detach", "").short('d').hide(),
+        switch("detach", "").short('d').hide(true),
     ]
 }
 

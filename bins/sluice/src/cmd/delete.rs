@@ -1,9 +1,10 @@
 //! `sluice delete`.
 
+use clap::Arg;
 use container::delete::{self, Force};
 
 use crate::failure::Failure;
-use crate::flag::{Flag, switch};
+use crate::flag::switch;
 use crate::invocation::Invocation;
 use crate::verb::{Count, Group, Order, Reach, Verb};
 
@@ -21,7 +22,7 @@ pub(crate) const VERB: Verb = Verb {
     run,
 };
 
-fn options() -> Vec<Flag> {
+fn options() -> Vec<Arg> {
     vec![switch("force", "Kill it first if it lives (SIGKILL); a missing container is no error").short('f')]
 }
 

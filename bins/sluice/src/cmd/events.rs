@@ -3,11 +3,12 @@
 use std::ops::ControlFlow;
 use std::time::Duration;
 
+use clap::Arg;
 use container::events;
 
 use crate::answer;
 use crate::failure::Failure;
-use crate::flag::{Flag, switch, value};
+use crate::flag::{switch, value};
 use crate::invocation::{Invocation, invalid};
 use crate::verb::{Count, Group, Order, Reach, Verb};
 
@@ -25,7 +26,7 @@ pub(crate) const VERB: Verb = Verb {
     run,
 };
 
-fn options() -> Vec<Flag> {
+fn options() -> Vec<Arg> {
     vec![
         value("interval", "DURATION", "Time between two reports, such as 500ms or 1m [default: 5s]"),
         switch("stats", "Print one report and end"),

@@ -1,12 +1,13 @@
 //! `sluice exec`.
 
+use clap::Arg;
 use container::config::Process;
 use container::create::Terminal;
 use container::exec::{self, ExecProcess, ExecRequest, Overrides, Paused};
 use container::foreground::{self, Subreaper};
 
 use crate::failure::Failure;
-use crate::flag::{Flag, repeated, switch, value};
+use crate::flag::{repeated, switch, value};
 use crate::invocation::{Invocation, invalid};
 use crate::verb::{Count, Group, Order, Reach, Verb};
 
@@ -24,7 +25,7 @@ pub(crate) const VERB: Verb = Verb {
     run,
 };
 
-fn options() -> Vec<Flag> {
+fn options() -> Vec<Arg> {
     vec![
         switch("tty", "Give the program a terminal").short('t'),
         switch("detach", "Do not wait for the program's end").short('d'),
@@ -48,7 +49,7 @@ fn options() -> Vec<Flag> {
             "Hand on N descriptors from 3 up, after those of $LISTEN_FDS [default: 0]",
         ),
         // Compat: go-runc and buildkit may pass it to exec as to run.
-        switch("no-subreaper", "").hide(),
+        switch("no-subreaper", "").hide(true),
     ]
 }
 

@@ -1,9 +1,10 @@
 //! `sluice kill`.
 
+use clap::Arg;
 use container::kill::{self, Scope};
 
 use crate::failure::Failure;
-use crate::flag::{Flag, switch};
+use crate::flag::switch;
 use crate::invocation::Invocation;
 use crate::signal;
 use crate::verb::{Count, Group, Order, Reach, Verb};
@@ -22,7 +23,7 @@ pub(crate) const VERB: Verb = Verb {
     run,
 };
 
-fn options() -> Vec<Flag> {
+fn options() -> Vec<Arg> {
     vec![switch("all", "Send it to every process of the container").short('a')]
 }
 

@@ -1,11 +1,12 @@
 //! `sluice list`.
 
+use clap::Arg;
 use container::list;
 use container::state::StateView;
 
 use crate::answer;
 use crate::failure::Failure;
-use crate::flag::{Flag, switch, value};
+use crate::flag::{switch, value};
 use crate::invocation::Invocation;
 use crate::verb::{Count, Group, Order, Reach, Verb};
 
@@ -23,7 +24,7 @@ pub(crate) const VERB: Verb = Verb {
     run,
 };
 
-fn options() -> Vec<Flag> {
+fn options() -> Vec<Arg> {
     vec![
         value("format", "FORMAT", "table or json [default: table]").short('f'),
         switch("quiet", "Print the ids only").short('q'),

@@ -4,12 +4,13 @@ use std::io::{self, Read};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use clap::Arg;
 use container::ps;
 use rustix::event::{PollFd, PollFlags, Timespec};
 
 use crate::answer;
 use crate::failure::Failure;
-use crate::flag::{Flag, value};
+use crate::flag::value;
 use crate::invocation::Invocation;
 use crate::verb::{Count, Group, Order, Reach, Verb};
 
@@ -30,7 +31,7 @@ pub(crate) const VERB: Verb = Verb {
 /// How long the host's `ps` may take.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-fn options() -> Vec<Flag> {
+fn options() -> Vec<Arg> {
     vec![
         value("format", "FORMAT", "table (the host's ps) or json (an array of pids) [default: table]")
             .short('f'),

@@ -1,7 +1,9 @@
 //! `sluice restore`: every option of runc is understood, CRIU is not called yet.
 
+use clap::Arg;
+
 use crate::failure::Failure;
-use crate::flag::{Flag, repeated, switch, value};
+use crate::flag::{repeated, switch, value};
 use crate::invocation::Invocation;
 use crate::verb::{Count, Group, Order, Reach, Verb};
 
@@ -19,7 +21,7 @@ pub(crate) const VERB: Verb = Verb {
     run,
 };
 
-fn options() -> Vec<Flag> {
+fn options() -> Vec<Arg> {
     vec![
         value("console-socket", "PATH", "Send the terminal's master to this AF_UNIX socket"),
         value("image-path", "DIR", "Where the image files are"),

@@ -1,11 +1,12 @@
 //! `sluice run`.
 
+use clap::Arg;
 use container::create::Terminal;
 use container::foreground::Subreaper;
 use container::run::{self, Keep};
 
 use crate::failure::Failure;
-use crate::flag::{Flag, switch};
+use crate::flag::switch;
 use crate::invocation::Invocation;
 use crate::verb::{Count, Group, Order, Reach, Verb};
 
@@ -23,9 +24,9 @@ pub(crate) const VERB: Verb = Verb {
     run: execute,
 };
 
-fn options() -> Vec<Flag> {
-    let mut options: Vec<Flag> = super::create::options();
-    options.retain(|option| option.name != "detach");
+fn options() -> Vec<Arg> {
+    let mut options: Vec<Arg> = super::create::options();
+    options.retain(|option| option.get_id() != "detach");
     options.extend([
         switch("detach", "Do not wait for the container's end").short('d'),
         switch("keep", "Keep the container's state when it has ended"),

@@ -2,10 +2,11 @@
 
 use std::path::PathBuf;
 
+use clap::Arg;
 use container::spec::{self, Identity};
 
 use crate::failure::Failure;
-use crate::flag::{Flag, switch, value};
+use crate::flag::{switch, value};
 use crate::invocation::Invocation;
 use crate::verb::{Count, Group, Order, Reach, Verb};
 
@@ -23,7 +24,7 @@ pub(crate) const VERB: Verb = Verb {
     run,
 };
 
-fn options() -> Vec<Flag> {
+fn options() -> Vec<Arg> {
     vec![
         value("bundle", "DIR", "Write it to this directory [default: .]").short('b'),
         switch("rootless", "For a caller without privileges: a user namespace that maps the caller to root"),

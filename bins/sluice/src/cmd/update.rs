@@ -3,11 +3,12 @@
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
+use clap::Arg;
 use container::update::{self, Resources};
 use serde_json::{Map, Value};
 
 use crate::failure::Failure;
-use crate::flag::{Flag, value};
+use crate::flag::value;
 use crate::invocation::{Invocation, invalid};
 use crate::size;
 use crate::verb::{Count, Group, Order, Reach, Verb};
@@ -81,7 +82,7 @@ const LIMITS: &[Limit] = &[
     limit("pids-limit", ("pids", "limit"), Unit::Signed, "Most processes and threads; -1: no limit"),
 ];
 
-fn options() -> Vec<Flag> {
+fn options() -> Vec<Arg> {
     let mut options = vec![
         value("resources", "FILE", "Take OCI resources as JSON from FILE, - is standard input").short('r'),
     ];
@@ -90,8 +91,8 @@ fn options() -> Vec<Flag> {
         value("l3-cache-schema", "SCHEMA", "Intel RDT cache schema (not supported yet)"),
         value("mem-bw-schema", "SCHEMA", "Intel RDT memory bandwidth schema (not supported yet)"),
         // Compat: runc accepts and ignores both; the kernel removed the limit in 5.16.
-        value("kernel-memory", "BYTES", "").hide(),
-        value("kernel-memory-tcp", "BYTES", "").hide(),
+        value("kernel-memory", "BYTES", "").hide(true),
+        value("kernel-memory-tcp", "BYTES", "").hide(true),
     ]);
     options
 }
