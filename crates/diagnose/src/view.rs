@@ -178,10 +178,14 @@ impl<'a> View<'a> {
     /// How long a process has been running, in words.
     #[must_use]
     pub fn age(&self, process: &Process) -> String {
-        if self.snapshot.taken.version == crate::listing::BY_HAND {
-            return String::from("for an unknown time");
-        }
-        words(self.snapshot.age_ms(process))
+        self.known_age(process).unwrap_or_else(|| String::from("an unknown time"))
+    }
+
+    /// The same; `None` when a listing taken by hand does not tell.
+    #[must_use]
+    pub fn known_age(&self, process: &Process) -> Option<String> {
+        let is_known = self.snapshot.taken.version != crate::listing::BY_HAND;
+        is_known.then(|| words(self.snapshot.age_ms(process)))
     }
 }
 

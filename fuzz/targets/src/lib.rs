@@ -8,6 +8,7 @@ mod config;
 mod explain;
 mod goroutines;
 mod identity;
+mod listing;
 mod mountinfo;
 mod proc_text;
 mod process;
@@ -29,6 +30,7 @@ pub const ALL: &[(&str, Target)] = &[
     ("explain", explain::run),
     ("goroutines", goroutines::run),
     ("identity", identity::run),
+    ("listing", listing::run),
     ("mountinfo", mountinfo::run),
     ("proc_text", proc_text::run),
     ("process", process::run),

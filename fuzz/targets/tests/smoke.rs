@@ -106,4 +106,4 @@ macro_rules! smoke_tests {
     };
 }
 
-smoke_tests! { cgroup config explain goroutines identity mountinfo proc_text process saved_snapshot seccomp_filter seccomp_profile shim_request sock_diag state stream_address }
+smoke_tests! { cgroup config explain goroutines identity listing mountinfo proc_text process saved_snapshot seccomp_filter seccomp_profile shim_request sock_diag state stream_address }

@@ -217,7 +217,9 @@ fn frozen(is_frozen: Option<u64>, wanted: Option<u64>) -> FreezerState {
     }
 }
 
-fn memory_events(text: &str) -> MemoryEvents {
+/// Counters of `memory.events` and `memory.oom_control`.
+#[must_use]
+pub fn memory_events(text: &str) -> MemoryEvents {
     MemoryEvents {
         high: kv::lookup(text, "high"),
         max: kv::lookup(text, "max"),
@@ -227,8 +229,9 @@ fn memory_events(text: &str) -> MemoryEvents {
     }
 }
 
-/// `max 100000` or `50000 100000`.
-fn cpu_max(text: &str) -> (Option<u64>, Option<u64>) {
+/// Quota and period of `cpu.max` in microseconds: `max 100000` or `50000 100000`.
+#[must_use]
+pub fn cpu_max(text: &str) -> (Option<u64>, Option<u64>) {
     let mut words = text.split_ascii_whitespace().map(number);
     (words.next().flatten(), words.next().flatten())
 }

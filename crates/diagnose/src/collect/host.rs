@@ -125,22 +125,25 @@ impl Files<'_> {
     }
 }
 
-/// `0.52 0.58 0.59 2/1234 5678`.
-fn load(text: &str) -> Option<[f64; 3]> {
+/// Load averages of `/proc/loadavg`: `0.52 0.58 0.59 2/1234 5678`.
+#[must_use]
+pub fn load(text: &str) -> Option<[f64; 3]> {
     let mut words = text.split_ascii_whitespace().map(|word| word.parse().ok());
     Some([words.next()??, words.next()??, words.next()??])
 }
 
-/// Lines `cpu0`, `cpu1`, ... of `/proc/stat`.
-fn processors(text: &str) -> u32 {
+/// How many processors are online: lines `cpu0`, `cpu1`, ... of `/proc/stat`.
+#[must_use]
+pub fn processors(text: &str) -> u32 {
     let is_one = |line: &&str| {
         line.strip_prefix("cpu").is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()))
     };
     u32::try_from(text.lines().filter(is_one).count()).unwrap_or_default()
 }
 
-/// `MemTotal` and `MemAvailable` of `/proc/meminfo`, kilobytes there.
-fn memory(text: &str) -> Usage {
+/// `MemTotal` and `MemAvailable` of `/proc/meminfo`, kilobytes there, in bytes.
+#[must_use]
+pub fn memory(text: &str) -> Usage {
     let bytes = |key: &str| {
         let line = text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(':'))?;
         line.split_ascii_whitespace().next()?.parse::<u64>().ok()?.checked_mul(1024)

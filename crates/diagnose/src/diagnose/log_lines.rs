@@ -3,6 +3,7 @@
 //! On a live node an old line may be of yesterday, so there lines only stand beside findings.
 
 use std::collections::BTreeMap;
+use std::sync::OnceLock;
 
 use crate::diagnosis::Moment;
 use crate::explain::Explainer;
@@ -17,6 +18,9 @@ const MOST: usize = 200;
 
 /// Most lines that are shown for one class.
 const SHOWN: usize = 3;
+
+/// Building one costs more than reading many lines, and a watch judges again and again.
+static EXPLAINER: OnceLock<Option<Explainer>> = OnceLock::new();
 
 /// What the lines say.
 #[derive(Debug, Default)]
@@ -51,17 +55,16 @@ impl Lines {
 
 /// Reads every line; without classes in this build nothing is said.
 pub(super) fn read(snapshot: &Snapshot) -> Lines {
-    let Ok(explainer) = Explainer::new() else { return Lines::default() };
+    let Some(explainer) = EXPLAINER.get_or_init(|| Explainer::new().ok()) else { return Lines::default() };
     let mut moments: Vec<Moment> = snapshot
         .logs
         .iter()
-        .filter_map(|line| moment(&explainer, line))
+        .filter_map(|line| moment(explainer, line))
         .filter(|it| it.class.is_some())
         .collect();
-    let findings =
-        if snapshot.taken.version == BY_HAND { findings(&explainer, &moments) } else { Vec::new() };
+    let findings = if snapshot.taken.version == BY_HAND { findings(explainer, &moments) } else { Vec::new() };
     moments.drain(..moments.len().saturating_sub(MOST));
-    let causes = causes(&explainer, &findings);
+    let causes = causes(explainer, &findings);
     Lines { moments, findings, causes }
 }
 

@@ -110,7 +110,8 @@ impl<'a> Build<'a, '_> {
             Role::InContainer => Column::Inside,
             Role::Other => Column::Other,
         };
-        let detail = format!("state {}, {} old", process.state, self.view.age(process));
+        let age = self.view.known_age(process).map_or_else(String::new, |age| format!(", {age} old"));
+        let detail = format!("state {}{age}", process.state);
         self.graph.node(Node { key: key.clone(), role, label: self.view.label(process), detail });
         key
     }

@@ -80,7 +80,7 @@ fn call(import: &mut Import, line: &str) -> Option<()> {
     let pid = import.context.pid?;
     line.split(' ').nth(1).filter(|word| word.starts_with("0x"))?;
     let call = syscall::parse(line, Machine::of("x86_64"))?;
-    let tid = import.context.tid.map_or(pid, |tid| tid + 1);
+    let tid = import.context.tid.map_or(pid, |tid| tid.saturating_add(1));
     import.context.tid = Some(tid);
     let state = import.process(pid).state;
     let thread = import.thread(pid, tid);

@@ -53,7 +53,7 @@ pub(super) fn check(view: &View<'_>) -> Vec<Finding> {
 /// A write of up to a page waits although some bytes are free; an unknown fill is taken for full, since the writer sleeps.
 fn is_full(pipe: &Pipe) -> bool {
     match (pipe.bytes, pipe.capacity) {
-        (Some(bytes), Some(capacity)) => bytes + PAGE >= capacity,
+        (Some(bytes), Some(capacity)) => bytes.saturating_add(PAGE) >= capacity,
         _ => true,
     }
 }
@@ -142,9 +142,9 @@ fn with_evidence(mut finding: Finding, view: &View<'_>, writer: &Process, pipe: 
             let call = thread.call.as_ref().map(|call| {
                 format!("{} on descriptor {}", call.name.as_deref().unwrap_or("?"), call.fd.unwrap_or(-1))
             });
-            let text =
-                format!("{}, sleeps in {}", call.unwrap_or_default(), thread.wchan.as_deref().unwrap_or("?"));
-            finding = finding.evidence(from, text);
+            let place =
+                thread.wchan.as_ref().map_or_else(String::new, |place| format!(", sleeps in {place}"));
+            finding = finding.evidence(from, format!("{}{place}", call.unwrap_or_default()));
         }
     }
     finding = finding.evidence(format!("pipe:[{}]", pipe.inode), fill(pipe));

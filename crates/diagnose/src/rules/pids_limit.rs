@@ -52,7 +52,7 @@ fn by_hand(view: &View<'_>, group: &Cgroup) -> Option<Finding> {
 fn finding(view: &View<'_>, group: &Cgroup, pids: &Pids) -> Option<Finding> {
     let (current, max) = (pids.current?, pids.max?);
     // A limit below the runtime's own needs was chosen by somebody; only a group that is full says that it hurts.
-    let crowded = current + WANTED > max && max > WANTED * 2;
+    let crowded = current.saturating_add(WANTED) > max && max > WANTED * 2;
     if !pids.is_full() && !crowded {
         return None;
     }
@@ -67,12 +67,12 @@ fn finding(view: &View<'_>, group: &Cgroup, pids: &Pids) -> Option<Finding> {
     } else {
         format!(
             "{} places left for a runtime that needs {WANTED}: {current} of {max} in {}",
-            max - current,
+            max.saturating_sub(current),
             group.directory
         )
     };
     let file = format!("{}/pids.max", group.directory);
-    let raised = max + max.max(WANTED * 4) / 2;
+    let raised = max.saturating_add(max.max(WANTED * 4) / 2);
     let raise = Action::RaiseLimit { file: file.clone(), from: max.to_string(), to: raised.to_string() };
     let mut finding = Finding::new("pids_limit", &subject(&containers, group), severity, title)
         .class("EX-04")

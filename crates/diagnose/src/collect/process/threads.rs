@@ -34,23 +34,24 @@ impl Reader<'_> {
 
     fn thread(&mut self, tasks: &Folder, tid: i32, process: &Process) -> Option<Thread> {
         self.visit.about("stat");
-        let folder = tasks.folder(&tid.to_string()).ok()?;
-        let stat = proc::pid::Stat::parse(&folder.kernel_text("stat", SMALL).ok()?)?;
+        // Each file by its path: a directory of its own for each thread is a third more to open.
+        let text = |file: &str| tasks.kernel_text(&format!("{tid}/{file}"), SMALL);
+        let stat = proc::pid::Stat::parse(&text("stat").ok()?)?;
         let mut thread = Thread { tid, state: stat.state, ..Thread::default() };
         thread.comm = (stat.comm != process.comm).then_some(stat.comm);
         if thread.state == 'Z' {
             return Some(thread);
         }
         self.visit.about("syscall");
-        let call = folder.kernel_text("syscall", SMALL).ok();
+        let call = text("syscall").ok();
         thread.call = call.and_then(|line| syscall::parse(&line, self.machine));
         self.visit.about("wchan");
-        let wchan = folder.kernel_text("wchan", SMALL).ok();
+        let wchan = text("wchan").ok();
         thread.wchan =
             wchan.filter(|name| !name.is_empty() && name != "0").map(|name| name.trim().to_owned());
         if thread.state == 'D' {
             self.visit.about("stack");
-            thread.stack = stack(&folder.kernel_text("stack", SMALL).unwrap_or_default());
+            thread.stack = stack(&text("stack").unwrap_or_default());
         }
         Some(thread)
     }
