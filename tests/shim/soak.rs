@@ -7,11 +7,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Instant;
 
 use rustix::process::Signal;
 use testkit::command::Output;
 use testkit::docker::Docker;
 use testkit::hang::{eventually, eventually_some};
+use testkit::soak::Section;
 use testkit::{hierarchy, process};
 
 use crate::ctr::{Ctr, bundle, end_shims, lab, ours, shim_of};
@@ -42,6 +44,51 @@ struct Held {
     zombies: usize,
     /// Memory of its own, in kibibytes.
     memory: u64,
+}
+
+/// What a soak came to.
+#[derive(Debug)]
+struct Report {
+    execs: usize,
+    right: usize,
+    paused: usize,
+    disturbances: usize,
+    before: Held,
+    after: Held,
+    seconds: u64,
+}
+
+impl Report {
+    const HEAD: [&str; 9] = [
+        "execs",
+        "right",
+        "refused while paused",
+        "lost or wrong",
+        "rounds of disturbance",
+        "descriptors",
+        "threads",
+        "memory of its own, KiB",
+        "seconds",
+    ];
+
+    /// Writes it to the log. That nothing was lost was asserted before.
+    fn log(self, section: Section) {
+        let Self { execs, right, paused, disturbances, before, after, seconds } = self;
+        let change = |before: String, after: String| format!("{before}, then {after}");
+        let row = vec![
+            execs.to_string(),
+            right.to_string(),
+            paused.to_string(),
+            (execs - right - paused).to_string(),
+            disturbances.to_string(),
+            change(before.descriptors.to_string(), after.descriptors.to_string()),
+            change(before.threads.to_string(), after.threads.to_string()),
+            change(before.memory.to_string(), after.memory.to_string()),
+            seconds.to_string(),
+        ];
+        let raw = format!("{execs} execs, {right} right, {paused} refused; {before:?}, afterwards {after:?}");
+        section.end(&Self::HEAD, &[row], &[raw]);
+    }
 }
 
 impl Held {
@@ -85,13 +132,15 @@ impl Tally {
         }
     }
 
-    fn assert(&self, count: usize) {
+    /// How many were right, and how many refused.
+    fn assert(&self, count: usize) -> (usize, usize) {
         let (right, paused) = (self.right.load(Ordering::Relaxed), self.paused.load(Ordering::Relaxed));
         let wrong = self.wrong.lock().unwrap();
         eprintln!("{count} execs: {right} right, {paused} refused while paused, {} wrong", wrong.len());
         assert!(wrong.is_empty(), "{}", wrong.join("\n"));
         assert_eq!(right + paused, count);
         assert!(right * 2 > count, "most of them were refused");
+        (right, paused)
     }
 }
 
@@ -106,9 +155,15 @@ fn status(number: usize) -> usize {
     number % 60 + 2
 }
 
-/// Runs `exec` with the numbers below `count`, and `disturb` again and again meanwhile.
-fn run(count: usize, exec: impl Fn(usize) -> Output + Sync, disturb: impl Fn() + Sync) {
+/// Runs `exec` with the numbers below `count`, and `disturb` again and again meanwhile. How many were right, how many
+/// refused, and how often it was disturbed.
+fn run(
+    count: usize,
+    exec: impl Fn(usize) -> Output + Sync,
+    disturb: impl Fn() + Sync,
+) -> (usize, usize, usize) {
     let (next, over, tally) = (AtomicUsize::new(0), AtomicBool::new(false), Tally::default());
+    let disturbances = AtomicUsize::new(0);
     std::thread::scope(|scope| {
         let execs: Vec<_> = (0..AT_ONCE)
             .map(|_| {
@@ -126,12 +181,14 @@ fn run(count: usize, exec: impl Fn(usize) -> Output + Sync, disturb: impl Fn() +
         scope.spawn(|| {
             while !over.load(Ordering::Relaxed) {
                 disturb();
+                disturbances.fetch_add(1, Ordering::Relaxed);
             }
         });
         execs.into_iter().for_each(|exec| exec.join().unwrap());
         over.store(true, Ordering::Relaxed);
     });
-    tally.assert(count);
+    let (right, paused) = tally.assert(count);
+    (right, paused, disturbances.into_inner())
 }
 
 /// No disturbance, for the first execs: they bring the shim to what it keeps for later ones.
@@ -151,7 +208,7 @@ fn operations(pid: i32, bundle: &Path) -> usize {
 
 /// Comes back when a shim holds no more than before, but for groups of execs that are kept for later ones; workers end
 /// when they had nothing to do for a while.
-fn assert_flat(bundle: &Path, before: &Held) {
+fn assert_flat(bundle: &Path, before: &Held) -> Held {
     let pid = shim_of(bundle);
     eventually(&format!("a shim that held {before:?} to hold no more"), || {
         let now = Held::by(pid);
@@ -162,6 +219,7 @@ fn assert_flat(bundle: &Path, before: &Held) {
     let after = Held::by(pid);
     eprintln!("{before:?}, afterwards {after:?}");
     assert!(after.memory <= before.memory + GROWTH_KIB, "{before:?}, afterwards {after:?}");
+    after
 }
 
 /// Groups that execs were born in; as many are kept as ever were needed at once.
@@ -173,8 +231,8 @@ fn exec_groups(group: &str) -> Vec<PathBuf> {
     found.filter(named).collect()
 }
 
-fn over_containerd(count: usize) {
-    let (Some(lab), Some(shim)) = (lab(), ours()) else { return };
+fn over_containerd(execs: usize) -> Option<Report> {
+    let (lab, shim) = (lab()?, ours()?);
     let ctr = Ctr::start(&lab, &shim);
     ctr.sleeper(&["--memory-limit", "268435456"], "c");
     let exec = |number: usize| {
@@ -182,7 +240,7 @@ fn over_containerd(count: usize) {
         ctr.exec("c", &format!("e{number}"), &["/bin/sh", "-c", &script]).run()
     };
     run(8 * AT_ONCE, |number| exec(1_020_000 + number), leave_alone);
-    let before = Held::by(shim_of(&ctr.bundle("c")));
+    let (before, begun) = (Held::by(shim_of(&ctr.bundle("c"))), Instant::now());
     let disturb = || {
         for arguments in [&["tasks", "metrics", "c"][..], &["tasks", "ps", "c"], &["containers", "info", "c"]]
         {
@@ -191,15 +249,17 @@ fn over_containerd(count: usize) {
         ctr.cli(&["tasks", "pause", "c"]).ok();
         ctr.cli(&["tasks", "resume", "c"]).ok();
     };
-    run(count, exec, disturb);
-    assert_flat(&ctr.bundle("c"), &before);
+    let (right, paused, disturbances) = run(execs, exec, disturb);
+    let seconds = begun.elapsed().as_secs();
+    let after = assert_flat(&ctr.bundle("c"), &before);
     assert!(exec_groups(lab.group()).len() <= 2 * AT_ONCE, "{:?}", exec_groups(lab.group()));
     ctr.remove("c");
     ctr.end();
+    Some(Report { execs, right, paused, disturbances, before, after, seconds })
 }
 
-fn over_dockerd(count: usize) {
-    let (Some(lab), Some(shim)) = (lab(), ours()) else { return };
+fn over_dockerd(execs: usize) -> Option<Report> {
+    let (lab, shim) = (lab()?, ours()?);
     let docker = Docker::start_with_shim(&lab, &shim);
     docker.sleeper("box", &["--memory", "256m", "--pids-limit", "200"]);
     let exec =
@@ -207,7 +267,7 @@ fn over_dockerd(count: usize) {
     run(8 * AT_ONCE, exec, leave_alone);
     let id = docker.inspect("box")["Id"].as_str().unwrap().to_owned();
     let bundle = bundle(&lab, "moby", &id);
-    let before = Held::by(shim_of(&bundle));
+    let (before, begun) = (Held::by(shim_of(&bundle)), Instant::now());
     let disturb = || {
         docker.ok(&["update", "--pids-limit", "201", "box"]);
         docker.ok(&["stats", "--no-stream", "box"]);
@@ -216,32 +276,40 @@ fn over_dockerd(count: usize) {
         docker.ok(&["unpause", "box"]);
         docker.ok(&["update", "--pids-limit", "200", "box"]);
     };
-    run(count, exec, disturb);
-    assert_flat(&bundle, &before);
+    let (right, paused, disturbances) = run(execs, exec, disturb);
+    let seconds = begun.elapsed().as_secs();
+    let after = assert_flat(&bundle, &before);
     docker.ok(&["rm", "-f", "box"]);
     end_shims(&lab);
     drop(docker);
     lab.assert_nothing_left();
+    Some(Report { execs, right, paused, disturbances, before, after, seconds })
 }
 
 #[test]
 fn execs_over_containerd_are_all_told_of() {
-    over_containerd(wanted(FEW));
+    let _report = over_containerd(wanted(FEW));
 }
 
 #[test]
 fn execs_over_dockerd_are_all_told_of() {
-    over_dockerd(wanted(FEW));
+    let _report = over_dockerd(wanted(FEW));
 }
 
 #[test]
 #[ignore = "soak: 10,000 execs, minutes"]
 fn soak_execs_over_containerd() {
-    over_containerd(wanted(EXECS));
+    let section = Section::begin("Execs through the shim over containerd");
+    if let Some(report) = over_containerd(wanted(EXECS)) {
+        report.log(section);
+    }
 }
 
 #[test]
 #[ignore = "soak: 10,000 execs, minutes"]
 fn soak_execs_over_dockerd() {
-    over_dockerd(wanted(EXECS));
+    let section = Section::begin("Execs through the shim over dockerd");
+    if let Some(report) = over_dockerd(wanted(EXECS)) {
+        report.log(section);
+    }
 }
