@@ -177,12 +177,20 @@ impl Eyes {
 
     /// The groups whose turn it is.
     fn in_turn(&self) -> impl Iterator<Item = &String> {
-        self.groups.iter().zip(0_u64..).filter(|(_, at)| (at + self.looks) % TURNS == 0).map(|(it, _)| it)
+        self.groups
+            .iter()
+            .zip(0_u64..)
+            .filter(|(_, at)| (at + self.looks).is_multiple_of(TURNS))
+            .map(|(it, _)| it)
     }
 
     /// The others.
     fn waiting(&self) -> impl Iterator<Item = &String> {
-        self.groups.iter().zip(0_u64..).filter(|(_, at)| (at + self.looks) % TURNS != 0).map(|(it, _)| it)
+        self.groups
+            .iter()
+            .zip(0_u64..)
+            .filter(|(_, at)| !(at + self.looks).is_multiple_of(TURNS))
+            .map(|(it, _)| it)
     }
 
     fn list(&mut self, deadline: Instant) {
