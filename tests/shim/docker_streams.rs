@@ -54,7 +54,7 @@ fn a_restart_of_containerd_in_the_middle_of_output_loses_no_byte() {
     });
 }
 
-/// With the stock shim so only when containerd is back within seconds; after twelve the client waits for ever.
+/// With the stock shim so only when containerd is back within seconds; after more than fifteen the client waits for ever.
 #[test]
 fn an_exec_that_ends_while_containerd_is_down_is_reported_after_its_start() {
     docker(|lab, docker| {
