@@ -20,6 +20,7 @@ pub mod config;
 pub mod container;
 pub mod containerd;
 pub(crate) mod daemons;
+pub mod disk;
 pub mod docker;
 pub mod docker_api;
 pub mod doctor;

@@ -5,7 +5,7 @@
 
 use std::fs;
 use std::io::{PipeReader, Write as _, pipe};
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use rustix::io::Errno;
@@ -75,6 +75,14 @@ fn attack_interpreter(lab: &Lab, runtime: &Path, c: &Container<'_>, interpreter:
     verdict
 }
 
+/// Whether a process has a descriptor of this file, whatever mount it is of.
+fn has_open(pid: i32, file: &Path) -> bool {
+    let identity = |path: &Path| fs::metadata(path).ok().map(|about| (about.dev(), about.ino()));
+    let wanted = identity(file);
+    let links = fs::read_dir(format!("/proc/{pid}/fd")).unwrap().flatten();
+    links.into_iter().any(|link| identity(&link.path()) == wanted)
+}
+
 conformance! {
     fn a_script_that_runs_the_runtime_in_the_container_gives_no_way_to_overwrite_it(lab) {
         if lab.reference_lacks("the caller's own standard error for the process, by which it could be held still") {
@@ -89,6 +97,33 @@ conformance! {
 
         assert_eq!(attack_interpreter(lab, &runtime, &c, "/proc/self/exe"), "refused");
         assert!(fs::read(&runtime).unwrap() == fs::read(lab.binary()).unwrap(), "the binary was changed");
+    }
+
+    fn no_process_of_a_container_keeps_a_descriptor_of_the_runtime(lab) {
+        if lab.reference_lacks("a protected parent: only its init runs from a copy") {
+            return;
+        }
+        let runtime = installed(lab);
+        let c = lab.bundle(&Config::new().args(&["sleep", "1000"]));
+        lab.program(&runtime)
+            .args(["--root"])
+            .args([lab.root()])
+            .args(["create", "--bundle"])
+            .args([c.bundle()])
+            .args([c.id()])
+            .run()
+            .ok();
+        // Else the look finds nothing wherever it is.
+        let held = fs::File::open(&runtime).unwrap();
+        assert!(has_open(std::process::id().cast_signed(), &runtime), "{held:?}");
+        assert!(!has_open(c.pid(), &runtime), "the parked init");
+        c.start().ok();
+        let parent = exec(lab, &runtime, &c, &["sh", "-c", "echo ready; ls /proc/self/fd; read line"])
+            .stdin_pipe()
+            .spawn();
+        parent.wait_stdout("ready\n0\n1\n2\n3\n");
+        // It lets go when the program runs already.
+        testkit::hang::eventually("the parent to let go", || !has_open(parent.pid(), &runtime));
     }
 
     fn the_parent_of_an_exec_gives_no_way_to_overwrite_the_runtime(lab) {

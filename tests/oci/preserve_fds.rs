@@ -33,6 +33,15 @@ conformance! {
         output.says("unable to stat preserved-fd").says("(of 30)");
     }
 
+    fn what_the_runtime_has_open_itself_is_not_passed(lab) {
+        if lab.reference_lacks("a look that tells descriptors of its own from those it was given") {
+            return;
+        }
+        let c = lab.sleeper();
+        let output = c.exec_with(&["--preserve-fds", "1"], &["cat", "/proc/self/fd/3"]).run();
+        output.code(255).says("unable to stat preserved-fd");
+    }
+
     fn listen_fds_are_passed_with_listen_pid_1(lab) {
         let c = lab.bundle(&Config::new().script("echo $LISTEN_FDS $LISTEN_PID $$; cat <&3"));
         let file = lab.write("three", "third\n");

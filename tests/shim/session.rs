@@ -5,6 +5,7 @@ use std::fs::File;
 use std::path::PathBuf;
 use std::process::Output;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use containerd_shim_protos::api::{
     CreateTaskRequest, CreateTaskResponse, DeleteRequest, DeleteResponse, ExecProcessRequest, KillRequest,
@@ -26,6 +27,9 @@ use ttrpc::{Client, Code, Server, TtrpcContext};
 
 /// containerd's namespace of these tests.
 pub(crate) const NAMESPACE: &str = "test";
+
+/// How long an answer may take.
+const LONGEST: Duration = Duration::from_mins(4);
 
 /// Declares tests: `fn name(session) { ... }` becomes `name::stock` and `name::sluice`, or with `ours` only the latter,
 /// for what the stock shim is known to get wrong.
@@ -175,6 +179,14 @@ impl<'lab> Session<'lab> {
             options: MessageField::some(any("containerd.runc.v1.Options", &options)),
             ..CreateTaskRequest::default()
         }
+    }
+
+    /// Changes the options of what `Create` is asked for.
+    pub(crate) fn options(request: &mut CreateTaskRequest, change: impl FnOnce(&mut Options)) {
+        let given = request.options.as_mut().unwrap();
+        let mut options = Options::parse_from_bytes(&given.value).unwrap();
+        change(&mut options);
+        given.value = options.write_to_bytes().unwrap();
     }
 
     /// Creates and starts the first container; gives its pid.
@@ -337,10 +349,45 @@ fn make_log(path: &std::path::Path) {
         Err(errno) => panic!("make {}: {errno}", path.display()),
     }
     let log = File::options().read(true).write(true).open(path).unwrap();
-    LOGS.lock().unwrap_or_else(PoisonError::into_inner).push(log);
+    LOGS.lock().unwrap_or_else(PoisonError::into_inner).push((path.to_owned(), log));
 }
 
-static LOGS: Mutex<Vec<File>> = Mutex::new(Vec::new());
+/// The log of the first container's shim, read on to what is waited for.
+pub(crate) struct LogReader {
+    fifo: File,
+    text: String,
+}
+
+impl LogReader {
+    /// From the lines that nobody has read yet.
+    pub(crate) fn new(session: &Session<'_>) -> Self {
+        let path = session.first.bundle().join("log");
+        let logs = LOGS.lock().unwrap_or_else(PoisonError::into_inner);
+        let (_, fifo) = logs.iter().find(|(known, _)| *known == path).unwrap();
+        let fifo = fifo.try_clone().unwrap();
+        rustix::io::ioctl_fionbio(&fifo, true).unwrap();
+        Self { fifo, text: String::new() }
+    }
+
+    /// Waits until it says this.
+    #[track_caller]
+    pub(crate) fn wait(&mut self, wanted: &str) {
+        eventually(&format!("the log to say {wanted:?}"), || {
+            let mut bytes = [0; 4096];
+            while let Ok(count) = std::io::Read::read(&mut self.fifo, &mut bytes) {
+                self.text.push_str(&String::from_utf8_lossy(&bytes[..count]));
+            }
+            self.text.contains(wanted)
+        });
+    }
+
+    /// What it has said.
+    pub(crate) fn text(&self) -> &str {
+        &self.text
+    }
+}
+
+static LOGS: Mutex<Vec<(PathBuf, File)>> = Mutex::new(Vec::new());
 
 /// Calls a method of the task service under its older name, which both shims have.
 pub(crate) fn call<Q: Message, A: Message>(
@@ -362,6 +409,8 @@ pub(crate) fn call_of<Q: Message, A: Message>(
     envelope.service = service.to_owned();
     envelope.method = method.to_owned();
     envelope.payload = request.write_to_bytes().unwrap();
+    // A hang guard: without it a shim that does not answer holds the test for ever.
+    envelope.timeout_nano = i64::try_from(LONGEST.as_nanos()).unwrap();
     let answer = client.request(envelope)?;
     Ok(A::parse_from_bytes(&answer.payload).unwrap())
 }

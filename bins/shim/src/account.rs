@@ -1,4 +1,6 @@
 //! Counting, and the file that the counts go to: at most once a second, and only when something was counted.
+//!
+//! The same worker writes what the journal still waits for: that containerd has taken an exit can be a second late.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,13 +23,15 @@ pub fn count(pod: &Arc<Pod>, task: &Arc<Task>, count: impl FnOnce(&mut Counters)
     }
     let (pod, task) = (Arc::clone(pod), Arc::downgrade(task));
     tokio::spawn(async move {
-        tokio::time::sleep(EVERY).await;
-        let Some(task) = task.upgrade() else { return };
-        let (counters, bundle) = (task.counters(), task.bundle.clone());
-        let work = workers::Task { name: "write the counters".to_owned(), limit: LIMIT };
-        // A bundle that is gone takes no more counts.
-        if let Ok(Err(errno)) = pod.workers.run(work, move || counters.write(&bundle)).await {
-            log::debug!("{}: write the counters: {errno}", task.id);
+        loop {
+            tokio::time::sleep(EVERY).await;
+            let Some(task) = task.upgrade() else { return };
+            let subject = Arc::clone(&task);
+            let work = workers::Task { name: format!("write the counters of {}", task.id), limit: LIMIT };
+            let more = matches!(pod.workers.run(work, move || subject.write_down()).await, Ok(true));
+            if !more || !task.count(|_| ()) {
+                return;
+            }
         }
     });
 }

@@ -5,7 +5,8 @@
 //! | an exec | its exec-started: nobody attends to it before that is queued |
 //! | an init | its start, and the exits of all its running execs |
 //!
-//! **Invariant:** one exit per process that was started, reported at once and written down before it is reported.
+//! **Invariant:** one exit per process that was started, reported at once and written down before it is reported; only a
+//! disk that stalls is not waited for.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,10 +25,14 @@ use crate::reap::Child;
 use crate::task::{Freezer, Task};
 use crate::verb::Verb;
 use crate::wire;
+use crate::workers;
 
 /// How long an init's exit waits for those of its execs. The kernel kills them with the init of a pid namespace; the
 /// others are killed.
 const EXECS: Duration = Duration::from_secs(10);
+
+/// How long the disk may take to note an exit before it is told without.
+const DISK: Duration = Duration::from_secs(1);
 
 /// Reports the end of an exec when it comes.
 pub fn exec(pod: &Arc<Pod>, task: &Arc<Task>, process: &Arc<Process>, child: Child) {
@@ -36,7 +41,7 @@ pub fn exec(pod: &Arc<Pod>, task: &Arc<Task>, process: &Arc<Process>, child: Chi
     tokio::spawn(async move {
         let exit = end_of(child).await;
         oom::look_before(&pod, &task, &exit).await;
-        tell(&pod, &task, &process, exit);
+        tell(&pod, &task, &process, exit).await;
         count(&pod, &task, &process, &exit);
         task.exec_ended();
         if let Some(stdio) = process.stdio() {
@@ -62,7 +67,7 @@ pub fn init(pod: &Arc<Pod>, task: &Arc<Task>, child: Child) {
         task.let_go();
         end_the_others(&pod, &task).await;
         oom::look_before(&pod, &task, &exit).await;
-        tell(&pod, &task, &task.init, exit);
+        tell(&pod, &task, &task.init, exit).await;
         if let Some(stdio) = task.init.stdio() {
             stdio.leader_exited();
         }
@@ -106,9 +111,23 @@ async fn end_of(child: Child) -> Exit {
     Exit::now(status)
 }
 
-fn tell(pod: &Arc<Pod>, task: &Arc<Task>, process: &Arc<Process>, exit: Exit) {
+/// Writes an exit down. A disk that does not take it in time keeps nobody waiting for it.
+async fn write_down(pod: &Pod, task: &Arc<Task>, exec: &str, exit: Exit) {
+    let number = task.journal.note(Record::Exited { exec: exec.to_owned(), exit });
+    let work = workers::Task { name: format!("write the journal of {}", task.id), limit: DISK };
+    let subject = Arc::clone(task);
+    let asked = pod.workers.run(work, move || subject.journal.write()).await;
+    if asked.is_err() || !task.journal.written(number).await {
+        log::warn!(
+            "{} {exec:?}: the exit is told and not in the journal: the disk does not take it",
+            task.id
+        );
+    }
+}
+
+async fn tell(pod: &Arc<Pod>, task: &Arc<Task>, process: &Arc<Process>, exit: Exit) {
     let exec = process.exec_id.clone();
-    task.note(&Record::Exited { exec: exec.clone(), exit });
+    write_down(pod, task, &exec, exit).await;
     let id = if exec.is_empty() { &task.id } else { &exec };
     let event = TaskExit {
         container_id: task.id.clone(),
@@ -121,7 +140,7 @@ fn tell(pod: &Arc<Pod>, task: &Arc<Task>, process: &Arc<Process>, exit: Exit) {
     let told = Arc::downgrade(task);
     let taken = Box::new(move || {
         if let Some(task) = told.upgrade() {
-            task.note(&Record::Told { exec });
+            task.journal.note(Record::Told { exec });
         }
     });
     pod.events.push_and_tell(TASK_EXIT_EVENT_TOPIC, &event, taken);

@@ -11,6 +11,10 @@
 //! **Invariant:** an exit is in the journal before anybody is told of it. A reader sees every whole record that was
 //! written before, whoever was killed at whatever moment.
 
+mod writer;
+
+pub use writer::Writer;
+
 use rustix::fd::OwnedFd;
 use rustix::fs::{CWD, Mode, OFlags};
 use rustix::io::Errno;

@@ -11,7 +11,7 @@ use tokio::sync::watch;
 
 use crate::counters::Counters;
 use crate::failure::Failure;
-use crate::journal::{Journal, Record};
+use crate::journal::{Record, Writer};
 use crate::oom::Oom;
 use crate::options::Options;
 use crate::process::Process;
@@ -66,7 +66,8 @@ pub struct Task {
     execs: Mutex<BTreeMap<String, Arc<Process>>>,
     held: Mutex<Vec<Held>>,
     freezer: Mutex<Freezer>,
-    journal: Mutex<Option<Journal>>,
+    /// What has to be known after a crash.
+    pub journal: Writer,
     /// Execs that were started and have not been reported as ended.
     running: watch::Sender<usize>,
     deleting: Mutex<bool>,
@@ -99,7 +100,7 @@ impl Task {
             execs: Mutex::default(),
             held: Mutex::default(),
             freezer: Mutex::new(Freezer::Thawed),
-            journal: Mutex::default(),
+            journal: Writer::default(),
             running: watch::Sender::new(0),
             deleting: Mutex::new(false),
             oom: OnceLock::new(),
@@ -138,12 +139,19 @@ impl Task {
         !std::mem::replace(&mut counted.due, true)
     }
 
-    /// What was counted, to be written down now.
+    /// Writes down what was counted and noted. Tells whether something was counted meanwhile. May sleep in the kernel;
+    /// until it comes back nobody else is asked to.
     #[must_use]
-    pub fn counters(&self) -> Counters {
+    pub fn write_down(&self) -> bool {
+        let counters = locked(&self.counters).counters.clone();
+        self.journal.write();
+        // A bundle that is gone takes no more counts.
+        if let Err(errno) = counters.write(&self.bundle) {
+            log::debug!("{}: write the counters: {errno}", self.id);
+        }
         let mut counted = locked(&self.counters);
         counted.due = false;
-        counted.counters.clone()
+        counted.counters != counters
     }
 
     /// Its init for an empty id, else an exec.
@@ -251,24 +259,14 @@ impl Task {
         *locked(&self.deleting) = false;
     }
 
-    /// Begins to write to the journal.
-    pub fn keep_journal(&self, journal: Journal) {
-        *locked(&self.journal) = Some(journal);
-    }
-
-    /// Writes that a process was started, with what makes it the one with that pid.
-    pub fn note_started(&self, exec_id: &str, pid: i32) {
+    /// Notes that a process was started, with what makes it the one with that pid, and writes it down. May sleep in the
+    /// kernel. Gives the number of the record.
+    pub fn write_started(&self, exec_id: &str, pid: i32) -> u64 {
         let stat = proc::Procfs::host().and_then(|proc| proc.stat(pid));
         let start_time = stat.map_or(0, |stat| stat.start_time);
-        self.note(&Record::Started { exec: exec_id.to_owned(), pid, start_time });
-    }
-
-    /// Writes to the journal. That it cannot be written is no reason to stop: only a crash would miss it.
-    pub fn note(&self, record: &Record) {
-        let mut journal = locked(&self.journal);
-        if let Some(Err(error)) = journal.as_mut().map(|journal| journal.append(record)) {
-            log::warn!("{}", container::chain(&error));
-        }
+        let number = self.journal.note(Record::Started { exec: exec_id.to_owned(), pid, start_time });
+        self.journal.write();
+        number
     }
 }
 

@@ -41,6 +41,16 @@ pub struct Request {
     pub verb: Verb,
 }
 
+impl Request {
+    /// Another verb for the same container.
+    #[must_use]
+    pub fn with(&self, verb: Verb) -> Self {
+        let Self { root, id, bundle, systemd_cgroup, binary, .. } = self;
+        let (root, id, bundle) = (root.clone(), id.clone(), bundle.clone());
+        Self { root, id, bundle, systemd_cgroup: *systemd_cgroup, binary: binary.clone(), verb }
+    }
+}
+
 /// A verb with its operands.
 #[derive(Debug, Serialize, Deserialize)]
 pub enum Verb {

@@ -31,6 +31,20 @@ impl Cgroup {
     /// A value that makes no sense, a limit whose controller is missing, a refused write. What was written by
     /// then is restored; what cannot be restored is logged.
     pub fn apply(&self, resources: &Resources) -> Result<Applied> {
+        self.apply_over(resources, former::values)
+    }
+
+    /// As [`Cgroup::apply`], to groups that were made just now and are removed if it fails: what they held before is
+    /// not read, and not restored.
+    ///
+    /// # Errors
+    /// As [`Cgroup::apply`].
+    pub fn apply_to_new(&self, resources: &Resources) -> Result<()> {
+        self.apply_over(resources, |_| Vec::new()).map(drop)
+    }
+
+    /// `former` gives the writes that would restore what a step overwrites.
+    fn apply_over(&self, resources: &Resources, former: fn(&Step) -> Vec<Step>) -> Result<Applied> {
         let writes = plan::plan(self.kind(), resources)?;
         for (place, why) in plan::ignored(self.kind(), resources) {
             log::warn!("linux/resources/{place} is ignored: {why}");
@@ -38,7 +52,7 @@ impl Cgroup {
         self.check_usage(resources.memory.as_ref())?;
         let steps = self.find(writes)?;
         let mut applied = Applied::default();
-        match self.carry_out(steps, resources, &mut applied) {
+        match self.carry_out(&steps, resources, former, &mut applied) {
             Ok(()) => Ok(applied),
             Err(error) => {
                 for undo in applied.undo() {
@@ -49,8 +63,14 @@ impl Cgroup {
         }
     }
 
-    fn carry_out(&self, steps: Vec<Step>, resources: &Resources, applied: &mut Applied) -> Result<()> {
-        perform(&steps, |step| applied.former.extend(former::values(step)))?;
+    fn carry_out(
+        &self,
+        steps: &[Step],
+        resources: &Resources,
+        former: fn(&Step) -> Vec<Step>,
+        applied: &mut Applied,
+    ) -> Result<()> {
+        perform(steps, |step| applied.former.extend(former(step)))?;
         if self.kind() == Kind::V2
             && let Some(group) = &self.paths().unified
         {
@@ -225,6 +245,18 @@ mod tests {
             (text(&directory, "pids.max"), text(&directory, "cpu.max")),
             ("max".into(), "max 100000".into())
         );
+    }
+
+    #[test]
+    fn a_new_group_gets_the_same_limits() {
+        let (directory, cgroup) = group(&[("pids.max", "max\n"), ("cpu.max", "max 100000\n")]);
+        cgroup.apply_to_new(&resources(r#"{"pids": {"limit": 5}, "cpu": {"quota": 1000}}"#)).unwrap();
+        assert_eq!(
+            (text(&directory, "pids.max"), text(&directory, "cpu.max")),
+            ("5".into(), "1000 100000".into())
+        );
+        let missing = resources(r#"{"hugepageLimits": [{"pageSize": "2MB", "limit": 1}]}"#);
+        assert!(cgroup.apply_to_new(&missing).is_err());
     }
 
     #[test]

@@ -69,6 +69,12 @@ impl Evidence {
         Self::read(cgroup, Look { depth: Depth::Quick, gauges: None })
     }
 
+    /// As [`Evidence::quick`], for groups whose freezer was looked at just now and let them run.
+    #[must_use]
+    pub fn quick_of_thawed(cgroup: &Cgroup) -> Self {
+        Self::counters(cgroup, Look { depth: Depth::Quick, gauges: None })
+    }
+
     /// As [`Evidence::quick`], through files that stay open for the next time.
     #[must_use]
     pub fn quick_through(gauges: &Gauges, cgroup: &Cgroup) -> Self {
@@ -82,6 +88,10 @@ impl Evidence {
     }
 
     fn read(cgroup: &Cgroup, look: Look<'_>) -> Self {
+        Self { frozen: frozen(cgroup, look), ..Self::counters(cgroup, look) }
+    }
+
+    fn counters(cgroup: &Cgroup, look: Look<'_>) -> Self {
         let paths = cgroup.paths();
         let unified = paths.unified.as_deref();
         let pids = pids::read(paths.v1("pids").or(unified), look);
@@ -89,7 +99,7 @@ impl Evidence {
             Some(group) => memory::read_v1(group, look),
             None => unified.map(|group| memory::read_v2(group, look)).unwrap_or_default(),
         };
-        Self { gone: gone(cgroup), frozen: frozen(cgroup, look), pids, memory }
+        Self { gone: gone(cgroup), frozen: None, pids, memory }
     }
 
     /// What would make a start in these groups fail or hang, as they are now.

@@ -203,7 +203,7 @@ fn check_terminal(terminal: bool, request: &CreateRequest) -> Result<(), Error> 
 /// process was started with.
 #[must_use]
 pub fn inherited_descriptors() -> u32 {
-    (3..4096).take_while(|number| sys::stdio::is_open(*number)).count().try_into().unwrap_or(0)
+    (3..4096).take_while(|number| sys::stdio::is_inherited(*number)).count().try_into().unwrap_or(0)
 }
 
 /// How many descriptors from 3 on the program keeps.
@@ -427,7 +427,14 @@ impl Birth<'_> {
     }
 
     fn apply_limits(&self) -> Result<(), Error> {
-        self.cgroup.apply(&self.resources()).map(drop).map_err(Error::Cgroup)
+        let resources = self.resources();
+        // What goes away with the groups need not be restored before.
+        let applied = if self.made == *self.cgroup.paths() {
+            self.cgroup.apply_to_new(&resources)
+        } else {
+            self.cgroup.apply(&resources).map(drop)
+        };
+        applied.map_err(Error::Cgroup)
     }
 
     /// The limits that were asked for, with the default device rules, as far as the caller can have them.

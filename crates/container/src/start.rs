@@ -58,7 +58,8 @@ fn refused(record: &Record, status: Status) -> Error {
 
 /// The counters before the program, unless its cgroup would hold it for ever.
 fn before(record: &Record) -> Result<Evidence, Error> {
-    let before = Evidence::quick(&Cgroup::new(record.cgroup.clone()));
+    // That the container is created and not paused was asked of the same freezer just now.
+    let before = Evidence::quick_of_thawed(&Cgroup::new(record.cgroup.clone()));
     hold(record, &before).map_or(Ok(before), |cause| Err(Error::NotStarted(cause)))
 }
 

@@ -20,8 +20,9 @@ pub fn diagnose(snapshot: &Snapshot) -> Diagnosis {
     let mut findings: Vec<Finding> = RULES.iter().flat_map(|rule| (rule.check)(&view)).collect();
     let by_hand = snapshot.taken.version == crate::listing::BY_HAND;
     // Lines stand beside findings; a healthy node is not charged for reading them.
-    let lines =
+    let mut lines =
         if by_hand || !findings.is_empty() { log_lines::read(snapshot) } else { log_lines::Lines::default() };
+    lines.join(&mut findings);
     findings.extend(lines.findings);
     findings.sort_by(|a, b| b.severity.cmp(&a.severity).then_with(|| a.id.cmp(&b.id)));
     findings.dedup_by(|a, b| a.id == b.id);

@@ -37,8 +37,8 @@ struct Context {
     pid: Option<i32>,
     /// Thread that a header or a system call speaks of.
     tid: Option<i32>,
-    /// Whether the next number is what a `cat .../pids.max` printed, and of which directory.
-    limit_of: Option<String>,
+    /// The file that a `cat` named; the next number is what it printed.
+    printed: Option<String>,
 }
 
 #[derive(Debug, Default)]
@@ -47,6 +47,7 @@ struct Import {
     cgroups: Vec<Cgroup>,
     packages: Vec<Package>,
     logs: Vec<LogLine>,
+    fips: Option<bool>,
     context: Context,
 }
 
@@ -92,6 +93,7 @@ impl Import {
             logs: self.logs,
             ..Snapshot::default()
         };
+        snapshot.host.fips = self.fips;
         BY_HAND.clone_into(&mut snapshot.taken.version);
         // No start times: everything counts as old enough.
         snapshot.taken.since_boot_ms = u64::MAX;

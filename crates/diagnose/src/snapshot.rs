@@ -118,11 +118,6 @@ impl Snapshot {
         self.processes.binary_search_by_key(&pid, |process| process.pid).ok().map(|at| &self.processes[at])
     }
 
-    /// The children of a process, by ascending pid.
-    pub fn children(&self, pid: i32) -> impl Iterator<Item = &Process> {
-        self.processes.iter().filter(move |process| process.ppid == pid)
-    }
-
     /// The pipe or fifo with this inode.
     #[must_use]
     pub fn pipe(&self, inode: u64) -> Option<&Pipe> {

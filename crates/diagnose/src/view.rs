@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 
-use crate::snapshot::{Container, End, Pipe, Process, Role, Snapshot, Thread};
+use crate::snapshot::{Container, End, Pipe, Process, Role, Snapshot, Thread, role};
 
 /// A snapshot, indexed.
 #[derive(Debug)]
@@ -40,7 +40,7 @@ impl<'a> View<'a> {
     fn assign(&mut self, root: &'a Process) {
         let mut todo = vec![root];
         while let Some(process) = todo.pop() {
-            let role = role(process, self.roles.get(&process.ppid).copied());
+            let role = role::role(process, self.roles.get(&process.ppid).copied());
             if self.roles.insert(process.pid, role).is_none() {
                 todo.extend(self.children.get(&process.pid).into_iter().flatten().copied());
             }
@@ -172,10 +172,7 @@ impl<'a> View<'a> {
     #[must_use]
     pub fn name(&self, process: &Process) -> String {
         let inside = matches!(self.role(process.pid), Role::InContainer | Role::RuntimeInit);
-        match program(process) {
-            Some(name) if !inside => name.to_owned(),
-            _ => process.comm.clone(),
-        }
+        if inside { process.comm.clone() } else { role::program(process).to_owned() }
     }
 
     /// How long a process has been running, in words.
@@ -199,65 +196,6 @@ pub fn words(milliseconds: u64) -> String {
         7200..172_800 => format!("{} h", seconds / 3600),
         _ => format!("{} days", seconds / 86_400),
     }
-}
-
-/// File name of the executable; a script's own name when an interpreter runs it for a shim.
-fn program(process: &Process) -> Option<&str> {
-    let base = |path: &'_ str| path.rsplit('/').next().map(str::len);
-    let name = |path: &'_ str| -> usize { path.len() - base(path).unwrap_or(0) };
-    let on_disk = process.exe.as_deref().filter(|path| !path.starts_with("/memfd:"));
-    let exe = on_disk.map(|path| path.strip_suffix(" (deleted)").unwrap_or(path));
-    let exe = exe.map(|path| &path[name(path)..]);
-    let script = process.args.as_ref().and_then(|args| args.get(1)).map(|path| &path[name(path)..]);
-    match exe {
-        Some("sh" | "bash" | "dash" | "busybox" | "python3" | "perl") if script == Some(&process.comm) => {
-            script
-        }
-        Some(name) if !name.is_empty() => Some(name),
-        _ => None,
-    }
-}
-
-fn role(process: &Process, parent: Option<Role>) -> Role {
-    let starts_runtimes = matches!(parent, Some(Role::Shim | Role::Conmon | Role::Runtime));
-    if process.container.is_some() || process.is_in_a_pid_namespace() {
-        let is_init = starts_runtimes && is_runtime_init(process);
-        return if is_init { Role::RuntimeInit } else { Role::InContainer };
-    }
-    if starts_runtimes {
-        return Role::Runtime;
-    }
-    let name = program(process).or_else(|| process.args.as_ref()?.first()?.rsplit('/').next());
-    by_name(name.unwrap_or(&process.comm))
-}
-
-/// A process of the host by the name of its executable.
-fn by_name(name: &str) -> Role {
-    let plain = name.trim_start_matches("docker-").trim_end_matches("-current");
-    match plain {
-        "dockerd" => Role::Engine,
-        "containerd" | "k3s" => Role::Containerd,
-        "crio" => Role::Crio,
-        "kubelet" | "hyperkube" => Role::Kubelet,
-        "docker" | "ctr" | "crictl" | "nerdctl" | "kubectl" | "podman" => Role::Client,
-        "conmon" | "conmonrs" => Role::Conmon,
-        "runc" | "crun" | "sluice" | "youki" => Role::Runtime,
-        _ if plain.starts_with("containerd-shim") => Role::Shim,
-        _ => Role::Other,
-    }
-}
-
-/// Whether a runtime's child is still the runtime: by what it executes, which nobody in a container can choose for it
-/// before `execve`.
-fn is_runtime_init(process: &Process) -> bool {
-    let second = process.args.as_ref().and_then(|args| args.get(1));
-    let says_init = second.is_some_and(|word| word == "init") || process.comm.starts_with("runc:[");
-    let exe = process.exe.as_deref().unwrap_or_default();
-    // A runtime that protects itself runs from a detached mount, whose path is `/`.
-    says_init
-        && (exe.is_empty()
-            || exe == "/"
-            || ["runc", "crun", "sluice", "youki"].iter().any(|name| exe.contains(name)))
 }
 
 #[cfg(test)]
@@ -285,24 +223,6 @@ mod tests {
             [1, 10, 20, 21].map(|pid| view.role(pid)),
             [Role::Other, Role::Shim, Role::InContainer, Role::InContainer]
         );
-    }
-
-    #[test]
-    fn what_a_shim_starts_is_a_runtime_whatever_it_is_called() {
-        let shim = process(10, 1, "/usr/bin/containerd-shim-runc-v2");
-        let mut wrapper = process(11, 10, "/usr/bin/dash");
-        wrapper.comm = String::from("runc-flood");
-        wrapper.args = Some(vec!["/bin/sh".into(), "/opt/runc-flood".into(), "exec".into()]);
-        let mut init = process(13, 11, "/memfd:runc_cloned:/proc/self/exe (deleted)");
-        init.args = Some(vec!["runc".into(), "init".into()]);
-        init.container = Some(String::from("c"));
-        let snapshot = Snapshot {
-            processes: vec![shim, wrapper, process(12, 11, "/usr/bin/mawk"), init],
-            ..Snapshot::default()
-        };
-        let view = View::of(&snapshot);
-        assert_eq!([11, 12, 13].map(|pid| view.role(pid)), [Role::Runtime, Role::Runtime, Role::RuntimeInit]);
-        assert_eq!(view.name(&snapshot.processes[1]), "runc-flood");
     }
 
     #[test]

@@ -2,7 +2,8 @@
 
 use diagnose::diagnose::diagnose;
 use diagnose::diagnosis::Diagnosis;
-use diagnose::finding::Finding;
+use diagnose::finding::{Finding, Severity};
+use diagnose::graph::{Shape, lines};
 use diagnose::listing::import;
 
 fn judged(texts: &[&str]) -> Diagnosis {
@@ -26,6 +27,11 @@ fn the_report_of_a_hanging_docker_ends_at_runc_init_and_its_second_descriptor() 
     assert_eq!(pids, ["(11646)", "(15581)", "(15638)"], "shim, runc exec, runc init: {who:?}");
     let container = found.container.as_deref().unwrap();
     assert!(container.starts_with("bbd5e4b5f9c1"), "{container}");
+    let tree = lines(&diagnosis.graph, &diagnosis.blockers);
+    let marked: Vec<&str> =
+        tree.iter().filter(|line| line.1 == Shape::Blocker).map(|line| line.0.trim()).collect();
+    assert!(marked[0].contains("(15638)") && marked[1].contains("write(2) to descriptor 2"), "{tree:?}");
+    assert!(tree[0].0.contains("(11646)"), "the outermost that was listed: {tree:?}");
 }
 
 #[test]
@@ -33,6 +39,8 @@ fn the_report_of_a_reset_pipe_ends_at_the_limit_of_processes() {
     let diagnosis = judged(&[include_str!("../fixtures/report-003.txt")]);
     let found = of_class(&diagnosis, "EX-04").unwrap();
     assert!(found.evidence.iter().any(|it| it.text.contains("pthread_create failed")), "{found:#?}");
+    assert_eq!(of_class(&diagnosis, "EX-03"), None, "the dump went to a terminal and blocked nobody");
+    assert_eq!(diagnosis.findings[0].class.as_deref(), Some("EX-04"), "{:#?}", diagnosis.findings);
 }
 
 #[test]
@@ -42,10 +50,26 @@ fn the_report_of_an_eof_ends_at_the_torn_state() {
 }
 
 #[test]
-fn the_report_of_a_build_that_crashes_names_the_build() {
-    let diagnosis = judged(&[include_str!("../fixtures/report-000.txt")]);
+fn the_reports_of_a_build_that_crashes_name_the_build_before_what_follows_from_it() {
+    for report in [include_str!("../fixtures/report-000.txt"), include_str!("../fixtures/report-001.txt")] {
+        let diagnosis = judged(&[report]);
+        let found = &diagnosis.findings[0];
+        assert_eq!(
+            (found.class.as_deref(), found.severity),
+            (Some("EX-39"), Severity::Warning),
+            "{found:#?}"
+        );
+        assert!(found.title.contains("1.13.1-84"), "{}", found.title);
+        assert!(found.evidence.iter().any(|it| it.text.contains("connection reset by peer")), "{found:#?}");
+        assert!(of_class(&diagnosis, "EX-02").is_some(), "{:#?}", diagnosis.findings);
+    }
+}
+
+#[test]
+fn a_build_without_a_failure_in_sight_is_a_notice() {
+    let diagnosis = judged(&["docker-1.13.1-84.git07f3374.el7.centos.x86_64\n"]);
     let found = of_class(&diagnosis, "EX-39").unwrap();
-    assert!(found.title.contains("1.13.1-84"), "{}", found.title);
+    assert_eq!(found.severity, Severity::Notice);
 }
 
 #[test]

@@ -1,16 +1,119 @@
-//! Each rule with a snapshot of the real trouble, recorded while it was staged, and with one that only looks like it.
-#![expect(clippy::unwrap_used, reason = "a panic is a failed assertion")]
+//! Each rule with the real trouble, and with something that only looks like it.
+//!
+//! `fixtures/rules/NAME.snapshot` was recorded with `sluice-doctor snapshot --save` while the trouble was staged with
+//! Debian 12's dockerd 20.10, containerd 1.6 and runc 1.1 on cgroup v1, and cut down with `examples/excerpt.rs`. What
+//! cannot be staged (FIPS mode, builds that are long gone) is a listing, as people print it: `NAME.txt`.
+
+use std::collections::BTreeSet;
+use std::path::Path;
 
 use diagnose::Snapshot;
 use diagnose::diagnose::diagnose;
 use diagnose::finding::Finding;
+use diagnose::rules::RULES;
+use diagnose::view::View;
 
-fn recorded(text: &str) -> Snapshot {
-    serde_json::from_str(text).unwrap()
+/// A recorded node, or a listing.
+type Seen = fn() -> Snapshot;
+
+/// The trouble, and how it is to be named.
+struct Positive {
+    rule: &'static str,
+    seen: Seen,
+    class: &'static str,
+    blocker: &'static str,
 }
 
+/// What looks like the trouble of a rule, and why it is none.
+struct NearMiss {
+    rule: &'static str,
+    seen: Seen,
+    because: &'static str,
+}
+
+macro_rules! snapshot {
+    ($name:literal) => {
+        || {
+            let bytes = include_bytes!(concat!("../fixtures/rules/", $name, ".snapshot"));
+            diagnose::saved::decode(bytes, Path::new($name)).unwrap()
+        }
+    };
+}
+
+macro_rules! listing {
+    ($name:literal) => {
+        || diagnose::listing::import([include_str!(concat!("../fixtures/", $name, ".txt"))])
+    };
+}
+
+const fn positive(rule: &'static str, seen: Seen, class: &'static str, blocker: &'static str) -> Positive {
+    Positive { rule, seen, class, blocker }
+}
+
+const fn near(rule: &'static str, seen: Seen, because: &'static str) -> NearMiss {
+    NearMiss { rule, seen, because }
+}
+
+const POSITIVES: &[Positive] = &[
+    positive("blocked_restart", snapshot!("blocked_restart"), "IN-07", "head"),
+    positive("d_state_helper", snapshot!("d_state_helper"), "DE-01", "runc-logging"),
+    positive("engine_gone", snapshot!("engine_gone"), "LO-01", "dockerd"),
+    positive("exec_storm", snapshot!("exec_storm"), "EX-42", "processors"),
+    positive("fips", listing!("rules/fips"), "EX-39", "FIPS mode"),
+    positive("frozen_exec", snapshot!("frozen_exec"), "EX-10", "runc:[2:INIT]"),
+    positive("full_pipe", snapshot!("full_pipe"), "EX-03", "head"),
+    positive("held_stdout", snapshot!("held_stdout"), "EX-26", "sleep"),
+    positive("idle_shim", snapshot!("idle_shim"), "DE-06", "containerd-shim-runc-v2"),
+    positive("idle_shim", snapshot!("idle_shim.stuck"), "IN-06", "containerd-shim-runc-v2"),
+    positive("known_bad", listing!("report-000"), "EX-39", ""),
+    positive("lost_exec_client", snapshot!("lost_exec_client"), "IN-05", "dockerd"),
+    positive("lost_shim", snapshot!("lost_shim"), "IN-05", "sleep"),
+    positive("memory_limit", snapshot!("memory_limit"), "EX-45", "memory limit"),
+    positive("oom_killer_off", snapshot!("oom_killer_off"), "EX-50", "runc:[2:INIT]"),
+    positive("pids_limit", snapshot!("pids_limit"), "EX-04", "pids.max"),
+    positive("probes_pile_up", snapshot!("held_stdout"), "EX-27", "sleep"),
+    positive("probes_pile_up", snapshot!("probes_pile_up.zombies"), "EX-28", "sleep"),
+    positive("stale_runc_init", snapshot!("stale_runc_init"), "ST-12", "runc:[2:INIT]"),
+    positive("torn_state", snapshot!("torn_state"), "EX-01", STATE),
+    positive("waiting_clients", snapshot!("waiting_clients"), "IN-03", "head"),
+];
+
+/// The file that is torn.
+const STATE: &str = "/run/docker/runtime-runc/moby/11219a4fd08a14728015f25037b3dc91bf4a10b95641b2b5251e7988329ff676/state.json";
+
+const NEAR_MISSES: &[NearMiss] = &[
+    near("blocked_restart", snapshot!("blocked_restart.near"), "the engine itself is stopped by a signal"),
+    near(
+        "d_state_helper",
+        snapshot!("d_state_helper.near"),
+        "the container's own program sleeps, not a runtime",
+    ),
+    near("engine_gone", snapshot!("full_pipe.near"), "dockerd is there"),
+    near("exec_storm", snapshot!("exec_storm.near"), "the execs have started and run in the foreground"),
+    near("fips", listing!("rules/fips.near"), "this build is older than the defect"),
+    near("frozen_exec", snapshot!("frozen_exec.near"), "a paused container without an exec"),
+    near(
+        "full_pipe",
+        snapshot!("full_pipe.near"),
+        "`yes | sleep` in a container: the reader may read any time",
+    ),
+    near("held_stdout", snapshot!("held_stdout.near"), "nobody reads the held pipe any more"),
+    near("idle_shim", snapshot!("idle_shim.near"), "the task has ended and nobody has deleted it yet"),
+    near("known_bad", snapshot!("full_pipe.near"), "versions of Debian 12"),
+    near("lost_exec_client", snapshot!("lost_exec_client.near"), "the exec's container lives"),
+    near("lost_shim", snapshot!("stale_runc_init.near"), "made by runc alone: there never was a shim"),
+    near("memory_limit", snapshot!("memory_limit.near"), "the page cache fills the group; nobody was killed"),
+    near("oom_killer_off", snapshot!("oom_killer_off.near"), "the killer is off, and there is memory"),
+    near("pids_limit", snapshot!("pids_limit.near"), "21 of 40 places are taken"),
+    near("probes_pile_up", snapshot!("probes_pile_up.near"), "workers that init itself started one by one"),
+    near("stale_runc_init", snapshot!("stale_runc_init.near"), "created some seconds ago, to be started"),
+    near("torn_state", snapshot!("d_state_helper"), "its state is whole"),
+    near("waiting_clients", snapshot!("waiting_clients.near"), "`docker stats` stays until it is ended"),
+];
+
 fn found(snapshot: &Snapshot, rule: &str) -> Vec<Finding> {
-    diagnose(snapshot).findings.into_iter().filter(|finding| finding.rule == rule).collect()
+    let view = View::of(snapshot);
+    RULES.iter().filter(|known| known.name == rule).flat_map(|known| (known.check)(&view)).collect()
 }
 
 /// One finding, and its blocker's name.
@@ -23,10 +126,47 @@ fn one(snapshot: &Snapshot, rule: &str) -> (Finding, String) {
 }
 
 #[test]
+fn every_rule_has_a_positive_and_a_near_miss() {
+    let all: BTreeSet<&str> = RULES.iter().map(|rule| rule.name).collect();
+    let positives: BTreeSet<&str> = POSITIVES.iter().map(|case| case.rule).collect();
+    let near_misses: BTreeSet<&str> = NEAR_MISSES.iter().map(|case| case.rule).collect();
+    assert_eq!(positives, all);
+    assert_eq!(near_misses, all);
+}
+
+#[test]
+fn each_trouble_is_named_with_its_class_and_its_blocker() {
+    for case in POSITIVES {
+        let findings = found(&(case.seen)(), case.rule);
+        let named = |finding: &&Finding| {
+            let blocker = finding.blocker.as_ref().map_or("", |blocker| &blocker.name);
+            finding.class.as_deref() == Some(case.class) && blocker == case.blocker
+        };
+        assert_eq!(findings.iter().filter(named).count(), 1, "{} {}: {findings:#?}", case.rule, case.class);
+    }
+}
+
+#[test]
+fn what_only_looks_like_the_trouble_is_none() {
+    for case in NEAR_MISSES {
+        let seen = (case.seen)();
+        assert!(!seen.processes.is_empty() || !seen.packages.is_empty(), "{}: nothing was seen", case.rule);
+        assert_eq!(found(&seen, case.rule), [], "{}: {}", case.rule, case.because);
+    }
+}
+
+#[test]
+fn what_was_recorded_stays_the_same_when_it_is_kept_again() {
+    for case in POSITIVES {
+        let seen = (case.seen)();
+        let again = diagnose::saved::decode(&diagnose::saved::encode(&seen).unwrap(), Path::new(case.rule));
+        assert_eq!(found(&again.unwrap(), case.rule), found(&seen, case.rule), "{}", case.rule);
+    }
+}
+
+#[test]
 fn a_full_pipe_needs_a_reader_that_waits_for_the_writer() {
-    let mut snapshot = recorded(include_str!("../fixtures/full_pipe.json"));
-    let (finding, blocker) = one(&snapshot, "full_pipe");
-    assert_eq!((finding.class.as_deref(), blocker.as_str()), (Some("EX-03"), "mawk"));
+    let mut snapshot = snapshot!("full_pipe")();
     let room = snapshot.pipes.iter_mut().find(|pipe| pipe.bytes > Some(60_000)).unwrap();
     room.bytes = Some(1000);
     assert_eq!(found(&snapshot, "full_pipe"), Vec::new(), "a pipe with room");
@@ -39,9 +179,7 @@ fn a_full_pipe_needs_a_reader_that_waits_for_the_writer() {
 
 #[test]
 fn a_queue_needs_clients_that_ask_about_the_same_container() {
-    let mut snapshot = recorded(include_str!("../fixtures/full_pipe.json"));
-    let (finding, blocker) = one(&snapshot, "waiting_clients");
-    assert_eq!((finding.class.as_deref(), blocker.as_str()), (Some("IN-03"), "mawk"));
+    let mut snapshot = snapshot!("waiting_clients")();
     for process in snapshot.processes.iter_mut().filter(|process| process.comm == "docker") {
         process.args = Some(vec!["docker".into(), "inspect".into(), "another".into()]);
     }
@@ -50,7 +188,7 @@ fn a_queue_needs_clients_that_ask_about_the_same_container() {
 
 #[test]
 fn a_missing_engine_is_not_one_on_its_way() {
-    let healthy = recorded(include_str!("../fixtures/full_pipe.json"));
+    let healthy = snapshot!("full_pipe.near")();
     assert_eq!(found(&healthy, "engine_gone"), Vec::new());
     let mut started = healthy.clone();
     let engine = started.processes.iter().find(|process| process.comm == "dockerd").unwrap().pid;
@@ -63,29 +201,34 @@ fn a_missing_engine_is_not_one_on_its_way() {
 
 #[test]
 fn held_output_needs_an_exec_that_has_ended() {
-    let mut snapshot = recorded(include_str!("../fixtures/held_stdout.json"));
-    let holders = found(&snapshot, "held_stdout");
-    assert!(!holders.is_empty());
-    let pid = holders[0].blocker.as_ref().unwrap().pid.unwrap();
+    let mut snapshot = snapshot!("held_stdout")();
+    let (held, _) = one(&snapshot, "held_stdout");
+    let pid = held.blocker.unwrap().pid.unwrap();
     // With its session's leader alive, the exec has not ended.
     let session = snapshot.process(pid).unwrap().session;
     let mut leader = snapshot.process(pid).unwrap().clone();
     (leader.pid, leader.fds) = (session, Vec::new());
     snapshot.processes.push(leader);
     snapshot.processes.sort_by_key(|process| process.pid);
-    let left = found(&snapshot, "held_stdout");
-    assert!(left.iter().all(|finding| finding.blocker.as_ref().unwrap().pid != Some(pid)), "{left:#?}");
+    assert_eq!(found(&snapshot, "held_stdout"), Vec::new());
 }
 
 #[test]
 fn a_limit_of_processes_needs_to_be_reached() {
-    let mut snapshot = recorded(include_str!("../fixtures/pids_limit.json"));
+    let mut snapshot = snapshot!("pids_limit")();
     let (finding, _) = one(&snapshot, "pids_limit");
     assert!(finding.title.contains("20 of 20"), "{}", finding.title);
     for pids in snapshot.cgroups.iter_mut().filter_map(|group| group.pids.as_mut()) {
         pids.max = pids.max.map(|_| 1000);
     }
     assert_eq!(found(&snapshot, "pids_limit"), Vec::new());
+}
+
+#[test]
+fn a_diagnosis_has_what_its_rules_found() {
+    let findings = diagnose(&snapshot!("waiting_clients")()).findings;
+    let rules: Vec<&str> = findings.iter().map(|finding| finding.rule.as_str()).collect();
+    assert_eq!(rules, ["full_pipe", "waiting_clients"]);
 }
 
 #[test]

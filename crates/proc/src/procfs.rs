@@ -160,6 +160,14 @@ impl Procfs {
     pub fn own_mounts(&self) -> Result<Vec<Mount>> {
         Ok(mountinfo::parse(&self.read(Path::new("self/mountinfo"))?))
     }
+
+    /// The reading process's own mounts of file systems of these types.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn own_mounts_of_types(&self, types: &[&str]) -> Result<Vec<Mount>> {
+        Ok(mountinfo::parse_types(&self.read(Path::new("self/mountinfo"))?, types))
+    }
 }
 
 impl AsFd for Procfs {

@@ -50,12 +50,14 @@ pub(crate) async fn create(
     let verb = verb(&pod, &request, &options, binary);
     let made = pod.verbs.ask(&operation, &verb, pipes(ends)).await;
     let done = made.inspect_err(|_| stdio.close())?;
-    let init = Arc::new(Process::new("", streams, Vec::new()));
-    let place = place(&pod, verb, done.pid).await?;
-    let task = Arc::new(Task::new(place, options, init));
-    let child = adopt(&pod, &task, stdio, done)?;
+    let remains = verb.with(Verb::Delete);
+    let taken = take_up(&pod, (verb, options, streams), Arc::clone(&stdio), done).await;
+    if taken.is_err() {
+        undo(&pod, &operation, &remains).await;
+        stdio.close();
+    }
+    let (task, child) = taken?;
     drop(birth);
-    begin_journal(&pod, &task).await?;
     reserved.fill(Arc::clone(&task));
     let pid = child.pid();
     tell(&pod, request, pid);
@@ -158,6 +160,29 @@ fn adopt(pod: &Pod, task: &Task, stdio: Arc<Stdio>, done: Done) -> Result<Child,
     Ok(pod.children.adopt(Born { pid: done.pid, pidfd }))
 }
 
+/// Makes the container that a verb has made one that is known here.
+async fn take_up(
+    pod: &Pod,
+    (verb, options, streams): (Request, Options, Streams),
+    stdio: Arc<Stdio>,
+    done: Done,
+) -> Result<(Arc<Task>, Child), Failure> {
+    let init = Arc::new(Process::new("", streams, Vec::new()));
+    let place = place(pod, verb, done.pid).await?;
+    let task = Arc::new(Task::new(place, options, init));
+    let child = adopt(pod, &task, stdio, done)?;
+    begin_journal(pod, &task).await?;
+    Ok((task, child))
+}
+
+/// Removes a container that is there and that nobody will know of.
+async fn undo(pod: &Pod, operation: &Operation, remains: &Request) {
+    operation.stage("remove what was created");
+    if let Err(failure) = pod.verbs.ask(operation, remains, None).await {
+        log::error!("{}: it was created, is of no use and cannot be removed: {failure}", remains.id);
+    }
+}
+
 /// Where it is, asked on a worker: the state lies on somebody's disk.
 async fn place(pod: &Pod, verb: Request, pid: i32) -> Result<Place, Failure> {
     let task = workers::Task { name: format!("read the state of {}", verb.id), limit: LIMIT };
@@ -194,11 +219,14 @@ async fn begin_journal(pod: &Pod, task: &Arc<Task>) -> Result<(), Failure> {
     let task = Arc::clone(task);
     let write = move || {
         match Journal::open(&task.bundle) {
-            Ok(journal) => task.keep_journal(journal),
-            Err(error) => log::warn!("{}", container::chain(&error)),
+            Ok(journal) => task.journal.keep(journal),
+            Err(error) => {
+                log::warn!("{}", container::chain(&error));
+                task.journal.lose();
+            }
         }
-        task.note(&Record::Created(container));
-        task.note_started("", task.init.pid());
+        task.journal.note(Record::Created(container));
+        task.write_started("", task.init.pid());
     };
     pod.workers.run(work, write).await
 }

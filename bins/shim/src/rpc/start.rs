@@ -132,17 +132,27 @@ async fn launch(
     streams: Option<[OwnedFd; 3]>,
 ) -> Result<Started, Failure> {
     let name = format!("exec {} in {}", process.exec_id, task.id);
+    let subject = Arc::clone(task);
     let (task, process) = (Arc::clone(task), Arc::clone(process));
-    let work = move || {
+    let work = move || -> Result<_, Failure> {
         let request = request(&task, &process, streams)?;
         let mut held = task.hold().map_err(|error| Failure::of_library(PREFIX, &error))?;
         let running = held.exec(&request).map_err(|error| Failure::of_library(PREFIX, &error))?;
         // After a failure it is not kept: the next one looks at the container anew.
         task.keep(held);
-        task.note_started(&process.exec_id, running.pid);
-        Ok(Started(Some(running)))
+        let number = task.write_started(&process.exec_id, running.pid);
+        Ok((Started(Some(running)), number))
     };
-    pod.workers.run(workers::Task { name, limit: LIMIT }, work).await?
+    let (started, number) = pod.workers.run(workers::Task { name, limit: LIMIT }, work).await??;
+    written(&subject, number).await;
+    Ok(started)
+}
+
+/// Waits until the start of a process is in the journal, but not for a disk that stalls.
+async fn written(task: &Task, number: u64) {
+    if !task.journal.written(number).await {
+        log::warn!("{}: a start is told and not in the journal: the disk does not take it", task.id);
+    }
 }
 
 /// Compat: a container of another runtime gets its execs through that runtime, which knows what it needs.
@@ -162,9 +172,10 @@ async fn launch_elsewhere(
     let pidfd = descriptors.next().ok_or_else(missing)?;
     let running = Running { pid: done.pid, pidfd, console: descriptors.next() };
     let started = Started(Some(running));
-    let (task, process) = (Arc::clone(task), Arc::clone(process));
-    let note = move || task.note_started(&process.exec_id, done.pid);
-    pod.workers.run(workers::Task { name: "write the journal".to_owned(), limit: LIMIT }, note).await?;
+    let (subject, process) = (Arc::clone(task), Arc::clone(process));
+    let note = move || subject.write_started(&process.exec_id, done.pid);
+    let work = workers::Task { name: format!("write the journal of {}", task.id), limit: LIMIT };
+    written(task, pod.workers.run(work, note).await?).await;
     Ok(started)
 }
 

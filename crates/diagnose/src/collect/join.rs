@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::snapshot::{
-    Container, End, FdTarget, Pipe, Process, Role, Snapshot, StateFile, UnixSocket, Unseen, Why,
+    Container, End, FdTarget, Pipe, Process, Snapshot, StateFile, UnixSocket, Unseen, Why, role,
 };
 
 /// How many refusals of one kind are told apart before they are only counted.
@@ -167,7 +167,7 @@ fn containers(snapshot: &Snapshot, names: Vec<(String, String)>) -> Vec<Containe
 /// Shims and conmons: the parent of a container's process, or the one that has its id among its arguments.
 fn keepers(snapshot: &Snapshot, found: &mut BTreeMap<&str, Container>) {
     for process in &snapshot.processes {
-        if !matches!(snapshot.role(process), Role::Shim | Role::Conmon) {
+        if !role::is_keeper(process) {
             continue;
         }
         let by_name =
@@ -183,7 +183,7 @@ fn keepers(snapshot: &Snapshot, found: &mut BTreeMap<&str, Container>) {
     for process in &snapshot.processes {
         let Some(container) = process.container.as_deref().and_then(|id| found.get_mut(id)) else { continue };
         let parent = snapshot.process(process.ppid);
-        let keeper = parent.filter(|it| matches!(snapshot.role(it), Role::Shim | Role::Conmon));
+        let keeper = parent.filter(|it| role::is_keeper(it));
         if let (None, Some(keeper)) = (container.shim, keeper) {
             container.shim = Some(keeper.pid);
         }

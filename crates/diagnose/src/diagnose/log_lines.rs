@@ -25,6 +25,28 @@ pub(super) struct Lines {
     pub(super) moments: Vec<Moment>,
     /// A finding per class, of texts taken by hand alone.
     pub(super) findings: Vec<Finding>,
+    /// Classes from which those of `findings` may follow, with the number of the finding.
+    causes: Vec<(String, usize)>,
+}
+
+impl Lines {
+    /// Puts what lines and rules say together: a line that is evidence of a rule's finding is none of its own, and a
+    /// version that is known to break is more than a notice when a failure that it causes stands in the lines.
+    pub(super) fn join(&mut self, found: &mut [Finding]) {
+        for finding in found.iter_mut().filter(|finding| finding.rule == "known_bad") {
+            let follows = |cause: &&(String, usize)| Some(&cause.0) == finding.class.as_ref();
+            if let Some((_, at)) = self.causes.iter().find(follows) {
+                finding.severity = Severity::Warning;
+                finding.evidence.extend(self.findings[*at].evidence.first().cloned());
+            }
+        }
+        let told: Vec<&str> = found
+            .iter()
+            .filter(|finding| finding.rule != "known_bad")
+            .flat_map(|finding| finding.evidence.iter().map(|it| it.text.as_str()))
+            .collect();
+        self.findings.retain(|finding| !finding.evidence.iter().all(|it| told.contains(&it.text.as_str())));
+    }
 }
 
 /// Reads every line; without classes in this build nothing is said.
@@ -39,7 +61,16 @@ pub(super) fn read(snapshot: &Snapshot) -> Lines {
     let findings =
         if snapshot.taken.version == BY_HAND { findings(&explainer, &moments) } else { Vec::new() };
     moments.drain(..moments.len().saturating_sub(MOST));
-    Lines { moments, findings }
+    let causes = causes(&explainer, &findings);
+    Lines { moments, findings, causes }
+}
+
+fn causes(explainer: &Explainer, findings: &[Finding]) -> Vec<(String, usize)> {
+    let classes = findings.iter().enumerate().filter_map(|(at, finding)| {
+        let class = explainer.class(finding.class.as_deref()?)?;
+        Some(class.consequence_of.iter().map(move |cause| (cause.clone(), at)))
+    });
+    classes.flatten().collect()
 }
 
 fn moment(explainer: &Explainer, line: &LogLine) -> Option<Moment> {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::Graph;
+use super::{Graph, Node};
 
 /// How one line of the tree is to be shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,7 +29,29 @@ pub fn lines(graph: &Graph, blockers: &[String]) -> Vec<(String, Shape)> {
     if hidden > 0 {
         drawing.lines.push((format!("+ {hidden} more who wait for the same"), Shape::Waiter));
     }
+    // Nobody is seen to ask whom in a circle of waits; there the outermost comes first.
+    let reached = reached(graph, &roots);
+    let mut circles: Vec<&Node> =
+        graph.nodes.iter().filter(|node| !reached.contains(node.key.as_str())).collect();
+    circles.sort_by_key(|node| node.role);
+    for node in circles {
+        if !drawing.drawn.contains(&node.key) && graph.waits(&node.key).next().is_some() {
+            drawing.draw(&node.key, "", "");
+        }
+    }
     drawing.lines
+}
+
+/// Everything that somebody among `roots` waits for, with themselves.
+fn reached<'a>(graph: &'a Graph, roots: &[&'a str]) -> BTreeSet<&'a str> {
+    let mut reached: BTreeSet<&str> = BTreeSet::new();
+    let mut todo = roots.to_vec();
+    while let Some(at) = todo.pop() {
+        if reached.insert(at) {
+            todo.extend(graph.waits(at).map(|edge| edge.to.as_str()));
+        }
+    }
+    reached
 }
 
 fn is_root(graph: &Graph, key: &str) -> bool {
@@ -80,5 +102,15 @@ mod tests {
             lines.iter().filter(|line| line.1 == Shape::Blocker).map(|line| line.0.trim_start()).collect();
         assert_eq!(marked[0], "\u{2514}\u{2500} runc (4)");
         assert_eq!(text.iter().filter(|line| line.contains("(see above)")).count(), 2);
+    }
+
+    #[test]
+    fn a_circle_that_nobody_waits_for_begins_with_the_outermost() {
+        let mut graph = example();
+        graph.edges.retain(|edge| !["pid:1", "pid:9", "pid:2"].contains(&edge.from.as_str()));
+        let lines = lines(&graph, &["pid:4".to_owned()]);
+        let text: Vec<&str> = lines.iter().map(|line| line.0.as_str()).collect();
+        assert_eq!((text[0], text[2]), ("shim (3)", "\u{2514}\u{2500} runc (4)"));
+        assert_eq!(text.len(), 7, "{text:?}");
     }
 }

@@ -9,7 +9,7 @@ use crate::snapshot::{Cgroup, Fd};
 
 /// Takes the line if it is one of them.
 pub(super) fn line(import: &mut Import, line: &str) -> bool {
-    limit(import, line)
+    printed(import, line)
         || header(import, line).is_some()
         || link(import, line).is_some()
         || status(import, line).is_some()
@@ -101,24 +101,33 @@ fn stack(import: &mut Import, line: &str) -> Option<()> {
     Some(())
 }
 
-/// `# cat /sys/fs/cgroup/pids/.../pids.max`, and the number on the next line.
-fn limit(import: &mut Import, line: &str) -> bool {
-    if let Some(directory) = import.context.limit_of.take()
-        && let Ok(max) = line.trim().parse()
+/// `# cat /sys/fs/cgroup/pids/.../pids.max` or `$ cat /proc/sys/crypto/fips_enabled`, and the number on the next line.
+fn printed(import: &mut Import, line: &str) -> bool {
+    if let Some(path) = import.context.printed.take()
+        && let Ok(number) = line.trim().parse()
     {
-        let path = directory.trim_start_matches("/sys/fs/cgroup/pids").to_owned();
-        let pids = Pids { current: None, max: Some(max), refused: None };
-        import.cgroups.push(Cgroup {
-            hierarchy: String::from("pids"),
-            path,
-            directory,
-            pids: Some(pids),
-            ..Cgroup::default()
-        });
+        keep(import, &path, number);
         return true;
     }
-    let printed = line.trim_start_matches(['#', '$', ' ']).strip_prefix("cat ");
-    import.context.limit_of =
-        printed.and_then(|path| path.trim().strip_suffix("/pids.max")).map(str::to_owned);
-    import.context.limit_of.is_some()
+    let path = line.trim_start_matches(['#', '$', ' ']).strip_prefix("cat ").map(str::trim);
+    let is_known = |path: &&str| path.ends_with("/pids.max") || *path == FIPS;
+    import.context.printed = path.filter(is_known).map(str::to_owned);
+    import.context.printed.is_some()
+}
+
+/// Whether the kernel is in FIPS mode.
+const FIPS: &str = "/proc/sys/crypto/fips_enabled";
+
+fn keep(import: &mut Import, path: &str, number: u64) {
+    let Some(directory) = path.strip_suffix("/pids.max") else {
+        import.fips = Some(number == 1);
+        return;
+    };
+    import.cgroups.push(Cgroup {
+        hierarchy: String::from("pids"),
+        path: directory.trim_start_matches("/sys/fs/cgroup/pids").to_owned(),
+        directory: directory.to_owned(),
+        pids: Some(Pids { current: None, max: Some(number), refused: None }),
+        ..Cgroup::default()
+    });
 }

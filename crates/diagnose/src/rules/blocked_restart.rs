@@ -1,7 +1,7 @@
 //! An engine that does not serve because of one container.
 //!
 //! *What it sees*: an engine with connections at its socket that it does not accept, younger than a runtime that is
-//! still at work below one of its containers' shims.
+//! still at work below one of its containers' shims. An engine that was stopped by a signal accepts nothing either.
 //!
 //! *Why it happens*: at its start dockerd asks every container and waits for all of them; one whose shim is stuck keeps
 //! the API of the whole node closed. Restarting the engine was the attempt to heal that container.
@@ -25,7 +25,11 @@ use crate::view::View;
 const PATIENCE_MS: u64 = 3_000;
 
 pub(super) fn check(view: &View<'_>) -> Vec<Finding> {
-    let waits = |engine: &&Process| view.snapshot.age_ms(engine) >= PATIENCE_MS && knocks(view, engine) > 0;
+    let waits = |engine: &&Process| {
+        view.snapshot.age_ms(engine) >= PATIENCE_MS
+            && !matches!(engine.state, 'T' | 't')
+            && knocks(view, engine) > 0
+    };
     view.with_role(Role::Engine).filter(waits).filter_map(|engine| finding(view, engine)).collect()
 }
 

@@ -1,6 +1,7 @@
 //! More execs at once than the processors can start.
 //!
-//! *What it sees*: many runtimes in flight, more than two per processor, on a host whose load is above its processors.
+//! *What it sees*: many runtimes that have not started their process yet, more than two per processor, on a host whose
+//! load is above its processors. A runtime in the foreground stays as long as its exec runs, and is none of them.
 //!
 //! *Why it happens*: exec probes of many containers with the same period. Each exec starts a shim's runtime twice, with
 //! seven threads each, and takes the daemons' locks; above some twenty a second the queue only grows.
@@ -30,8 +31,11 @@ const YOUNG_MS: u64 = 30_000;
 
 pub(super) fn check(view: &View<'_>) -> Vec<Finding> {
     let host = &view.snapshot.host;
-    let in_flight =
-        |process: &&Process| build::verb(process) == Some("exec") && view.snapshot.age_ms(process) < YOUNG_MS;
+    let in_flight = |process: &&Process| {
+        build::verb(process) == Some("exec")
+            && view.snapshot.age_ms(process) < YOUNG_MS
+            && !view.children(process.pid).any(|child| view.role(child.pid) == Role::InContainer)
+    };
     let execs = view.with_role(Role::Runtime).filter(in_flight).count();
     let processors = usize::try_from(host.processors.max(1)).unwrap_or(1);
     let busy = host.load[0] > f64::from(host.processors.max(1));

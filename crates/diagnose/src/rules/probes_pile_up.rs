@@ -1,7 +1,7 @@
 //! Leftovers of a probe that pile up in a container.
 //!
 //! *What it sees*: five or more processes of one container with the same command, started at even distances, each
-//! handed to the container's init.
+//! handed to the container's init; running still (EX-27), or ended and not reaped by that init (EX-28).
 //!
 //! *Why it happens*: a probe that hangs is ended at its deadline, but only the process that was started, not its
 //! children. Each period leaves some more, until `pids.max` or the memory limit is reached.
@@ -9,8 +9,9 @@
 //! *How to confirm*: their start times differ by the probe's period.
 //!
 //! *What to do*: repair the probe's command (give it a deadline of its own, `exec` the last program); end the leftovers.
+//! Zombies go when their parent reaps them: let the container have an init that does (`docker run --init`).
 //!
-//! *What that costs*: nothing that anybody waits for.
+//! *What that costs*: nothing that anybody waits for; another init is a restart of the container.
 //!
 //! Source: failure classes EX-27 and EX-28; staged with a HEALTHCHECK of `sleep & sleep`: five after five probes.
 
@@ -18,6 +19,7 @@ use std::collections::BTreeMap;
 
 use crate::finding::{Finding, Severity};
 use crate::remedy::{Action, Identity, Remedy};
+use crate::rules::short;
 use crate::snapshot::{Process, Role};
 use crate::view::{View, words};
 
@@ -27,18 +29,30 @@ const FEW: usize = 5;
 /// Shortest period of a probe, milliseconds.
 const SHORTEST_PERIOD_MS: u64 = 500;
 
-type Key<'a> = (&'a str, &'a [String]);
+/// What leftovers of one probe have in common.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Kind<'a> {
+    container: &'a str,
+    is_zombie: bool,
+    /// The arguments, or the name of a zombie, which has none.
+    command: String,
+}
 
 pub(super) fn check(view: &View<'_>) -> Vec<Finding> {
-    let mut alike: BTreeMap<Key<'_>, Vec<&Process>> = BTreeMap::new();
+    let mut alike: BTreeMap<Kind<'_>, Vec<&Process>> = BTreeMap::new();
     for process in view.with_role(Role::InContainer) {
-        if let (Some(id), Some(args)) = (process.container.as_deref(), process.args.as_deref())
-            && is_leftover(view, process, id)
-        {
-            alike.entry((id, args)).or_default().push(process);
+        if let Some(kind) = kind(process).filter(|kind| is_leftover(view, process, kind.container)) {
+            alike.entry(kind).or_default().push(process);
         }
     }
-    alike.iter().filter_map(|(key, processes)| finding(view, *key, processes)).collect()
+    alike.iter().filter_map(|(kind, processes)| finding(view, kind, processes)).collect()
+}
+
+fn kind(process: &Process) -> Option<Kind<'_>> {
+    let container = process.container.as_deref()?;
+    let is_zombie = process.state == 'Z';
+    let command = if is_zombie { process.comm.clone() } else { process.args.as_ref()?.join(" ") };
+    Some(Kind { container, is_zombie, command })
 }
 
 /// Handed to init, from a session that is not init's.
@@ -48,40 +62,45 @@ fn is_leftover(view: &View<'_>, process: &Process, id: &str) -> bool {
     init.is_some_and(|init| process.ppid == init.pid && process.session != init.session)
 }
 
-fn finding(view: &View<'_>, (id, args): Key<'_>, processes: &[&Process]) -> Option<Finding> {
-    let period = period(view, processes)?;
-    let command = args.join(" ");
+fn finding(view: &View<'_>, kind: &Kind<'_>, processes: &[&Process]) -> Option<Finding> {
+    let period = words(period(view, processes)?);
     let oldest = processes.iter().min_by_key(|process| process.start_time)?;
-    let identity = Identity { pid: oldest.pid, start_time: oldest.start_time };
-    let title = format!("{} leftovers of `{command}`, one every {}", processes.len(), words(period));
-    let mut finding = Finding::new(
-        "probes_pile_up",
-        &format!("{}/{}", id.get(..12).unwrap_or(id), oldest.comm),
-        Severity::Warning,
-        title,
-    )
-    .class("EX-27")
-    .container(Some(id))
-    .blocker(Some(oldest.pid), &oldest.comm, format!("its own end; the oldest of {}", processes.len()));
+    let what = if kind.is_zombie { "zombies" } else { "leftovers" };
+    let title = format!("{} {what} of `{}`, one every {period}", processes.len(), kind.command);
+    let subject = format!("{}/{}/{what}", short(Some(kind.container)), oldest.comm);
+    let mut finding =
+        Finding::new("probes_pile_up", &subject, Severity::Warning, title).container(Some(kind.container));
     for process in processes.iter().take(8) {
-        finding = finding
-            .evidence(format!("/proc/{}", process.pid), format!("{} old, handed to init", view.age(process)));
+        let text = format!("{} old, state {}, handed to init", view.age(process), process.state);
+        finding = finding.evidence(format!("/proc/{}", process.pid), text);
     }
-    Some(
-        finding
-            .remedy(Remedy::advise(
-                "repair",
-                "give the probe's command a deadline of its own and let it leave no child",
-            ))
-            .remedy(
-                Remedy::act(
-                    "kill",
-                    format!("end the oldest, {}, with SIGKILL", oldest.pid),
-                    Action::Kill { process: identity },
-                )
-                .costs("nothing that anybody waits for"),
-            ),
-    )
+    let number = processes.len();
+    Some(if kind.is_zombie { unreaped(finding, view, oldest) } else { running(finding, oldest, number) })
+}
+
+fn running(finding: Finding, oldest: &Process, number: usize) -> Finding {
+    let process = Identity { pid: oldest.pid, start_time: oldest.start_time };
+    let kill = format!("end the oldest, {}, with SIGKILL", oldest.pid);
+    finding
+        .class("EX-27")
+        .blocker(Some(oldest.pid), &oldest.comm, format!("its own end; the oldest of {number}"))
+        .remedy(Remedy::advise(
+            "repair",
+            "give the probe's command a deadline of its own and let it leave no child",
+        ))
+        .remedy(Remedy::act("kill", kill, Action::Kill { process }).costs("nothing that anybody waits for"))
+}
+
+fn unreaped(finding: Finding, view: &View<'_>, oldest: &Process) -> Finding {
+    let init = view.snapshot.process(oldest.ppid).map_or("init", |init| &init.comm);
+    finding
+        .class("EX-28")
+        .blocker(Some(oldest.ppid), init, "nothing; it does not reap the children it inherits")
+        .remedy(
+            Remedy::advise("init", "let the container have an init that reaps: docker run --init, or a pod's shareProcessNamespace")
+                .costs("a restart of the container"),
+        )
+        .remedy(Remedy::advise("repair", "let the probe's command wait for its children").costs("none"))
 }
 
 /// The distance between starts, if it is even: nine in ten within a third of the median.

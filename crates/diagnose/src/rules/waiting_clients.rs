@@ -30,14 +30,11 @@ const FEW: usize = 5;
 const PATIENCE_MS: u64 = 2_000;
 
 /// Verbs that ask and go; the others may stay for good reasons.
-const QUESTIONS: [&str; 5] = ["inspect", "ps", "top", "stats", "info"];
+const QUESTIONS: [&str; 4] = ["inspect", "ps", "top", "info"];
 
 pub(super) fn check(view: &View<'_>) -> Vec<Finding> {
     let mut queues: BTreeMap<&str, Vec<&Process>> = BTreeMap::new();
-    let asks = |client: &&Process| {
-        build::client_verb(client).is_some_and(|verb| QUESTIONS.contains(&verb))
-            && view.snapshot.age_ms(client) >= PATIENCE_MS
-    };
+    let asks = |client: &&Process| is_question(client) && view.snapshot.age_ms(client) >= PATIENCE_MS;
     for client in view.with_role(Role::Client).filter(asks) {
         let named =
             view.snapshot.containers.iter().filter(|container| build::names(view, client, &container.id));
@@ -47,6 +44,14 @@ pub(super) fn check(view: &View<'_>) -> Vec<Finding> {
     }
     let long = queues.into_iter().filter(|(_, clients)| clients.len() >= FEW);
     long.filter_map(|(id, clients)| finding(view, id, &clients)).collect()
+}
+
+/// Whether a client goes when it has its answer; `docker stats` stays and shows the next one.
+fn is_question(client: &Process) -> bool {
+    match build::client_verb(client) {
+        Some("stats") => client.args.iter().flatten().any(|word| word == "--no-stream"),
+        verb => verb.is_some_and(|verb| QUESTIONS.contains(&verb)),
+    }
 }
 
 fn finding(view: &View<'_>, id: &str, clients: &[&Process]) -> Option<Finding> {

@@ -1,105 +1,105 @@
 //! Which part of the chain a process plays, from what nobody in a container can choose.
 //!
 //! A container may name its processes as it likes, so a process in a pid namespace of its own is one of a container
-//! whatever it is called, and a `runc init` only counts below a runtime of the host.
+//! whatever it is called, and a `runc init` only counts below a process of the host.
 
-use super::{Process, Role, Snapshot};
+use super::{Process, Role};
 
-/// Names of low-level runtimes.
-const RUNTIMES: &[&str] = &["runc", "crun", "sluice", "youki", "docker-runc", "runsc", "kata-runtime"];
+/// Programs that read a script, so that their own name says nothing.
+const INTERPRETERS: &[&str] = &["sh", "bash", "dash", "busybox", "python3", "perl", "awk", "gawk", "mawk"];
 
-/// Verbs that tell a wrapper of a runtime from any other script.
-const VERBS: &[&str] = &["create", "start", "exec", "run", "delete", "kill", "state", "update", "init"];
-
-impl Snapshot {
-    /// What a process is in the chain from a client to a container.
-    #[must_use]
-    pub fn role(&self, process: &Process) -> Role {
-        let parent = self.process(process.ppid);
-        if is_init_of_a_runtime(process) && parent.is_some_and(|it| self.role_of_parent(it) == Role::Runtime)
-        {
-            return Role::RuntimeInit;
-        }
-        if process.is_in_a_pid_namespace() {
-            return Role::InContainer;
-        }
-        let role = by_name(process);
-        if role != Role::Other {
-            return role;
-        }
-        let keeper = parent.map_or(Role::Other, by_name);
-        let wrapper = matches!(keeper, Role::Shim | Role::Conmon) && has_a_verb(process);
-        match process.container {
-            _ if wrapper => Role::Runtime,
-            Some(_) => Role::InContainer,
-            None => Role::Other,
-        }
+/// What a process is, given what its parent is.
+///
+/// Whatever a shim, a conmon or a runtime starts is a runtime (it may be a wrapper under any name) until the kernel
+/// says that it is in a container.
+#[must_use]
+pub(crate) fn role(process: &Process, parent: Option<Role>) -> Role {
+    let starts_runtimes = matches!(parent, Some(Role::Shim | Role::Conmon | Role::Runtime));
+    if process.container.is_some() || process.is_in_a_pid_namespace() {
+        // Its runtime may be gone: then a process of the host has inherited it, which one of a container never gets.
+        let of_the_host = parent.is_some_and(|role| role != Role::InContainer && role != Role::RuntimeInit);
+        return match init_of_a_runtime(process) {
+            Init::Surely if of_the_host => Role::RuntimeInit,
+            Init::Perhaps if starts_runtimes => Role::RuntimeInit,
+            _ => Role::InContainer,
+        };
     }
-
-    /// The role of the parent of an init: a runtime, perhaps through its own first stages.
-    fn role_of_parent(&self, parent: &Process) -> Role {
-        match by_name(parent) {
-            Role::Other if is_init_of_a_runtime(parent) => {
-                self.process(parent.ppid).map_or(Role::Other, by_name)
-            }
-            other if parent.is_in_a_pid_namespace() && other != Role::Other => Role::InContainer,
-            other => other,
-        }
-    }
+    if starts_runtimes { Role::Runtime } else { by_name(process) }
 }
 
-/// `runc init` in any of its stages, by its name or its arguments.
-fn is_init_of_a_runtime(process: &Process) -> bool {
-    let words = process.args.as_deref().unwrap_or_default();
-    let by_args = words.len() == 2 && words[1] == "init" && RUNTIMES.contains(&base(&words[0]));
-    process.comm.starts_with("runc:[") || by_args
+/// A process that keeps containers, by its name alone.
+#[must_use]
+pub(crate) fn is_keeper(process: &Process) -> bool {
+    !process.is_in_a_pid_namespace() && matches!(by_name(process), Role::Shim | Role::Conmon)
 }
 
-/// The role that name and arguments of a host process speak for.
+/// The role that the executable of a host process speaks for, or its arguments where that is not known.
 #[must_use]
 pub(crate) fn by_name(process: &Process) -> Role {
     let name = program(process);
-    match name {
-        "dockerd" | "dockerd-current" | "docker-daemon" => Role::Engine,
-        "podman" if process.args.as_deref().is_some_and(|args| args.iter().any(|word| word == "service")) => {
-            Role::Engine
-        }
-        "containerd" | "docker-containerd" => Role::Containerd,
+    match name.trim_start_matches("docker-").trim_end_matches("-current") {
+        "dockerd" => Role::Engine,
+        _ if name == "docker-daemon" => Role::Engine,
+        "podman" if process.args.iter().flatten().any(|word| word == "service") => Role::Engine,
+        "containerd" | "k3s" => Role::Containerd,
         "crio" => Role::Crio,
-        "kubelet" => Role::Kubelet,
+        "kubelet" | "hyperkube" => Role::Kubelet,
         "conmon" | "conmonrs" => Role::Conmon,
         "docker" | "ctr" | "crictl" | "nerdctl" | "kubectl" | "podman" => Role::Client,
-        _ if name.starts_with("containerd-shim") || name == "docker-containerd-shim" => Role::Shim,
-        _ if RUNTIMES.contains(&name) || process.comm == "runc" => Role::Runtime,
+        "runc" | "crun" | "sluice" | "youki" | "runsc" | "kata-runtime" => Role::Runtime,
+        plain if plain.starts_with("containerd-shim") => Role::Shim,
         _ => Role::Other,
     }
 }
 
-/// Base name of the program: its executable, else its first argument, else its name.
-fn program(process: &Process) -> &str {
-    let first = process.args.as_deref().and_then(|args| args.first());
-    let exe = process.exe.as_deref().map(|exe| exe.trim_end_matches(" (deleted)"));
-    // A runtime that protects itself runs from a copy in memory, whose name says nothing.
-    let exe = exe.filter(|exe| exe.starts_with('/') && !exe.starts_with("/memfd:") && !is_interpreter(exe));
-    base(exe.or(first.map(String::as_str)).unwrap_or(&process.comm))
-}
-
-fn is_interpreter(exe: &str) -> bool {
-    matches!(base(exe), "sh" | "bash" | "dash" | "busybox" | "python3" | "awk" | "gawk" | "mawk")
+/// File name of the program: of its executable, of the script that an interpreter runs, of its first argument.
+#[must_use]
+pub(crate) fn program(process: &Process) -> &str {
+    let args = process.args.as_deref().unwrap_or_default();
+    let exe = process.exe.as_deref().map(|path| path.strip_suffix(" (deleted)").unwrap_or(path));
+    // A runtime that protects itself runs from a copy in memory or a detached mount, whose path says nothing.
+    let exe = exe.filter(|path| !path.starts_with("/memfd:")).map(base).filter(|name| !name.is_empty());
+    let Some(exe) = exe else { return args.first().map_or(&process.comm, |first| base(first)) };
+    let is_script = INTERPRETERS.contains(&exe) && !process.comm.is_empty() && process.comm != exe;
+    // The kernel calls a process after the script that it started, cut at 15 bytes; the argument has all of it.
+    let whole = args.get(1).map(|path| base(path)).filter(|name| name.starts_with(&process.comm));
+    if is_script { whole.unwrap_or(&process.comm) } else { exe }
 }
 
 fn base(path: &str) -> &str {
     path.rsplit('/').next().unwrap_or(path)
 }
 
-fn has_a_verb(process: &Process) -> bool {
-    let args = process.args.as_deref().unwrap_or_default();
-    args.iter().skip(1).any(|word| VERBS.contains(&word.as_str()))
+/// Whether a process in a container is still the runtime.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Init {
+    /// Its executable is the runtime's own, from a place that no container has.
+    Surely,
+    /// It says so, and its executable does not speak against it.
+    Perhaps,
+    /// It is the container's program.
+    Not,
+}
+
+fn init_of_a_runtime(process: &Process) -> Init {
+    let second = process.args.as_ref().and_then(|args| args.get(1));
+    if second.is_none_or(|word| word != "init") && !process.comm.starts_with("runc:[") {
+        return Init::Not;
+    }
+    let exe = process.exe.as_deref().unwrap_or_default();
+    // A runtime that protects itself runs from a detached mount, whose path is `/`, or from a copy in memory.
+    if exe == "/" || exe.starts_with("/memfd:runc_cloned") {
+        return Init::Surely;
+    }
+    let known = ["runc", "crun", "sluice", "youki"].iter().any(|name| exe.contains(name));
+    if exe.is_empty() || known { Init::Perhaps } else { Init::Not }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::snapshot::Snapshot;
+    use crate::view::View;
 
     fn process(pid: i32, ppid: i32, args: &[&str]) -> Process {
         let args: Vec<String> = args.iter().map(|&word| word.to_owned()).collect();
@@ -114,7 +114,8 @@ mod tests {
 
     fn roles(processes: Vec<Process>) -> Vec<Role> {
         let snapshot = Snapshot { processes, ..Snapshot::default() };
-        snapshot.processes.iter().map(|process| snapshot.role(process)).collect()
+        let view = View::of(&snapshot);
+        snapshot.processes.iter().map(|process| view.role(process.pid)).collect()
     }
 
     #[test]
@@ -154,5 +155,42 @@ mod tests {
         let expected =
             [Role::Shim, Role::InContainer, Role::InContainer, Role::InContainer, Role::InContainer];
         assert_eq!(roles(liars), expected);
+    }
+    fn run_from(mut process: Process, exe: &str, comm: &str) -> Process {
+        (process.exe, process.comm) = (Some(exe.to_owned()), comm.to_owned());
+        process
+    }
+
+    #[test]
+    fn what_a_shim_starts_is_a_runtime_whatever_it_is_called() {
+        let wrapper = process(11, 10, &["/bin/sh", "/opt/runc-flood", "exec"]);
+        let init = in_container(process(13, 11, &["runc", "init"]));
+        let family = vec![
+            process(10, 1, &["/usr/bin/containerd-shim-runc-v2"]),
+            run_from(wrapper, "/usr/bin/dash", "runc-flood"),
+            process(12, 11, &["mawk"]),
+            run_from(init, "/memfd:runc_cloned:/proc/self/exe (deleted)", "runc:[2:INIT]"),
+        ];
+        assert_eq!(roles(family), [Role::Shim, Role::Runtime, Role::Runtime, Role::RuntimeInit]);
+    }
+
+    #[test]
+    fn an_init_whose_runtime_is_gone_is_still_one() {
+        let inherited =
+            |pid, exe| in_container(run_from(process(pid, 1, &["runc", "init"]), exe, "runc:[2:INIT]"));
+        let family = vec![process(1, 0, &["/sbin/init"]), inherited(5, "/"), inherited(6, "/bin/runc")];
+        assert_eq!(roles(family), [Role::Other, Role::RuntimeInit, Role::InContainer]);
+    }
+
+    #[test]
+    fn a_script_is_called_by_its_own_name() {
+        let script = process(1, 0, &["/bin/sh", "/opt/nvidia-container-runtime", "exec"]);
+        let whole = run_from(script, "/usr/bin/dash", "nvidia-containe");
+        let unread = Process { args: None, ..whole.clone() };
+        let shell = run_from(process(1, 0, &["bash"]), "/usr/bin/bash", "bash");
+        assert_eq!(
+            [&whole, &unread, &shell].map(program),
+            ["nvidia-container-runtime", "nvidia-containe", "bash"]
+        );
     }
 }

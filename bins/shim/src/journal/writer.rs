@@ -1,0 +1,171 @@
+//! Records on their way to a journal: noted in memory by anybody, written by a worker.
+//!
+//! ```text
+//!     note  -->  waiting  -->  one worker at a time  -->  BUNDLE/sluice.journal
+//!                                     |
+//!                                  written: how many, for who must not go on before
+//! ```
+//!
+//! **Invariant:** noting never sleeps. A disk that stalls holds one thread per journal, whatever is noted meanwhile.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use super::{Journal, Record};
+
+/// How long who must not go on before a record is written waits for it. A disk that takes longer costs the truth after a
+/// crash, and nothing else.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// How many records may wait for a disk; what comes then is not written.
+const MOST: usize = 10_000;
+
+/// The way of records to one journal.
+#[derive(Debug)]
+pub struct Writer {
+    desk: Mutex<Desk>,
+    /// How many records are done with.
+    done: watch::Sender<u64>,
+}
+
+#[derive(Debug, Default)]
+struct Desk {
+    /// Taken by who writes; none before it is kept.
+    journal: Option<Journal>,
+    waiting: Vec<Record>,
+    /// How many were noted ever.
+    noted: u64,
+    /// There will be no journal.
+    lost: bool,
+}
+
+impl Default for Writer {
+    fn default() -> Self {
+        Self { desk: Mutex::default(), done: watch::Sender::new(0) }
+    }
+}
+
+impl Writer {
+    /// Begins to write to a journal.
+    pub fn keep(&self, journal: Journal) {
+        self.desk().journal = Some(journal);
+    }
+
+    /// There is no journal to write to: what was noted is done with, and so is what will be.
+    pub fn lose(&self) {
+        let mut desk = self.desk();
+        desk.lost = true;
+        desk.waiting = Vec::new();
+        self.done.send_replace(desk.noted);
+    }
+
+    /// Leaves a record to be written; gives its number.
+    pub fn note(&self, record: Record) -> u64 {
+        let mut desk = self.desk();
+        desk.noted += 1;
+        if desk.lost {
+            self.done.send_replace(desk.noted);
+        } else if desk.waiting.len() < MOST {
+            desk.waiting.push(record);
+        }
+        desk.noted
+    }
+
+    /// Writes what waits, unless somebody does. May sleep in the kernel.
+    pub fn write(&self) {
+        while let Some((mut journal, records, last)) = self.take() {
+            for record in records {
+                // Only a crash would miss it.
+                if let Err(error) = journal.append(&record) {
+                    log::warn!("{}", container::chain(&error));
+                }
+            }
+            self.desk().journal = Some(journal);
+            self.done.send_replace(last);
+        }
+    }
+
+    /// Waits until a record is written, for a second at most; tells whether it was.
+    pub async fn written(&self, number: u64) -> bool {
+        let mut done = self.done.subscribe();
+        tokio::time::timeout(PATIENCE, done.wait_for(|done| *done >= number)).await.is_ok()
+    }
+
+    fn take(&self) -> Option<(Journal, Vec<Record>, u64)> {
+        let mut desk = self.desk();
+        if desk.waiting.is_empty() {
+            return None;
+        }
+        let journal = desk.journal.take()?;
+        Some((journal, std::mem::take(&mut desk.waiting), desk.noted))
+    }
+
+    fn desk(&self) -> MutexGuard<'_, Desk> {
+        self.desk.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::journal::read;
+
+    fn told(exec: &str) -> Record {
+        Record::Started { exec: exec.to_owned(), pid: 1, start_time: 1 }
+    }
+
+    fn wait(future: impl Future<Output = bool>) -> bool {
+        tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(future)
+    }
+
+    #[test]
+    fn what_was_noted_is_written_in_its_order_by_whoever_comes() {
+        let bundle = tempfile::tempdir().unwrap();
+        let writer = Writer::default();
+        writer.note(told("early"));
+        writer.keep(Journal::open(bundle.path()).unwrap());
+        let last = writer.note(told("late"));
+        assert!(!wait(writer.written(last)), "nobody has written");
+        writer.write();
+        assert!(wait(writer.written(last)));
+        let ledger = read(bundle.path()).unwrap();
+        assert_eq!(ledger.processes.keys().collect::<Vec<_>>(), ["early", "late"]);
+    }
+
+    #[test]
+    fn one_writes_and_the_others_leave_theirs_to_it() {
+        let bundle = tempfile::tempdir().unwrap();
+        let writer = Writer::default();
+        writer.keep(Journal::open(bundle.path()).unwrap());
+        writer.note(told("first"));
+        let (journal, ..) = writer.take().expect("something waits");
+        writer.note(told("second"));
+        // Somebody has the journal: this comes back at once.
+        writer.write();
+        assert!(read(bundle.path()).unwrap().processes.is_empty());
+        writer.keep(journal);
+        writer.write();
+        assert!(read(bundle.path()).unwrap().processes.contains_key("second"));
+    }
+
+    #[test]
+    fn without_a_journal_nobody_waits() {
+        let writer = Writer::default();
+        let early = writer.note(told("early"));
+        writer.lose();
+        let late = writer.note(told("late"));
+        assert!(wait(writer.written(early)) && wait(writer.written(late)));
+        assert!(writer.desk().waiting.is_empty());
+    }
+
+    #[test]
+    fn a_disk_that_never_comes_back_costs_no_memory() {
+        let writer = Writer::default();
+        for _ in 0..MOST + 5 {
+            writer.note(told("e"));
+        }
+        assert_eq!(writer.desk().waiting.len(), MOST);
+    }
+}
