@@ -20,6 +20,7 @@ mod shim_killed;
 mod stderr_flood;
 mod torn_state;
 mod waiting_inspects;
+mod watch;
 
 use serde_json::{Value, json};
 use testkit::docker::Docker;

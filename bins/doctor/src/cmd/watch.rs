@@ -10,7 +10,7 @@ use diagnose::watch::{INTERVAL, Watch};
 use crate::answer;
 use crate::failure::Failure;
 
-/// Looks at the node every two seconds until it is stopped, and tells each finding once, as a line of JSON.
+/// Looks at the node every three seconds until it is stopped, and tells each finding once, as a line of JSON.
 #[derive(Debug, Args)]
 pub(crate) struct Options {
     /// Keep the snapshots from each onset here, the newest twenty.

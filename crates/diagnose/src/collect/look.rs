@@ -1,6 +1,6 @@
 //! A cheap look at a node: a few counters and states, for telling when a whole snapshot is worth its price.
 //!
-//! **Invariant:** one child reads it, under the same rules as a snapshot; one small file per process and per group.
+//! **Invariant:** one child reads it, under the same rules as a snapshot; one small file per process, a few per group.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
@@ -98,6 +98,8 @@ pub struct Eyes {
     root: Folder,
     hierarchies: Vec<Hierarchy>,
     groups: Vec<String>,
+    /// What stood out when each group was last read.
+    levels: Vec<Level>,
     kernel_threads: BTreeSet<i32>,
     /// Start and whether it is inside, of what shims started.
     kept: BTreeMap<i32, (u64, bool)>,
@@ -106,7 +108,10 @@ pub struct Eyes {
 }
 
 /// Every so many looks the groups are listed anew.
-const RELIST: u64 = 5;
+const RELIST: u64 = 6;
+
+/// Of so many groups one is read at each look: their files are most of what there is to read.
+const TURNS: u64 = 2;
 
 impl Eyes {
     /// Opens the live system.
@@ -122,6 +127,7 @@ impl Eyes {
             root,
             hierarchies: Vec::new(),
             groups: Vec::new(),
+            levels: Vec::new(),
             kernel_threads: BTreeSet::new(),
             kept: BTreeMap::new(),
             ticks_per_second,
@@ -153,9 +159,38 @@ impl Eyes {
             }
         }
         self.kernel_threads.extend(kernel_threads);
+        self.take_turns(&mut look.groups);
         let kept = look.processes.iter().filter_map(|it| Some((it.pid, (it.started_ms, it.inside?))));
         self.kept = kept.collect();
         look
+    }
+
+    /// Adds what is known of the groups whose turn it was not.
+    fn take_turns(&mut self, groups: &mut Vec<Level>) {
+        let known = std::mem::take(&mut self.levels).into_iter();
+        let waiting: BTreeSet<&str> = self.waiting().map(String::as_str).collect();
+        let known = known.filter(|it| waiting.contains(it.directory.trim_start_matches('/')));
+        groups.extend(known);
+        groups.sort_by(|a, b| a.directory.cmp(&b.directory));
+        self.levels.clone_from(groups);
+    }
+
+    /// The groups whose turn it is.
+    fn in_turn(&self) -> impl Iterator<Item = &String> {
+        self.groups
+            .iter()
+            .zip(0_u64..)
+            .filter(|(_, at)| (at + self.looks).is_multiple_of(TURNS))
+            .map(|(it, _)| it)
+    }
+
+    /// The others.
+    fn waiting(&self) -> impl Iterator<Item = &String> {
+        self.groups
+            .iter()
+            .zip(0_u64..)
+            .filter(|(_, at)| !(at + self.looks).is_multiple_of(TURNS))
+            .map(|(it, _)| it)
     }
 
     fn list(&mut self, deadline: Instant) {
@@ -190,7 +225,7 @@ impl Eyes {
         visit.about("file");
         match visit.unit {
             "processes" => (part.processes, kernel_threads) = self.processes(),
-            "groups" => part.groups = self.groups.iter().filter_map(|it| self.level(it)).collect(),
+            "groups" => part.groups = self.in_turn().filter_map(|it| self.level(it)).collect(),
             "doors" => part.doors = doors(),
             _ => part.states = runtime_state::dates(&self.root),
         }
@@ -212,7 +247,7 @@ impl Eyes {
             if self.kernel_threads.contains(&pid) {
                 continue;
             }
-            let text = proc.kernel_text(&format!("{pid}/stat"), SMALL).unwrap_or_default();
+            let text = proc.one_record(&format!("{pid}/stat")).unwrap_or_default();
             let Some(stat) = proc::pid::Stat::parse(&text) else { continue };
             if stat.flags & PF_KTHREAD != 0 {
                 kernel_threads.push(pid);
@@ -246,24 +281,24 @@ impl Eyes {
 
     /// A group, if there is anything to say of it.
     fn level(&self, directory: &str) -> Option<Level> {
-        let folder = self.root.folder(directory).ok()?;
-        let text = |name: &str| folder.kernel_text(name, SMALL).unwrap_or_default();
+        let text = |name: &str| self.root.one_record(&format!("{directory}/{name}")).unwrap_or_default();
         let hierarchy = self.hierarchies.iter().find(|it| directory.starts_with(&it.directory))?;
-        let has = |name: &str| hierarchy.name == crate::snapshot::cgroup::UNIFIED || hierarchy.name == name;
+        let is_unified = hierarchy.name == crate::snapshot::cgroup::UNIFIED;
+        let has = |name: &str| is_unified || hierarchy.name == name;
         let mut level = Level { directory: format!("/{directory}"), ..Level::default() };
+        let number = |text: &str| text.trim().parse::<u64>().ok();
         if has("pids") {
-            let (current, max) = (text("pids.current"), text("pids.max"));
-            let number = |text: &str| text.trim().parse::<u64>().ok();
-            level.pids_full =
-                matches!((number(&current), number(&max)), (Some(now), Some(most)) if now >= most);
+            // An ancestor's limit is counted here too, but only where there is a limit the rest is worth a read.
             level.refused = proc::kv::lookup(&text("pids.events"), "max").unwrap_or_default();
+            let most = number(&text("pids.max"));
+            level.pids_full = most.is_some_and(|most| number(&text("pids.current")) >= Some(most));
         }
         if hierarchy.name == "memory" {
             level.under_oom = proc::kv::lookup(&text("memory.oom_control"), "under_oom") == Some(1);
         }
         if has("freezer") {
-            let by_itself = |name| text(name).trim() == "1";
-            level.frozen = by_itself("cgroup.freeze") || by_itself("freezer.self_freezing");
+            let file = if is_unified { "cgroup.freeze" } else { "freezer.self_freezing" };
+            level.frozen = text(file).trim() == "1";
         }
         let stands_out = level.pids_full || level.refused > 0 || level.under_oom || level.frozen;
         stands_out.then_some(level)
