@@ -47,7 +47,8 @@ pub(super) fn select(all: Vec<Test>, options: &Options) -> Result<Selected, Fail
             part(all, &text)?
         }
     };
-    filtered(part, &options.filters)
+    let is_wanted = |test: &Test| !options.without.iter().any(|word| test.name().contains(word.as_str()));
+    filtered(part.into_iter().filter(is_wanted).collect(), &options.filters)
 }
 
 /// The tests that a part lists.
