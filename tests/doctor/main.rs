@@ -9,7 +9,9 @@
     reason = "a panic is a failed assertion, files are the lab's own"
 )]
 
+mod blocked_restart;
 mod dockerd_killed;
+mod explain;
 mod grandchild_stdout;
 mod healthy_node;
 mod hostile_container;
@@ -19,6 +21,7 @@ mod pids_limit;
 mod shim_killed;
 mod stderr_flood;
 mod torn_state;
+mod unit;
 mod waiting_inspects;
 mod watch;
 

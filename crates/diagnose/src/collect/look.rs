@@ -101,8 +101,8 @@ pub struct Eyes {
     /// What stood out when each group was last read.
     levels: Vec<Level>,
     kernel_threads: BTreeSet<i32>,
-    /// Start and whether it is inside, of what shims started.
-    kept: BTreeMap<i32, (u64, bool)>,
+    /// The processes of the last look.
+    known: BTreeMap<i32, Outline>,
     ticks_per_second: u64,
     looks: u64,
 }
@@ -110,7 +110,7 @@ pub struct Eyes {
 /// Every so many looks the groups are listed anew.
 const RELIST: u64 = 6;
 
-/// Of so many groups one is read at each look: their files are most of what there is to read.
+/// Of so many groups, and of so many processes that were there before, one is read at each look.
 const TURNS: u64 = 2;
 
 impl Eyes {
@@ -129,7 +129,7 @@ impl Eyes {
             groups: Vec::new(),
             levels: Vec::new(),
             kernel_threads: BTreeSet::new(),
-            kept: BTreeMap::new(),
+            known: BTreeMap::new(),
             ticks_per_second,
             looks: 0,
         })
@@ -160,8 +160,7 @@ impl Eyes {
         }
         self.kernel_threads.extend(kernel_threads);
         self.take_turns(&mut look.groups);
-        let kept = look.processes.iter().filter_map(|it| Some((it.pid, (it.started_ms, it.inside?))));
-        self.kept = kept.collect();
+        self.known = look.processes.iter().map(|it| (it.pid, it.clone())).collect();
         look
     }
 
@@ -175,22 +174,19 @@ impl Eyes {
         self.levels.clone_from(groups);
     }
 
+    /// Whether something that has this number is read at this look.
+    fn is_turn(&self, number: u64) -> bool {
+        (number + self.looks).is_multiple_of(TURNS)
+    }
+
     /// The groups whose turn it is.
     fn in_turn(&self) -> impl Iterator<Item = &String> {
-        self.groups
-            .iter()
-            .zip(0_u64..)
-            .filter(|(_, at)| (at + self.looks).is_multiple_of(TURNS))
-            .map(|(it, _)| it)
+        self.groups.iter().zip(0_u64..).filter(|(_, at)| self.is_turn(*at)).map(|(it, _)| it)
     }
 
     /// The others.
     fn waiting(&self) -> impl Iterator<Item = &String> {
-        self.groups
-            .iter()
-            .zip(0_u64..)
-            .filter(|(_, at)| !(at + self.looks).is_multiple_of(TURNS))
-            .map(|(it, _)| it)
+        self.groups.iter().zip(0_u64..).filter(|(_, at)| !self.is_turn(*at)).map(|(it, _)| it)
     }
 
     fn list(&mut self, deadline: Instant) {
@@ -247,24 +243,32 @@ impl Eyes {
             if self.kernel_threads.contains(&pid) {
                 continue;
             }
-            let text = proc.one_record(&format!("{pid}/stat")).unwrap_or_default();
-            let Some(stat) = proc::pid::Stat::parse(&text) else { continue };
-            if stat.flags & PF_KTHREAD != 0 {
-                kernel_threads.push(pid);
+            if let Some(known) = self.known.get(&pid).filter(|_| !self.is_turn(u64::from(pid.unsigned_abs())))
+            {
+                processes.push(known.clone());
                 continue;
             }
-            processes.push(Outline {
-                pid,
-                ppid: stat.ppid,
-                comm: stat.comm,
-                state: stat.state,
-                threads: stat.num_threads,
-                started_ms: stat.start_time.saturating_mul(1000) / self.ticks_per_second,
-                inside: None,
-            });
+            let text = proc.one_record(&format!("{pid}/stat")).unwrap_or_default();
+            match proc::pid::Stat::parse(&text) {
+                Some(stat) if stat.flags & PF_KTHREAD != 0 => kernel_threads.push(pid),
+                Some(stat) => processes.push(self.outline(pid, stat)),
+                None => {}
+            }
         }
         self.namespaces(&proc, &mut processes);
         (processes, kernel_threads)
+    }
+
+    fn outline(&self, pid: i32, stat: proc::pid::Stat) -> Outline {
+        Outline {
+            pid,
+            ppid: stat.ppid,
+            comm: stat.comm,
+            state: stat.state,
+            threads: stat.num_threads,
+            started_ms: stat.start_time.saturating_mul(1000) / self.ticks_per_second,
+            inside: None,
+        }
     }
 
     /// Asks once for the pid namespace of whatever shims started.
@@ -272,10 +276,10 @@ impl Eyes {
         let keepers: BTreeSet<i32> = processes.iter().filter(|it| it.is_keeper()).map(|it| it.pid).collect();
         let own = proc.link("self/ns/pid").ok();
         for process in processes.iter_mut().filter(|it| keepers.contains(&it.ppid)) {
-            let known = self.kept.get(&process.pid).filter(|(started, _)| *started == process.started_ms);
+            let known = self.known.get(&process.pid).filter(|it| it.started_ms == process.started_ms);
             // A runtime's first stage leaves the host's namespace within its first moments: only `true` is kept.
             let inside = || Some(proc.link(&format!("{}/ns/pid", process.pid)).ok()? != *own.as_ref()?);
-            process.inside = known.filter(|(_, inside)| *inside).map(|it| it.1).or_else(inside);
+            process.inside = known.and_then(|it| it.inside).filter(|inside| *inside).or_else(inside);
         }
     }
 
