@@ -51,6 +51,7 @@ fn of(node: &Node<'_>, (name, used): (&str, &'static str), execs: usize) -> Resu
     for container in &containers {
         pids.push(container.shim()?.pid(&container.id)?);
     }
+    std::thread::sleep(REST);
     let fresh = mean(&pids, "Pss:");
     containers.iter().try_for_each(|container| work(container, execs))?;
     std::thread::sleep(REST);
