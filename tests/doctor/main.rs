@@ -16,6 +16,7 @@ mod grandchild_stdout;
 mod healthy_node;
 mod hostile_container;
 mod oom_killer_off;
+mod page;
 mod paused_exec;
 mod pids_limit;
 mod shim_killed;
