@@ -31,8 +31,8 @@ use crate::workers;
 /// others are killed.
 const EXECS: Duration = Duration::from_secs(10);
 
-/// How long the disk may take to note an exit before it is told without.
-const DISK: Duration = Duration::from_secs(1);
+/// How long the disk may take to note an exit before it is told without; a busy machine gets that far, too.
+const DISK: Duration = Duration::from_secs(3);
 
 /// Reports the end of an exec when it comes.
 pub fn exec(pod: &Arc<Pod>, task: &Arc<Task>, process: &Arc<Process>, child: Child) {
