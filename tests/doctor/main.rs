@@ -25,6 +25,7 @@ mod torn_state;
 mod unit;
 mod waiting_inspects;
 mod watch;
+mod without_root;
 
 use serde_json::{Value, json};
 use testkit::docker::Docker;
