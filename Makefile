@@ -60,7 +60,8 @@ test: ## everything: needs, lint, release build, all tests here, a part of them 
 	else set -x; $(CARGO) test --locked --workspace --no-fail-fast --lib --bins --tests; fi
 	$(CARGO) xtask vm test --sluice $(RELEASE)/sluice --part tests/guest-part.txt
 
-# GUEST=5.10 for one kernel, FILTER='oci::exec kill' for tests whose names contain one of the words.
+# GUEST=5.10 for one kernel, FILTER='oci::exec kill' for tests whose names contain one of the words,
+# FILTER='--without ::runc' to leave out the cases that show what runc does.
 test-vm: GUEST = 6.1 5.10
 test-vm: FILTER =
 test-vm: ## all integration tests in a guest with systemd and pure cgroup v2, on each kernel (root)

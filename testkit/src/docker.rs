@@ -97,12 +97,21 @@ impl<'lab> Docker<'lab> {
     /// When it ends or never answers.
     #[track_caller]
     pub fn start_daemon(&mut self, settings: &Value) {
+        self.begin_daemon(settings);
+        eventually("dockerd to serve", || self.cli(&["version"]).run().status.success());
+    }
+
+    /// The same without waiting until it serves: it listens, and something may keep it from more.
+    ///
+    /// # Panics
+    /// When it ends or never listens.
+    #[track_caller]
+    pub fn begin_daemon(&mut self, settings: &Value) {
         let file = self.lab.write("daemon.json", &settings.to_string());
         let cmd = self.lab.daemon(dockerd()).args(["--config-file"]).args([file]).args(self.private());
         let daemon = cmd.spawn();
         wait_socket(&daemon, &self.socket());
         self.daemon = Some(daemon);
-        eventually("dockerd to serve", || self.cli(&["version"]).run().status.success());
     }
 
     /// Flags for places of the lab's own and for leaving the host's network alone.
@@ -148,12 +157,6 @@ impl<'lab> Docker<'lab> {
     #[must_use]
     pub fn api(&self) -> DockerApi {
         DockerApi::at(&self.socket())
-    }
-
-    /// Pid of the daemon; none while it is stopped.
-    #[must_use]
-    pub fn pid(&self) -> Option<i32> {
-        self.daemon.as_ref().map(Running::pid)
     }
 
     /// Ends dockerd by a signal: TERM stops the containers unless live-restore is on, KILL leaves all as it is.

@@ -1,6 +1,8 @@
 //! The log of the big counts: `docs/soak.md`.
 
 use std::fmt::Write as _;
+use std::fs::OpenOptions;
+use std::io::Write as _;
 use std::path::Path;
 use std::process::Command;
 
@@ -30,9 +32,9 @@ impl Section {
         writeln!(text, "\n```text\n{}\n```", raw.join("\n")).unwrap();
         eprintln!("{text}");
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/soak.md");
-        let mut whole = std::fs::read_to_string(&path).unwrap_or_default();
-        whole.push_str(&text);
-        std::fs::write(path, whole).unwrap();
+        // Several tests end their sections at a time.
+        let mut log = OpenOptions::new().append(true).create(true).open(path).unwrap();
+        log.write_all(text.as_bytes()).unwrap();
     }
 }
 

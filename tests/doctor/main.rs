@@ -9,17 +9,23 @@
     reason = "a panic is a failed assertion, files are the lab's own"
 )]
 
+mod blocked_restart;
 mod dockerd_killed;
+mod explain;
 mod grandchild_stdout;
 mod healthy_node;
 mod hostile_container;
 mod oom_killer_off;
+mod page;
 mod paused_exec;
 mod pids_limit;
 mod shim_killed;
 mod stderr_flood;
 mod torn_state;
+mod unit;
 mod waiting_inspects;
+mod watch;
+mod without_root;
 
 use serde_json::{Value, json};
 use testkit::docker::Docker;

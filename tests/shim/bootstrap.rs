@@ -10,7 +10,7 @@ use testkit::Config;
 use testkit::hang::eventually;
 use ttrpc::Client;
 
-use crate::session::{NAMESPACE, begin, begin_with, call, sessions};
+use crate::session::{Beginning, NAMESPACE, begin, call, sessions};
 
 fn shut_down(client: &Client) {
     let _ends: Result<Empty, _> = call(client, "Shutdown", &ShutdownRequest::new());
@@ -28,10 +28,10 @@ sessions! {
             session.lab.bundle(&Config::new().set("/annotations", annotations))
         };
         let (pod, other) = (session.first().id().to_owned(), "elsewhere");
-        let joined = begin(session.lab, &session.binary, &group(&pod), b"");
+        let joined = begin(session.lab, &session.binary, &group(&pod), &Beginning::default());
         assert_eq!(String::from_utf8(joined.stdout).unwrap(), format!("unix://{}", session.socket().display()));
         assert!(joined.stderr.is_empty());
-        let alone = begin(session.lab, &session.binary, &group(other), b"");
+        let alone = begin(session.lab, &session.binary, &group(other), &Beginning::default());
         let address = String::from_utf8(alone.stdout).unwrap();
         assert_ne!(address, format!("unix://{}", session.socket().display()));
         let client = Client::connect(&address).unwrap();
@@ -53,7 +53,8 @@ sessions! {
             namespace: NAMESPACE.to_owned(),
             ..BootstrapParams::default()
         };
-        let output = begin(session.lab, &session.binary, &second, &parameters.write_to_bytes().unwrap());
+        let input = parameters.write_to_bytes().unwrap();
+        let output = begin(session.lab, &session.binary, &second, &Beginning { input: &input, ..Beginning::default() });
         let result = BootstrapResult::parse_from_bytes(&output.stdout).unwrap();
         assert_eq!(result.address, format!("unix://{}", session.socket().display()));
         assert_eq!((result.version, result.protocol.as_str()), (2, "ttrpc"));
@@ -68,7 +69,7 @@ sessions! {
         testkit::process::signal(pid, rustix::process::Signal::KILL);
         eventually("the shim to be dead", || !testkit::process::is_alive(pid));
         assert!(session.socket().exists());
-        let output = begin(session.lab, &session.binary, session.first(), b"");
+        let output = begin(session.lab, &session.binary, session.first(), &Beginning::default());
         assert_eq!(String::from_utf8(output.stdout).unwrap(), address);
         let client = session.another_client();
         assert_ne!(connect(&client).shim_pid, u32::try_from(pid).unwrap());
@@ -81,7 +82,8 @@ sessions! {
     fn cores_of_its_own_are_not_promised_in_vain(session) {
         let second = session.lab.bundle(&Config::new());
         let known = rustix::thread::core_scheduling_cookie(rustix::process::getpid(), CoreSchedulingScope::Thread);
-        let output = begin_with(session.lab, &session.binary, (&second, &[("SCHED_CORE", "1")]), b"");
+        let asking = Beginning { environment: &[("SCHED_CORE", "1")], ..Beginning::default() };
+        let output = begin(session.lab, &session.binary, &second, &asking);
         let (told, said) = (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap());
         if known == Err(rustix::io::Errno::INVAL) {
             assert!(!output.status.success(), "{told}");

@@ -1,9 +1,14 @@
 //! Connections that break, are many, or speak nonsense.
 
 use std::io::Write as _;
+use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::time::Duration;
 
 use containerd_shim_protos::api::{ConnectRequest, ConnectResponse, StateResponse, Status};
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use testkit::hang::eventually;
 use ttrpc::Code;
 
@@ -78,17 +83,53 @@ sessions! {
     }
 
     ours
-    /// More connections than it has descriptors for: it serves again when they are closed.
+    /// Ten thousand, or as many as fit: who is connected is served, and so is who comes when they have gone.
     fn many_connections_are_survived(session) {
         session.run_first();
-        let many: Vec<_> = (0..2000).map_while(|_| UnixStream::connect(session.socket()).ok()).collect();
+        let shim = session.ok::<_, ConnectResponse>("Connect", &ConnectRequest::new()).shim_pid;
+        let before = descriptors(shim);
+        let many: Vec<_> = (0..room_for(10_000)).map_while(|_| connect(&session.socket())).collect();
+        eprintln!("{} connections; the shim has {} descriptors", many.len(), descriptors(shim));
+        assert!(many.len() > 500, "{}", many.len());
         assert_eq!(session.status(""), Status::RUNNING);
         drop(many);
         let client = session.another_client();
         let state: StateResponse = call(&client, "State", &session.state_request("")).unwrap();
         assert_eq!(state.status.enum_value(), Ok(Status::RUNNING));
+        eventually("the descriptors to be closed", || descriptors(shim) <= before + 5);
+        session.exec("e", &["/bin/sh", "-c", "exit 3"]);
+        assert_eq!(session.wait("e"), 3);
         session.remove_first();
     }
+}
+
+fn descriptors(pid: u32) -> usize {
+    std::fs::read_dir(format!("/proc/{pid}/fd")).unwrap().count()
+}
+
+/// Sees to it that this process may have as many connections, or gives how many it may have.
+fn room_for(wanted: u64) -> u64 {
+    const OTHERS: u64 = 300;
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    let most = maximum.unwrap_or(u64::MAX).min(wanted + OTHERS).max(current.unwrap_or(u64::MAX));
+    setrlimit(Resource::Nofile, Rlimit { current: Some(most), maximum }).unwrap();
+    wanted.min(most - OTHERS)
+}
+
+/// A connection; `None` when a minute has not been enough to be taken, since the shim takes no more.
+fn connect(socket: &Path) -> Option<OwnedFd> {
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    let connection = rustix::net::socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None).unwrap();
+    let address = SocketAddrUnix::new(socket).unwrap();
+    // A full backlog is emptied as fast as the shim accepts.
+    (0..6000).find_map(|_| match rustix::net::connect(&connection, &address) {
+        Ok(()) => Some(()),
+        Err(_) => {
+            std::thread::sleep(Duration::from_millis(10));
+            None
+        }
+    })?;
+    Some(connection)
 }
 
 /// `Start` as it is on the wire: length, stream, type, flags, then the request.

@@ -30,5 +30,6 @@ mod states;
 mod stats;
 mod surroundings;
 mod terminal;
+mod traps;
 mod tree;
 mod wrapper;

@@ -2,7 +2,7 @@
 //! place of containerd's that takes its events.
 
 use std::fs::File;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Output;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -111,7 +111,7 @@ impl<'lab> Session<'lab> {
         let mut server = server.register_service(create_events(Arc::new(recorder.clone())));
         server.start().unwrap();
         let first = lab.bundle(&Config::new());
-        let output = begin(lab, &binary, &first, b"");
+        let output = begin(lab, &binary, &first, &Beginning::default());
         let address = String::from_utf8(output.stdout).unwrap();
         assert!(address.starts_with("unix://"), "{address} {}", String::from_utf8_lossy(&output.stderr));
         let client = Client::connect(&address).unwrap();
@@ -314,26 +314,32 @@ impl Event {
     }
 }
 
-/// Starts a shim for a container, or finds one.
-pub(crate) fn begin(lab: &Lab, binary: &std::path::Path, container: &Container<'_>, input: &[u8]) -> Output {
-    begin_with(lab, binary, (container, &[]), input)
+/// How a shim is started.
+pub(crate) struct Beginning<'a> {
+    /// containerd's namespace.
+    pub(crate) namespace: &'a str,
+    /// More of the environment.
+    pub(crate) environment: &'a [(&'a str, &'a str)],
+    /// Standard input.
+    pub(crate) input: &'a [u8],
 }
 
-/// [`begin`], with more in the environment.
-pub(crate) fn begin_with(
-    lab: &Lab,
-    binary: &std::path::Path,
-    (container, environment): (&Container<'_>, &[(&str, &str)]),
-    input: &[u8],
-) -> Output {
+impl Default for Beginning<'_> {
+    fn default() -> Self {
+        Self { namespace: NAMESPACE, environment: &[], input: b"" }
+    }
+}
+
+/// Starts a shim for a container, or finds one.
+pub(crate) fn begin(lab: &Lab, binary: &Path, container: &Container<'_>, how: &Beginning<'_>) -> Output {
     make_log(&container.bundle().join("log"));
     let events = lab.path("e").display().to_string();
     let command = lab.daemon(binary).cwd(container.bundle()).env("TTRPC_ADDRESS", events);
-    let command = environment.iter().fold(command, |command, (name, value)| command.env(name, value));
+    let command = how.environment.iter().fold(command, |command, (name, value)| command.env(name, value));
     let lab_id = lab.path("ctd").display().to_string();
-    let flags = ["-namespace", NAMESPACE, "-address", &lab_id, "-publish-binary", "/bin/false"];
+    let flags = ["-namespace", how.namespace, "-address", &lab_id, "-publish-binary", "/bin/false"];
     let running: Running =
-        command.stdin_bytes(input).args(flags).args(["-id", container.id(), "start"]).spawn();
+        command.stdin_bytes(how.input).args(flags).args(["-id", container.id(), "start"]).spawn();
     let ended = running.wait();
     Output { status: ended.status, stdout: ended.stdout.into_bytes(), stderr: ended.stderr.into_bytes() }
 }
@@ -341,7 +347,7 @@ pub(crate) fn begin_with(
 /// The fifo that containerd makes for the log of a shim, without which the stock one ends at once; nobody reads it.
 ///
 /// It is open for reading, too, until the end of the tests: the stock shim waits for that, and ours would not notice.
-fn make_log(path: &std::path::Path) {
+fn make_log(path: &Path) {
     use rustix::fs::{CWD, FileType, Mode};
     let mode = Mode::RUSR | Mode::WUSR;
     match rustix::fs::mknodat(CWD, path, FileType::Fifo, mode, 0) {

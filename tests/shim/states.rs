@@ -2,11 +2,14 @@
 
 use containerd_shim_protos::api::{
     CheckpointTaskRequest, ConnectRequest, ConnectResponse, DeleteResponse, PauseRequest, PidsRequest,
-    PidsResponse, ResumeRequest, Status,
+    PidsResponse, ResizePtyRequest, ResumeRequest, Status, UpdateTaskRequest,
 };
 use containerd_shim_protos::shim::oci::ProcessDetails;
-use protobuf::Message;
+use protobuf::well_known_types::any::Any;
 use protobuf::well_known_types::empty::Empty;
+use protobuf::{Message, MessageField};
+use rustix::fs::{FileType, Mode};
+use serde_json::{Value, json};
 use ttrpc::Code;
 
 use crate::session::sessions;
@@ -122,6 +125,47 @@ sessions! {
         let paused = session.place("the pause", |event| event.topic == "/tasks/paused");
         let resumed = session.place("the resume", |event| event.topic == "/tasks/resumed");
         assert!(paused < resumed, "pause at {paused}, resume at {resumed}");
+        session.remove_first();
+    }
+
+    #[doc = "New limits are in force when the answer comes."]
+    fn limits_are_changed(session) {
+        session.run_first();
+        let (first, value) = (session.first(), json!({"pids": {"limit": 321}}).to_string().into_bytes());
+        let type_url = "types.containerd.io/opencontainers/runtime-spec/1/LinuxResources".to_owned();
+        let resources = MessageField::some(Any { type_url, value, ..Any::default() });
+        let request = UpdateTaskRequest { id: first.id().into(), resources, ..UpdateTaskRequest::default() };
+        let _updated: Empty = session.ok("Update", &request);
+        assert_eq!(first.read_control("pids", "pids.max"), "321");
+        assert_eq!(session.status(""), Status::RUNNING);
+        session.remove_first();
+    }
+
+    #[doc = "The size of a terminal is changed; a process without one has none to change."]
+    fn a_terminal_gets_its_size(session) {
+        session.run_first();
+        let out = session.lab.path("out");
+        rustix::fs::mknodat(rustix::fs::CWD, &out, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
+        let _reader = std::fs::File::options().read(true).write(true).open(&out).unwrap();
+        let script = "until /bin/stty size | /bin/grep '20 60'; do /bin/sleep 0.05; done; exit 8";
+        let mut request = session.exec_request("e", &["/bin/sh", "-c", script]);
+        let mut spec: Value = serde_json::from_slice(&request.spec.value).unwrap();
+        spec["terminal"] = json!(true);
+        request.spec.as_mut().unwrap().value = spec.to_string().into();
+        (request.terminal, request.stdout) = (true, out.display().to_string());
+        let _added: Empty = session.ok("Exec", &request);
+        session.start_process(session.first().id(), "e").unwrap();
+        let size = ResizePtyRequest {
+            id: session.first().id().into(),
+            exec_id: "e".into(),
+            width: 60,
+            height: 20,
+            ..ResizePtyRequest::default()
+        };
+        let _resized: Empty = session.ok("ResizePty", &size);
+        assert_eq!(session.wait("e"), 8);
+        let _killed: Result<Empty, _> = session.call("ResizePty", &ResizePtyRequest { exec_id: String::new(), ..size });
+        assert_eq!(session.status(""), Status::RUNNING);
         session.remove_first();
     }
 

@@ -9,6 +9,7 @@ mod names;
 mod no_std;
 mod places;
 mod proofs;
+mod traps;
 mod versions;
 
 use std::process::ExitCode;
@@ -36,6 +37,7 @@ const RULES: &[Rule] = &[
     ("links lead somewhere", links::check),
     ("no path of one person's machine", places::check),
     ("tests named as proof exist", proofs::check),
+    ("each trap of the shim protocol has a test", traps::check),
     ("error texts mean to dockerd what they say", errors::check),
     ("every failure class is seen, or says why not", classes::check),
     ("generated documents are current", documents::check),

@@ -12,6 +12,9 @@ pub(crate) enum Failure {
     /// Standard output is gone.
     #[error("write the answer")]
     Print(#[source] std::io::Error),
+    /// Nobody says where this program lies.
+    #[error("find the place of this program")]
+    Place(#[source] std::io::Error),
     /// A file that was named cannot be opened.
     #[error("open {}", .path.display())]
     Open {

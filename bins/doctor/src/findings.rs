@@ -12,7 +12,8 @@ use diagnose::remedy::Remedy;
 pub(crate) fn text(diagnosis: &Diagnosis) -> String {
     let mut text = String::new();
     if diagnosis.findings.is_empty() {
-        text.push_str("nothing found\n");
+        let all = diagnosis.unseen.is_empty();
+        text.push_str(if all { "nothing found\n" } else { "nothing found in what could be seen\n" });
     }
     for finding in &diagnosis.findings {
         text.push_str(&self::finding(finding));
@@ -93,4 +94,19 @@ pub(crate) fn done(done: &Done) -> String {
 
 fn line_of(text: &mut String, line: &str) {
     let _infallible = writeln!(text, "{line}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_is_said_only_of_what_could_be_seen() {
+        let mut diagnosis = diagnose::diagnose::diagnose(&diagnose::Snapshot::default());
+        diagnosis.unseen = vec![String::from("kernel log: permission denied")];
+        let partly = text(&diagnosis);
+        assert_eq!(partly, "nothing found in what could be seen\nnot seen: kernel log: permission denied\n");
+        diagnosis.unseen.clear();
+        assert_eq!(text(&diagnosis), "nothing found\n");
+    }
 }

@@ -7,6 +7,7 @@ mod cli;
 mod cmd;
 mod failure;
 mod findings;
+mod quiet;
 
 use std::process::ExitCode;
 

@@ -31,8 +31,8 @@ use crate::workers;
 /// others are killed.
 const EXECS: Duration = Duration::from_secs(10);
 
-/// How long the disk may take to note an exit before it is told without.
-const DISK: Duration = Duration::from_secs(1);
+/// How long the disk may take to note an exit before it is told without; a busy machine gets that far, too.
+const DISK: Duration = Duration::from_secs(3);
 
 /// Reports the end of an exec when it comes.
 pub fn exec(pod: &Arc<Pod>, task: &Arc<Task>, process: &Arc<Process>, child: Child) {
@@ -114,15 +114,23 @@ async fn end_of(child: Child) -> Exit {
 /// Writes an exit down. A disk that does not take it in time keeps nobody waiting for it.
 async fn write_down(pod: &Pod, task: &Arc<Task>, exec: &str, exit: Exit) {
     let number = task.journal.note(Record::Exited { exec: exec.to_owned(), exit });
-    let work = workers::Task { name: format!("write the journal of {}", task.id), limit: DISK };
-    let subject = Arc::clone(task);
-    let asked = pod.workers.run(work, move || subject.journal.write()).await;
-    if asked.is_err() || !task.journal.written(number).await {
+    if !write(pod, task).await || !task.journal.written(number).await {
         log::warn!(
             "{} {exec:?}: the exit is told and not in the journal: the disk does not take it",
             task.id
         );
     }
+}
+
+/// Writes here what goes to memory, else on a worker; whether somebody does.
+async fn write(pod: &Pod, task: &Arc<Task>) -> bool {
+    if task.journal.is_in_memory() {
+        task.journal.write();
+        return true;
+    }
+    let work = workers::Task { name: format!("write the journal of {}", task.id), limit: DISK };
+    let subject = Arc::clone(task);
+    pod.workers.run(work, move || subject.journal.write()).await.is_ok()
 }
 
 async fn tell(pod: &Arc<Pod>, task: &Arc<Task>, process: &Arc<Process>, exit: Exit) {

@@ -242,6 +242,14 @@ impl Journal {
         Ok(Self { bundle: bundle.to_owned(), file, ledger, size: bytes.len() as u64, limit: LARGE, torn })
     }
 
+    /// Whether its file system is memory, where a write waits for no disk.
+    #[must_use]
+    pub fn is_in_memory(&self) -> bool {
+        // Source: linux/magic.h, TMPFS_MAGIC and RAMFS_MAGIC.
+        const MEMORY: [i64; 2] = [0x0102_1994, 0x8584_58f6];
+        rustix::fs::fstatfs(&self.file).is_ok_and(|about| MEMORY.contains(&about.f_type))
+    }
+
     /// What is written so far.
     #[must_use]
     pub fn ledger(&self) -> &Ledger {

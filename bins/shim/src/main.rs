@@ -16,6 +16,11 @@ use shim::log::Detail;
 use shim::start::Cores;
 use sys::start::Given;
 
+/// musl's allocator maps and unmaps pages for nearly every exec, at one fault and one interrupt of the other processor
+/// each; see docs/performance-shim.md.
+#[global_allocator]
+static ALLOCATOR: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;
+
 #[cfg(not(test))]
 sys::program!(program);
 

@@ -126,6 +126,8 @@ impl Workers {
         }
         state.queue.push_back(job);
         if state.idle >= state.queue.len() {
+            // First let go of the lock: who is woken wants it, and would sleep again at once.
+            drop(state);
             self.0.wake.notify_one();
             return Ok(());
         }

@@ -24,5 +24,5 @@ pub(crate) fn hasten(given: &Given) {
 /// # Errors
 /// The step that the kernel refused.
 pub(crate) fn ensure(given: &Given) -> Result<(), Failure> {
-    Ok(container::protect_briefly(given)?)
+    Ok(container::protect_first(given)?)
 }

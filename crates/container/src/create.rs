@@ -203,7 +203,7 @@ fn check_terminal(terminal: bool, request: &CreateRequest) -> Result<(), Error> 
 /// process was started with.
 #[must_use]
 pub fn inherited_descriptors() -> u32 {
-    (3..4096).take_while(|number| sys::stdio::is_inherited(*number)).count().try_into().unwrap_or(0)
+    (3..4096).take_while(|number| sys::stdio::is_open(*number)).count().try_into().unwrap_or(0)
 }
 
 /// How many descriptors from 3 on the program keeps.

@@ -121,8 +121,6 @@ impl Foreground {
     /// # Errors
     /// [`Error::Prepare`], [`Error::Poll`], [`Error::Wait`], [`Error::NotifySocket`].
     pub fn supervise(&self, supervised: Supervised) -> Result<Ended, Error> {
-        // The process runs by now, and needs nobody who waits for it yet.
-        launch::sealed::let_go();
         let caller = Caller::standard;
         let step = |source| Error::Prepare { step: "hold the standard streams", source };
         self.supervise_for(supervised, || caller().map_err(step))

@@ -75,15 +75,6 @@ pub fn protect_first(given: &sys::start::Given) -> Result<(), Error> {
     launch::sealed::ensure_first(given).map_err(Error::Launch)
 }
 
-/// As [`protect_first`], for a process that lives for a moment: what the kernel makes the second start wait for, it waits
-/// for beside other work, see [`launch::sealed::let_go`].
-///
-/// # Errors
-/// [`Error::Launch`] with the step that was refused.
-pub fn protect_briefly(given: &sys::start::Given) -> Result<(), Error> {
-    launch::sealed::ensure_first_and_hold(given).map_err(Error::Launch)
-}
-
 /// Undoes an inherited ignoring of `SIGCHLD`, under which the kernel takes every child away before it can be waited
 /// for.
 pub fn own_children() {

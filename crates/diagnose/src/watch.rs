@@ -4,7 +4,7 @@
 //! is taken without one. A finding is told once, with its onset, and once more when it is over.
 //!
 //! ```text
-//!   every 2 s      look (one child, some milliseconds) --> suspicions --> due? --> snapshot --> findings
+//!   every 3 s      look (one child, some milliseconds) --> suspicions --> due? --> snapshot --> findings
 //!                                                                                                 |
 //!                                       told once, snapshot kept, metrics written  <--- ledger <--'
 //! ```
@@ -12,56 +12,34 @@
 mod kept;
 mod ledger;
 mod metrics;
+mod pace;
 pub mod suspicion;
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::collect::look::{Eyes, Look};
 use crate::finding::Finding;
 use crate::{Result, Snapshot, Source};
-use suspicion::{Suspicion, suspicions};
+use pace::Pace;
+use suspicion::suspicions;
 
 pub use ledger::{Active, Event};
 pub use metrics::Metrics;
 
 /// How long between two looks.
-pub const INTERVAL: Duration = Duration::from_secs(2);
-
-/// The first pause before the same suspicion is looked into again, and the longest.
-const FIRST_PAUSE_MS: u64 = 5_000;
-const LONGEST_PAUSE_MS: u64 = 300_000;
-
-/// A snapshot without a suspicion, for what a look cannot see.
-const ROUTINE_MS: u64 = 300_000;
-
-/// While something is wrong: how often it is asked whether it still is.
-const RECHECK_MS: u64 = 30_000;
-
-/// The least time between two snapshots, whatever happens.
-const BREATH_MS: u64 = 3_000;
+pub const INTERVAL: Duration = Duration::from_secs(3);
 
 /// What a watch keeps in mind.
 #[derive(Debug)]
 pub struct Watch {
     eyes: Eyes,
     before: Option<Look>,
-    suspects: BTreeMap<String, Suspect>,
-    last_snapshot_ms: Option<u64>,
+    pace: Pace,
     ledger: ledger::Ledger,
     kept: kept::Kept,
     metrics_file: Option<PathBuf>,
     metrics: Metrics,
-}
-
-/// A suspicion that stays.
-#[derive(Debug, Clone)]
-struct Suspect {
-    pid: Option<i32>,
-    since_ms: u64,
-    due_ms: u64,
-    pause_ms: u64,
 }
 
 impl Watch {
@@ -74,8 +52,7 @@ impl Watch {
         Ok(Self {
             eyes: Eyes::open()?,
             before: None,
-            suspects: BTreeMap::new(),
-            last_snapshot_ms: None,
+            pace: Pace::new(),
             ledger: kept.ledger(),
             kept,
             metrics_file: metrics.map(Path::to_owned),
@@ -94,8 +71,7 @@ impl Watch {
         self.metrics.suspicions = found.len() as u64;
         let now_ms = now.since_boot_ms;
         self.before = Some(now);
-        let due = self.note(&found, now_ms);
-        let events = if due || self.is_time(now_ms) { self.snapshot(now_ms)? } else { Vec::new() };
+        let events = if self.pace.note(&found, now_ms) { self.snapshot(now_ms)? } else { Vec::new() };
         self.metrics.of(&self.ledger);
         if let Some(path) = &self.metrics_file {
             kept::replace(path, self.metrics.text().as_bytes())?;
@@ -103,34 +79,9 @@ impl Watch {
         Ok(events)
     }
 
-    /// Keeps the list of suspects; whether one of them is due.
-    fn note(&mut self, found: &[Suspicion], now_ms: u64) -> bool {
-        self.suspects.retain(|key, _| found.iter().any(|it| it.key == *key));
-        for suspicion in found {
-            self.suspects.entry(suspicion.key.clone()).or_insert_with(|| Suspect {
-                pid: suspicion.pid,
-                since_ms: now_ms,
-                due_ms: now_ms,
-                pause_ms: FIRST_PAUSE_MS,
-            });
-        }
-        self.suspects.values().any(|suspect| suspect.due_ms <= now_ms) && self.breath(now_ms, BREATH_MS)
-    }
-
-    fn is_time(&self, now_ms: u64) -> bool {
-        self.breath(now_ms, if self.ledger.is_empty() { ROUTINE_MS } else { RECHECK_MS })
-    }
-
-    fn breath(&self, now_ms: u64, pause_ms: u64) -> bool {
-        self.last_snapshot_ms.is_none_or(|last| now_ms.saturating_sub(last) >= pause_ms)
-    }
-
     fn snapshot(&mut self, now_ms: u64) -> Result<Vec<Event>> {
-        self.last_snapshot_ms = Some(now_ms);
-        for suspect in self.suspects.values_mut().filter(|suspect| suspect.due_ms <= now_ms) {
-            suspect.due_ms = now_ms + suspect.pause_ms;
-            suspect.pause_ms = (suspect.pause_ms * 2).min(LONGEST_PAUSE_MS);
-        }
+        // Noted before it is taken: one that fails is not taken again and again.
+        self.pace.taken(now_ms);
         let (snapshot, diagnosis) = crate::diagnose::observe(&Source::Live)?;
         self.metrics.snapshots += 1;
         self.metrics.snapshot_ms = snapshot.taken.duration_ms;
@@ -138,6 +89,7 @@ impl Watch {
         let onsets: Vec<(Finding, u64)> =
             diagnosis.findings.iter().map(|finding| (finding.clone(), since(finding))).collect();
         let mut events = self.ledger.enter(onsets, snapshot.taken.at_ms);
+        self.pace.learnt(self.ledger.trouble(&events));
         if events.iter().any(|event| event.is_onset()) {
             let path = self.kept.keep(&snapshot)?;
             events.iter_mut().for_each(|event| event.seen_in(&path));
@@ -152,8 +104,7 @@ impl Watch {
     /// When it began, milliseconds after 1970: when its blocker was first suspected, else now.
     fn onset_ms(&self, finding: &Finding, snapshot: &Snapshot, now_ms: u64) -> u64 {
         let pid = finding.blocker.as_ref().and_then(|blocker| blocker.pid);
-        let first = self.suspects.values().filter(|it| it.pid.is_some() && it.pid == pid);
-        let since_ms = first.map(|it| it.since_ms).min().unwrap_or(now_ms);
+        let since_ms = pid.and_then(|pid| self.pace.since_ms(pid)).unwrap_or(now_ms);
         snapshot.taken.at_ms.saturating_sub(now_ms.saturating_sub(since_ms))
     }
 }

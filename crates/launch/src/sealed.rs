@@ -3,17 +3,13 @@
 //! A process in a container can make the runtime execute `/proc/self/exe` and open that file for writing. Here the
 //! process runs from a read-only detached mount of its binary: such an open answers `EROFS`. The page cache stays
 //! shared with every other process of the same binary, which a copy in a memfd would lose.
-//!
-//! **Invariant:** the descriptor of the mount never comes to stand where a program of the container could find it: it is
-//! close-on-exec from the first step of the new self on, and a child closes it before its program as it closes all.
 
 use crate::Error;
-use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{CWD, StatVfsMountFlags};
-use rustix::io::{Errno, FdFlags};
+use rustix::io::Errno;
 use rustix::mount::OpenTreeFlags;
 use std::ffi::{CStr, CString};
-use std::sync::{Mutex, PoisonError};
 use sys::exec::{Entry, Vector};
 use sys::start::Given;
 
@@ -25,7 +21,7 @@ use sys::start::Given;
 /// [`Error::Seal`] with the step that was refused.
 pub fn ensure(arguments: &[CString], environment: &[CString]) -> Result<(), Error> {
     let (arguments, environment) = (entries(arguments), entries(environment));
-    ensure_by(Unmount::AtOnce, |program| match (Vector::new(&arguments), Vector::new(&environment)) {
+    ensure_by(|program| match (Vector::new(&arguments), Vector::new(&environment)) {
         (Some(arguments), Some(environment)) => sys::exec::fexecve(program, arguments, environment),
         _ => Errno::INVAL,
     })
@@ -36,51 +32,15 @@ pub fn ensure(arguments: &[CString], environment: &[CString]) -> Result<(), Erro
 /// # Errors
 /// [`Error::Seal`] with the step that was refused.
 pub fn ensure_first(given: &Given) -> Result<(), Error> {
-    ensure_by(Unmount::AtOnce, |program| given.execute(program))
-}
-
-/// As [`ensure_first`]; the new self does not wait for the kernel before its first step, but when it calls
-/// [`let_go`], or at its end.
-///
-/// # Errors
-/// [`Error::Seal`] with the step that was refused.
-pub fn ensure_first_and_hold(given: &Given) -> Result<(), Error> {
-    ensure_by(Unmount::Later, |program| given.execute(program))?;
-    if let Some(mount) = sys::start::executed_from() {
-        *held() = Some(mount);
-    }
-    Ok(())
-}
-
-/// Closes the descriptor of the mount that this process runs from, if it holds one. The kernel takes the mount out of
-/// its namespace then, and lets the caller wait until every processor has noticed; the program runs from it further on.
-pub fn let_go() {
-    let mount = held().take();
-    drop(mount);
-}
-
-/// What [`ensure_first_and_hold`] holds.
-static HELD: Mutex<Option<OwnedFd>> = Mutex::new(None);
-
-fn held() -> std::sync::MutexGuard<'static, Option<OwnedFd>> {
-    HELD.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// When the descriptor of the detached mount is closed.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Unmount {
-    /// By `execveat`, which waits for a grace period of RCU.
-    AtOnce,
-    /// By the new self.
-    Later,
+    ensure_by(|program| given.execute(program))
 }
 
 /// `execute` gives the errno of its refusal.
-fn ensure_by(unmount: Unmount, execute: impl FnOnce(BorrowedFd<'_>) -> Errno) -> Result<(), Error> {
+fn ensure_by(execute: impl FnOnce(BorrowedFd<'_>) -> Errno) -> Result<(), Error> {
     if is_sealed()? {
         return Ok(());
     }
-    let program = read_only_self(unmount).or_else(|_| copy_of_self())?;
+    let program = read_only_self().or_else(|_| copy_of_self())?;
     Err(Error::Seal { step: "execveat", source: execute(program.as_fd()) })
 }
 
@@ -108,15 +68,11 @@ fn is_sealed() -> Result<bool, Error> {
 const SELF: &CStr = c"/proc/self/exe";
 
 /// Kernel: `mount_setattr` came with 5.12; before, [`copy_of_self`] is used.
-fn read_only_self(unmount: Unmount) -> Result<OwnedFd, Error> {
+fn read_only_self() -> Result<OwnedFd, Error> {
     let seal = |step| move |source| Error::Seal { step, source };
     let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
     let tree = rustix::mount::open_tree(CWD, SELF, flags).map_err(seal("open_tree"))?;
     sys::mount_setattr::set_read_only(tree.as_fd()).map_err(seal("mount_setattr"))?;
-    // In the place of a standard stream that was closed, it must not be taken for one.
-    if unmount == Unmount::Later && tree.as_raw_fd() > 2 {
-        rustix::io::fcntl_setfd(&tree, FdFlags::empty()).map_err(seal("fcntl"))?;
-    }
     Ok(tree)
 }
 

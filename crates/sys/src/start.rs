@@ -5,7 +5,7 @@
 
 use core::ffi::{CStr, c_char};
 use core::marker::PhantomData;
-use rustix::fd::{AsRawFd, BorrowedFd, OwnedFd};
+use rustix::fd::{AsRawFd, BorrowedFd};
 use rustix::io::Errno;
 
 /// What the kernel gave this process: arguments and environment, each ended by a null pointer.
@@ -77,23 +77,6 @@ impl Given {
         };
         crate::check(result).err().unwrap_or(Errno::NOEXEC)
     }
-}
-
-/// Takes over the descriptor that this program was executed from, if it came along: from now on it is close-on-exec.
-///
-/// Kernel: the name of a program that was executed by `execveat` with an empty path is `/dev/fd/N`.
-#[must_use]
-pub fn executed_from() -> Option<OwnedFd> {
-    // SAFETY: the function takes a number and reads what the kernel put on the stack.
-    let name = unsafe { libc::getauxval(libc::AT_EXECFN) };
-    let name = core::ptr::with_exposed_provenance::<c_char>(usize::try_from(name).ok()?);
-    if name.is_null() {
-        return None;
-    }
-    // SAFETY: it is a C string that lives as long as the process.
-    let name = unsafe { CStr::from_ptr(name) };
-    let number = name.to_str().ok()?.strip_prefix("/dev/fd/")?.parse().ok()?;
-    crate::stdio::inherited(number)
 }
 
 /// Makes `$run`, a `fn(Given) -> u8`, the program: what it gives is the exit status. The crate is `no_main`.

@@ -27,15 +27,6 @@ pub fn is_open(number: u32) -> bool {
     result >= 0
 }
 
-/// Whether this program was started with a descriptor of this number: one that is open, and not close-on-exec as those
-/// are that it opens or takes over itself.
-#[must_use]
-pub fn is_inherited(number: u32) -> bool {
-    // SAFETY: F_GETFD takes no pointer and changes nothing.
-    let result = unsafe { libc::syscall(libc::SYS_fcntl, number, libc::F_GETFD, 0) };
-    result == 0
-}
-
 /// Puts `/dev/null` in the place of every standard stream that is closed.
 ///
 /// # Errors

@@ -17,6 +17,7 @@ usage: cargo xtask vm test|shell|build [OPTIONS] [FILTER...]
   --kernel VERSION 6.1 or 5.10; may be given twice (default 6.1)
   --layout LAYOUT  control groups: v2 alone, or hybrid: v1, and v2 without controllers (default v2)
   --part FILE      only the tests that FILE lists
+  --without WORD   none whose name contains WORD, such as ::runc; may be given again
   --threads N      tests at a time (default 3)
   --minutes N      give up then (default 120)";
 
@@ -71,8 +72,10 @@ pub(super) struct Options {
     pub(super) threads: usize,
     /// After this, the guest is ended.
     pub(super) limit: Duration,
-    /// Pieces of test names.
+    /// Pieces of the names of tests.
     pub(super) filters: Vec<String>,
+    /// Pieces of the names of tests that are not wanted.
+    pub(super) without: Vec<String>,
 }
 
 impl Options {
@@ -105,6 +108,7 @@ impl Options {
             threads: 3,
             limit: Duration::from_mins(120),
             filters: Vec::new(),
+            without: Vec::new(),
         }
     }
 
@@ -114,6 +118,7 @@ impl Options {
             "--kernel" => self.kernels.push(kernel(value)?),
             "--layout" => self.layout = layout(value)?,
             "--part" => self.part = Some(PathBuf::from(value)),
+            "--without" => self.without.push(value.to_owned()),
             "--threads" => self.threads = usize::from(number(option, value)?),
             "--minutes" => self.limit = Duration::from_mins(number(option, value)?.into()),
             _ => return Err(wrong(&format!("{option} is no option"))),
@@ -166,11 +171,14 @@ mod tests {
 
     #[test]
     fn options_and_filters_may_be_mixed() {
-        let options = parse("test exec --kernel 5.10 --threads 2 kill --layout hybrid --minutes 9").unwrap();
+        let options =
+            parse("test exec --kernel 5.10 --threads 2 kill --layout hybrid --minutes 9 --without ::runc")
+                .unwrap();
         assert_eq!(options.layout, Layout::Hybrid);
         assert_eq!(options.wish, Wish::Test);
         assert_eq!(options.kernels, ["5.10"]);
         assert_eq!(options.filters, ["exec", "kill"]);
+        assert_eq!(options.without, ["::runc"]);
         assert_eq!((options.threads, options.limit.as_secs()), (2, 540));
     }
 

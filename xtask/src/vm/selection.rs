@@ -7,14 +7,19 @@ use crate::failure::Failure;
 use crate::vm::binaries::Test;
 use crate::vm::options::Options;
 
-/// What each test executable contends for, so that two of its tests only slow each other down.
+/// The beginnings of the names of tests, and what they contend for, so that two of them only slow each other down.
 const LANES: &[(&str, &str)] = &[
-    ("partners", "daemons"),
+    ("partners::docker", "docker"),
+    ("partners::podman", "podman"),
+    ("partners::containerd", "containerd"),
     ("shim", "shims"),
     ("doctor", "nodes"),
     ("field_reports", "limits"),
     ("systemd", "bus"),
 ];
+
+/// The lanes that take longest; what is in them is begun first.
+const LONG_LANES: &[&str] = &["docker", "podman"];
 
 /// The executables whose tests all have stock daemons in them, which have races of their own. What nextest does on the
 /// host (`.config/nextest.toml`).
@@ -47,7 +52,8 @@ pub(super) fn select(all: Vec<Test>, options: &Options) -> Result<Selected, Fail
             part(all, &text)?
         }
     };
-    filtered(part, &options.filters)
+    let is_wanted = |test: &Test| !options.without.iter().any(|word| test.name().contains(word.as_str()));
+    filtered(part.into_iter().filter(is_wanted).collect(), &options.filters)
 }
 
 /// The tests that a part lists.
@@ -78,12 +84,16 @@ fn filtered(tests: Vec<Test>, filters: &[String]) -> Result<Selected, Failure> {
     if tests.is_empty() {
         return Err(Failure::Usage(format!("no test is selected by {}", filters.join(" "))));
     }
+    let (long, short): (Vec<_>, Vec<_>) = tests
+        .into_iter()
+        .partition(|test| lane(test).is_some_and(|lane| LONG_LANES.contains(&lane.as_str())));
+    let tests = [long, short].concat();
     Ok(Selected { tests, ignored: ignored.len() })
 }
 
 /// The lane of a test, see [`LANES`].
 pub(super) fn lane(test: &Test) -> Option<String> {
-    let row = LANES.iter().find(|(binary, _)| *binary == test.binary.name)?;
+    let row = LANES.iter().find(|(row, _)| begins(&test.name(), row))?;
     Some(row.1.to_owned())
 }
 
@@ -101,18 +111,14 @@ mod tests {
 
     use super::*;
 
+    fn test(binary: &str, test: &str) -> Test {
+        let binary = Binary { name: binary.to_owned(), path: PathBuf::new() };
+        Test { binary, test: test.to_owned(), ignored: false }
+    }
+
     fn all() -> Vec<Test> {
-        let test = |name: &str, test: &str, ignored| Test {
-            binary: Binary { name: name.to_owned(), path: PathBuf::new() },
-            test: test.to_owned(),
-            ignored,
-        };
-        vec![
-            test("oci", "exec::a", false),
-            test("oci", "exec_log::b", false),
-            test("truth", "pids::c", false),
-            test("crash", "soak::d", true),
-        ]
+        let soak = Test { ignored: true, ..test("crash", "soak::d") };
+        vec![test("oci", "exec::a"), test("oci", "exec_log::b"), test("truth", "pids::c"), soak]
     }
 
     fn names(tests: &[Test]) -> Vec<String> {
@@ -139,16 +145,20 @@ mod tests {
     }
 
     #[test]
+    fn what_takes_longest_is_begun_first_and_one_at_a_time() {
+        let all = vec![test("oci", "a"), test("partners", "docker::b"), test("partners", "podman::c")];
+        let chosen = filtered(all, &[]).unwrap();
+        assert_eq!(names(&chosen.tests), ["partners::docker::b", "partners::podman::c", "oci::a"]);
+        let lanes: Vec<_> = chosen.tests.iter().map(lane).collect();
+        assert_eq!(lanes, [Some("docker".to_owned()), Some("podman".to_owned()), None]);
+    }
+
+    #[test]
     fn only_what_has_stock_parts_is_tried_twice() {
-        let named = |binary: &str, test: &str| Test {
-            binary: Binary { name: binary.to_owned(), path: PathBuf::new() },
-            test: test.to_owned(),
-            ignored: false,
-        };
-        assert_eq!(tries(&named("partners", "docker::a::sluice")), 2);
-        assert_eq!(tries(&named("oci", "exec::a::runc")), 2);
-        assert_eq!(tries(&named("oci", "exec::a::sluice")), 1);
-        assert_eq!(tries(&named("truth", "pids::a")), 1);
+        assert_eq!(tries(&test("partners", "docker::a::sluice")), 2);
+        assert_eq!(tries(&test("oci", "exec::a::runc")), 2);
+        assert_eq!(tries(&test("oci", "exec::a::sluice")), 1);
+        assert_eq!(tries(&test("truth", "pids::a")), 1);
     }
 
     #[test]

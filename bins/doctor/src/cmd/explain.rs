@@ -1,7 +1,8 @@
 //! `sluice-doctor explain`.
 
+use std::cell::RefCell;
 use std::fmt::Write as _;
-use std::io::Read;
+use std::io::{Error, Read};
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -11,6 +12,7 @@ use serde_json::json;
 
 use crate::answer;
 use crate::failure::Failure;
+use crate::quiet::Quiet;
 
 /// Longer lines are cut in the answer for people, in characters.
 const LINE: usize = 400;
@@ -36,7 +38,7 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode, Failure> {
     let explainer = Explainer::new()?;
     let mut report = Report::new(&explainer, options);
     if options.inputs.is_empty() {
-        report.read(&mut std::io::stdin().lock())?;
+        report.follow()?;
     }
     for input in &options.inputs {
         report.input(input)?;
@@ -53,6 +55,8 @@ struct Report<'a> {
     summary: Summary,
     totals: Totals,
     text: String,
+    /// Why something could not be said.
+    failed: Option<Failure>,
 }
 
 impl<'a> Report<'a> {
@@ -64,13 +68,14 @@ impl<'a> Report<'a> {
             summary: Summary::default(),
             totals: Totals::default(),
             text: String::new(),
+            failed: None,
         }
     }
 
     /// A file if there is one of that name, else the text itself.
     fn input(&mut self, input: &str) -> Result<(), Failure> {
         if input == "-" {
-            return self.read(&mut std::io::stdin().lock());
+            return self.follow();
         }
         if !input.contains('\n') && Path::new(input).is_file() {
             let failed = |source| Failure::Open { path: input.into(), source };
@@ -84,20 +89,36 @@ impl<'a> Report<'a> {
         Ok(())
     }
 
+    /// Standard input, which may be a log that is still being written: when nothing more comes, all is said that has.
+    fn follow(&mut self) -> Result<(), Failure> {
+        let (explainer, before) = (self.explainer, self.totals.lines);
+        let report = RefCell::new(self);
+        let mut on_quiet =
+            || report.borrow_mut().say_so_far().map_err(|failure| Error::other(failure.text()));
+        let mut input = Quiet::new(std::io::stdin().lock(), &mut on_quiet);
+        let totals = explainer.read(&mut input, &mut |found| report.borrow_mut().take(found, before))?;
+        report.into_inner().count(totals)
+    }
+
     fn read(&mut self, input: &mut dyn Read) -> Result<(), Failure> {
         let (explainer, before) = (self.explainer, self.totals.lines);
-        let mut failed = None;
-        let totals = explainer.read(input, &mut |found| {
-            let found = Explanation { number: before + found.number, ..found };
-            let next = self.consequences.push(found);
-            if let Some(Err(failure)) = next.map(|next| self.say(next)) {
-                failed.get_or_insert(failure);
-            }
-        })?;
+        let totals = explainer.read(input, &mut |found| self.take(found, before))?;
+        self.count(totals)
+    }
+
+    /// Takes what was found in a line of an input that has `before` lines before it.
+    fn take(&mut self, found: Explanation, before: u64) {
+        let next = self.consequences.push(Explanation { number: before + found.number, ..found });
+        if let Some(Err(failure)) = next.map(|next| self.say(next)) {
+            self.failed.get_or_insert(failure);
+        }
+    }
+
+    fn count(&mut self, totals: Totals) -> Result<(), Failure> {
         self.totals.lines += totals.lines;
         self.totals.bytes += totals.bytes;
         self.totals.failures += totals.failures;
-        failed.map_or(Ok(()), Err)
+        self.failed.take().map_or(Ok(()), Err)
     }
 
     fn say(&mut self, mut explanation: Explanation) -> Result<(), Failure> {
@@ -117,12 +138,22 @@ impl<'a> Report<'a> {
         answer::print(&std::mem::take(&mut self.text))
     }
 
-    fn finish(&mut self) -> Result<(), Failure> {
+    /// Says what has come, as if there were no more.
+    fn say_so_far(&mut self) -> Result<(), Failure> {
         while let Some(held) = self.consequences.pop() {
             self.say(held)?;
         }
         if !self.options.json {
-            self.text = people(&self.summary, self.explainer, self.totals);
+            self.text = people(&std::mem::take(&mut self.summary), self.explainer);
+        }
+        self.print()
+    }
+
+    fn finish(&mut self) -> Result<(), Failure> {
+        self.say_so_far()?;
+        if !self.options.json {
+            let Totals { lines, failures, .. } = self.totals;
+            self.text = format!("{lines} lines read, {failures} read as a failure\n");
         }
         self.print()
     }
@@ -149,7 +180,7 @@ fn object(explanation: &Explanation, explainer: &Explainer) -> serde_json::Value
     })
 }
 
-fn people(summary: &Summary, explainer: &Explainer, totals: Totals) -> String {
+fn people(summary: &Summary, explainer: &Explainer) -> String {
     let mut text = String::new();
     let is_symptom = |id: &str| explainer.class(id).is_some_and(|class| class.noise || class.symptom);
     for group in summary.groups(&is_symptom) {
@@ -162,7 +193,6 @@ fn people(summary: &Summary, explainer: &Explainer, totals: Totals) -> String {
     if summary.uncounted > 0 {
         let _ = writeln!(text, "{} more lines of other unknown kinds", summary.uncounted);
     }
-    let _ = writeln!(text, "{} lines read, {} read as a failure", totals.lines, totals.failures);
     text
 }
 

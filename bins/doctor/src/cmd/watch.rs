@@ -10,7 +10,7 @@ use diagnose::watch::{INTERVAL, Watch};
 use crate::answer;
 use crate::failure::Failure;
 
-/// Looks at the node every two seconds until it is stopped, and tells each finding once, as a line of JSON.
+/// Looks at the node every three seconds until it is stopped, and tells each finding once, as a line of JSON.
 #[derive(Debug, Args)]
 pub(crate) struct Options {
     /// Keep the snapshots from each onset here, the newest twenty.
@@ -22,10 +22,20 @@ pub(crate) struct Options {
     /// End after so many looks.
     #[arg(long, value_name = "COUNT")]
     looks: Option<u64>,
+    /// Print a unit for systemd that runs this program so, and do nothing else.
+    #[arg(long, exclusive = true)]
+    print_unit: bool,
 }
+
+/// The unit, with the place where `make install` puts the program.
+const UNIT: &str = include_str!("../../sluice-doctor.service");
+const PLACE: &str = "/usr/local/bin/sluice-doctor";
 
 /// Carries it out.
 pub(crate) fn run(options: &Options) -> Result<ExitCode, Failure> {
+    if options.print_unit {
+        return print_unit();
+    }
     let mut watch = Watch::begin(&options.state, options.metrics.as_deref())?;
     let mut looks = 0;
     loop {
@@ -42,5 +52,23 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode, Failure> {
             return Ok(ExitCode::SUCCESS);
         }
         std::thread::sleep(INTERVAL);
+    }
+}
+
+/// The unit for the program where it lies now.
+fn print_unit() -> Result<ExitCode, Failure> {
+    let place = std::env::current_exe().map_err(Failure::Place)?;
+    answer::print(&UNIT.replace(PLACE, &place.to_string_lossy()))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_unit_names_the_program_once() {
+        assert_eq!(UNIT.matches(PLACE).count(), 1);
+        assert!(UNIT.contains(&format!("\nExecStart={PLACE} watch ")));
     }
 }

@@ -6,8 +6,12 @@
 //!                                  written: how many, for who must not go on before
 //! ```
 //!
+//! Where the bundle is in memory, as below `/run`, no disk can stall: who notes may write at once, and an exec's exit needs no
+//! second thread.
+//!
 //! **Invariant:** noting never sleeps. A disk that stalls holds one thread per journal, whatever is noted meanwhile.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -28,6 +32,8 @@ pub struct Writer {
     desk: Mutex<Desk>,
     /// How many records are done with.
     done: watch::Sender<u64>,
+    /// What it writes to is memory.
+    in_memory: AtomicBool,
 }
 
 #[derive(Debug, Default)]
@@ -43,14 +49,21 @@ struct Desk {
 
 impl Default for Writer {
     fn default() -> Self {
-        Self { desk: Mutex::default(), done: watch::Sender::new(0) }
+        Self { desk: Mutex::default(), done: watch::Sender::new(0), in_memory: AtomicBool::new(false) }
     }
 }
 
 impl Writer {
     /// Begins to write to a journal.
     pub fn keep(&self, journal: Journal) {
+        self.in_memory.store(journal.is_in_memory(), Ordering::Relaxed);
         self.desk().journal = Some(journal);
+    }
+
+    /// Whether [`Writer::write`] waits for no disk.
+    #[must_use]
+    pub fn is_in_memory(&self) -> bool {
+        self.in_memory.load(Ordering::Relaxed)
     }
 
     /// There is no journal to write to: what was noted is done with, and so is what will be.
@@ -148,6 +161,23 @@ mod tests {
         writer.keep(journal);
         writer.write();
         assert!(read(bundle.path()).unwrap().processes.contains_key("second"));
+    }
+
+    #[test]
+    fn a_journal_in_memory_is_told_from_one_on_a_disk() {
+        assert!(!Writer::default().is_in_memory());
+        for folder in [std::env::temp_dir(), "/dev/shm".into(), env!("CARGO_MANIFEST_DIR").into()] {
+            let Ok(bundle) = tempfile::tempdir_in(&folder) else { continue };
+            let asked = std::process::Command::new("stat").args(["-f", "-c", "%T"]).arg(&folder).output();
+            let kind = String::from_utf8(asked.unwrap().stdout).unwrap();
+            let writer = Writer::default();
+            writer.keep(Journal::open(bundle.path()).unwrap());
+            assert_eq!(
+                writer.is_in_memory(),
+                ["tmpfs", "ramfs"].contains(&kind.trim()),
+                "{folder:?} is {kind}"
+            );
+        }
     }
 
     #[test]

@@ -132,19 +132,18 @@ async fn launch(
     streams: Option<[OwnedFd; 3]>,
 ) -> Result<Started, Failure> {
     let name = format!("exec {} in {}", process.exec_id, task.id);
-    let subject = Arc::clone(task);
-    let (task, process) = (Arc::clone(task), Arc::clone(process));
+    let (subject, known) = (Arc::clone(task), Arc::clone(process));
     let work = move || -> Result<_, Failure> {
-        let request = request(&task, &process, streams)?;
-        let mut held = task.hold().map_err(|error| Failure::of_library(PREFIX, &error))?;
+        let request = request(&subject, &known, streams)?;
+        let mut held = subject.hold().map_err(|error| Failure::of_library(PREFIX, &error))?;
         let running = held.exec(&request).map_err(|error| Failure::of_library(PREFIX, &error))?;
         // After a failure it is not kept: the next one looks at the container anew.
-        task.keep(held);
-        let number = task.write_started(&process.exec_id, running.pid);
+        subject.keep(held);
+        let number = subject.write_started(&known.exec_id, running.pid);
         Ok((Started(Some(running)), number))
     };
     let (started, number) = pod.workers.run(workers::Task { name, limit: LIMIT }, work).await??;
-    written(&subject, number).await;
+    written(task, number).await;
     Ok(started)
 }
 

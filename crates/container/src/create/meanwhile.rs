@@ -3,8 +3,7 @@
 //!
 //! ```text
 //!     create                                 thread
-//!       |  state, groups, limits               |  the mount of the own binary taken down
-//!       |                                      |  unshare(CLONE_NEWNET), lo up, its file opened
+//!       |  state, groups, limits               |  unshare(CLONE_NEWNET), lo up, its file opened
 //!       |                                      |  profile -> filter
 //!       | <------- Prepared ------------------ |  (ends)
 //!       |  clone3                              |
@@ -97,7 +96,6 @@ fn may_make_network(config: &Config) -> bool {
 
 impl Work {
     fn run(&self) -> Result<Prepared, Error> {
-        launch::sealed::let_go();
         let network = if self.network { network_namespace().ok() } else { None };
         Ok(Prepared { network, filter: self.filter()? })
     }

@@ -58,6 +58,9 @@ pub(super) fn tree(root: &Folder, visit: &Visit<'_>) -> Vec<Piece> {
     let mut next = 0;
     while let Some(name) = names.get(next).cloned() {
         next += 1;
+        if root.is_leaf(&name) {
+            continue;
+        }
         let entries = root.folder(&name).and_then(|folder| folder.entries()).unwrap_or_default();
         names.extend(entries.iter().filter(|it| it.is_folder).map(|it| format!("{name}/{}", it.name)));
         if names.len() > MOST {

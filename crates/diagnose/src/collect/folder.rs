@@ -48,6 +48,18 @@ impl Folder {
         read_text(fd.as_fd(), limit, Vec::new())
     }
 
+    /// The text of a file of procfs or a control group that the kernel gives in one piece, in one read: for what is
+    /// read all the time.
+    ///
+    /// Kernel: such a file has one record (`single_open`, `seq_show` of kernfs); a record comes whole when there is room.
+    pub(super) fn one_record(&self, path: &str) -> Result<String, Errno> {
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
+        let fd = rustix::fs::openat(&self.fd, path, flags, Mode::empty())?;
+        let mut record = [0_u8; 2 << 10];
+        let count = rustix::io::read(&fd, &mut record)?;
+        Ok(String::from_utf8_lossy(&record[..count]).into_owned())
+    }
+
     /// The text of a regular file, at most `limit` bytes from its beginning.
     ///
     /// `EINVAL` for anything but a regular file, which is found out before it is opened.
@@ -114,6 +126,13 @@ impl Folder {
             is_folder: entry.file_type() == FileType::Directory,
         });
         Ok(entries.filter(|entry| entry.name != "." && entry.name != "..").collect())
+    }
+
+    /// Whether a directory of control groups has none below it.
+    ///
+    /// Kernel: kernfs counts a directory's directories in its links, as most file systems do.
+    pub(super) fn is_leaf(&self, path: &str) -> bool {
+        rustix::fs::statat(&self.fd, path, AtFlags::SYMLINK_NOFOLLOW).is_ok_and(|stat| stat.st_nlink == 2)
     }
 
     /// The names in it that are numbers, ascending.

@@ -1,6 +1,6 @@
 //! A cheap look at a node: a few counters and states, for telling when a whole snapshot is worth its price.
 //!
-//! **Invariant:** one child reads it, under the same rules as a snapshot; one small file per process and per group.
+//! **Invariant:** one child reads it, under the same rules as a snapshot; one small file per process, a few per group.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
@@ -98,15 +98,20 @@ pub struct Eyes {
     root: Folder,
     hierarchies: Vec<Hierarchy>,
     groups: Vec<String>,
+    /// What stood out when each group was last read.
+    levels: Vec<Level>,
     kernel_threads: BTreeSet<i32>,
-    /// Start and whether it is inside, of what shims started.
-    kept: BTreeMap<i32, (u64, bool)>,
+    /// The processes of the last look.
+    known: BTreeMap<i32, Outline>,
     ticks_per_second: u64,
     looks: u64,
 }
 
 /// Every so many looks the groups are listed anew.
-const RELIST: u64 = 5;
+const RELIST: u64 = 6;
+
+/// Of so many groups, and of so many processes that were there before, one is read at each look.
+const TURNS: u64 = 2;
 
 impl Eyes {
     /// Opens the live system.
@@ -122,8 +127,9 @@ impl Eyes {
             root,
             hierarchies: Vec::new(),
             groups: Vec::new(),
+            levels: Vec::new(),
             kernel_threads: BTreeSet::new(),
-            kept: BTreeMap::new(),
+            known: BTreeMap::new(),
             ticks_per_second,
             looks: 0,
         })
@@ -153,9 +159,34 @@ impl Eyes {
             }
         }
         self.kernel_threads.extend(kernel_threads);
-        let kept = look.processes.iter().filter_map(|it| Some((it.pid, (it.started_ms, it.inside?))));
-        self.kept = kept.collect();
+        self.take_turns(&mut look.groups);
+        self.known = look.processes.iter().map(|it| (it.pid, it.clone())).collect();
         look
+    }
+
+    /// Adds what is known of the groups whose turn it was not.
+    fn take_turns(&mut self, groups: &mut Vec<Level>) {
+        let known = std::mem::take(&mut self.levels).into_iter();
+        let waiting: BTreeSet<&str> = self.waiting().map(String::as_str).collect();
+        let known = known.filter(|it| waiting.contains(it.directory.trim_start_matches('/')));
+        groups.extend(known);
+        groups.sort_by(|a, b| a.directory.cmp(&b.directory));
+        self.levels.clone_from(groups);
+    }
+
+    /// Whether something that has this number is read at this look.
+    fn is_turn(&self, number: u64) -> bool {
+        (number + self.looks).is_multiple_of(TURNS)
+    }
+
+    /// The groups whose turn it is.
+    fn in_turn(&self) -> impl Iterator<Item = &String> {
+        self.groups.iter().zip(0_u64..).filter(|(_, at)| self.is_turn(*at)).map(|(it, _)| it)
+    }
+
+    /// The others.
+    fn waiting(&self) -> impl Iterator<Item = &String> {
+        self.groups.iter().zip(0_u64..).filter(|(_, at)| !self.is_turn(*at)).map(|(it, _)| it)
     }
 
     fn list(&mut self, deadline: Instant) {
@@ -190,7 +221,7 @@ impl Eyes {
         visit.about("file");
         match visit.unit {
             "processes" => (part.processes, kernel_threads) = self.processes(),
-            "groups" => part.groups = self.groups.iter().filter_map(|it| self.level(it)).collect(),
+            "groups" => part.groups = self.in_turn().filter_map(|it| self.level(it)).collect(),
             "doors" => part.doors = doors(),
             _ => part.states = runtime_state::dates(&self.root),
         }
@@ -212,24 +243,32 @@ impl Eyes {
             if self.kernel_threads.contains(&pid) {
                 continue;
             }
-            let text = proc.kernel_text(&format!("{pid}/stat"), SMALL).unwrap_or_default();
-            let Some(stat) = proc::pid::Stat::parse(&text) else { continue };
-            if stat.flags & PF_KTHREAD != 0 {
-                kernel_threads.push(pid);
+            if let Some(known) = self.known.get(&pid).filter(|_| !self.is_turn(u64::from(pid.unsigned_abs())))
+            {
+                processes.push(known.clone());
                 continue;
             }
-            processes.push(Outline {
-                pid,
-                ppid: stat.ppid,
-                comm: stat.comm,
-                state: stat.state,
-                threads: stat.num_threads,
-                started_ms: stat.start_time.saturating_mul(1000) / self.ticks_per_second,
-                inside: None,
-            });
+            let text = proc.one_record(&format!("{pid}/stat")).unwrap_or_default();
+            match proc::pid::Stat::parse(&text) {
+                Some(stat) if stat.flags & PF_KTHREAD != 0 => kernel_threads.push(pid),
+                Some(stat) => processes.push(self.outline(pid, stat)),
+                None => {}
+            }
         }
         self.namespaces(&proc, &mut processes);
         (processes, kernel_threads)
+    }
+
+    fn outline(&self, pid: i32, stat: proc::pid::Stat) -> Outline {
+        Outline {
+            pid,
+            ppid: stat.ppid,
+            comm: stat.comm,
+            state: stat.state,
+            threads: stat.num_threads,
+            started_ms: stat.start_time.saturating_mul(1000) / self.ticks_per_second,
+            inside: None,
+        }
     }
 
     /// Asks once for the pid namespace of whatever shims started.
@@ -237,33 +276,33 @@ impl Eyes {
         let keepers: BTreeSet<i32> = processes.iter().filter(|it| it.is_keeper()).map(|it| it.pid).collect();
         let own = proc.link("self/ns/pid").ok();
         for process in processes.iter_mut().filter(|it| keepers.contains(&it.ppid)) {
-            let known = self.kept.get(&process.pid).filter(|(started, _)| *started == process.started_ms);
+            let known = self.known.get(&process.pid).filter(|it| it.started_ms == process.started_ms);
             // A runtime's first stage leaves the host's namespace within its first moments: only `true` is kept.
             let inside = || Some(proc.link(&format!("{}/ns/pid", process.pid)).ok()? != *own.as_ref()?);
-            process.inside = known.filter(|(_, inside)| *inside).map(|it| it.1).or_else(inside);
+            process.inside = known.and_then(|it| it.inside).filter(|inside| *inside).or_else(inside);
         }
     }
 
     /// A group, if there is anything to say of it.
     fn level(&self, directory: &str) -> Option<Level> {
-        let folder = self.root.folder(directory).ok()?;
-        let text = |name: &str| folder.kernel_text(name, SMALL).unwrap_or_default();
+        let text = |name: &str| self.root.one_record(&format!("{directory}/{name}")).unwrap_or_default();
         let hierarchy = self.hierarchies.iter().find(|it| directory.starts_with(&it.directory))?;
-        let has = |name: &str| hierarchy.name == crate::snapshot::cgroup::UNIFIED || hierarchy.name == name;
+        let is_unified = hierarchy.name == crate::snapshot::cgroup::UNIFIED;
+        let has = |name: &str| is_unified || hierarchy.name == name;
         let mut level = Level { directory: format!("/{directory}"), ..Level::default() };
+        let number = |text: &str| text.trim().parse::<u64>().ok();
         if has("pids") {
-            let (current, max) = (text("pids.current"), text("pids.max"));
-            let number = |text: &str| text.trim().parse::<u64>().ok();
-            level.pids_full =
-                matches!((number(&current), number(&max)), (Some(now), Some(most)) if now >= most);
+            // An ancestor's limit is counted here too, but only where there is a limit the rest is worth a read.
             level.refused = proc::kv::lookup(&text("pids.events"), "max").unwrap_or_default();
+            let most = number(&text("pids.max"));
+            level.pids_full = most.is_some_and(|most| number(&text("pids.current")) >= Some(most));
         }
         if hierarchy.name == "memory" {
             level.under_oom = proc::kv::lookup(&text("memory.oom_control"), "under_oom") == Some(1);
         }
         if has("freezer") {
-            let by_itself = |name| text(name).trim() == "1";
-            level.frozen = by_itself("cgroup.freeze") || by_itself("freezer.self_freezing");
+            let file = if is_unified { "cgroup.freeze" } else { "freezer.self_freezing" };
+            level.frozen = text(file).trim() == "1";
         }
         let stands_out = level.pids_full || level.refused > 0 || level.under_oom || level.frozen;
         stands_out.then_some(level)

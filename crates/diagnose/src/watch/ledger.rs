@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::finding::Finding;
+use super::pace::Trouble;
+use crate::finding::{Finding, Severity};
 
 /// How often in a row a finding must be missing before it is over: some come and go with every request.
 const MISSES: u32 = 2;
@@ -72,8 +73,14 @@ pub(super) struct Ledger {
 }
 
 impl Ledger {
-    pub(super) fn is_empty(&self) -> bool {
-        self.active.is_empty()
+    /// How things stand after these events. A notice is no trouble: it may stay for months.
+    pub(super) fn trouble(&self, events: &[Event]) -> Trouble {
+        let mut serious = self.active.values().filter(|it| it.finding.severity > Severity::Notice).peekable();
+        if serious.peek().is_none() {
+            return Trouble::None;
+        }
+        let is_in_doubt = serious.any(|it| it.misses > 0);
+        if is_in_doubt || !events.is_empty() { Trouble::Changed } else { Trouble::Same }
     }
 
     pub(super) fn active(&self) -> impl Iterator<Item = &Active> {
@@ -117,7 +124,6 @@ impl Ledger {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::finding::Severity;
 
     fn finding(subject: &str) -> Finding {
         Finding::new("full_pipe", subject, Severity::Critical, "a pipe is full")
@@ -132,7 +138,7 @@ mod tests {
         assert_eq!(ledger.enter(vec![], 30), [], "once missing is not over");
         let over = ledger.enter(vec![], 40);
         assert!(matches!(over.as_slice(), [Event::Over { onset_ms: 5, over_ms: 40, .. }]), "{over:?}");
-        assert!(ledger.is_empty());
+        assert_eq!(ledger, Ledger::default());
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! What a shim holds in memory: twenty of them, each with a running container, before and after execs.
 
+use std::time::Duration;
+
 use rustix::process::Pid;
 
 use crate::bench::fact::Fact;
@@ -21,11 +23,14 @@ const STOCK_EXECS: usize = 10;
 
 /// Proportional memory of a shim of ours that has done its execs: the figure with a goal.
 pub(in crate::bench) const USED: &str =
-    "proportional memory of a shim, 20 of them, each with a running container and after 100 execs";
+    "proportional memory of a shim, 20 of them, each with a running container and at rest after 100 execs";
+
+/// Longer than a shim keeps threads that have nothing to do.
+const REST: Duration = Duration::from_secs(3);
 
 const FRESH: &str = "proportional memory of a shim, 20 of them, each with a running container";
 const STOCK_USED: &str =
-    "proportional memory of a shim, 20 of them, each with a running container and after 10 execs";
+    "proportional memory of a shim, 20 of them, each with a running container and at rest after 10 execs";
 const RESIDENT: &str = "resident memory of a shim after its execs";
 
 /// Ours, then the stock ones.
@@ -46,8 +51,10 @@ fn of(node: &Node<'_>, (name, used): (&str, &'static str), execs: usize) -> Resu
     for container in &containers {
         pids.push(container.shim()?.pid(&container.id)?);
     }
+    std::thread::sleep(REST);
     let fresh = mean(&pids, "Pss:");
     containers.iter().try_for_each(|container| work(container, execs))?;
+    std::thread::sleep(REST);
     Ok(vec![
         Fact::new(FRESH, name, fresh, "KB"),
         Fact::new(used, name, mean(&pids, "Pss:"), "KB"),
