@@ -17,8 +17,7 @@ pub(crate) fn run(bytes: &[u8]) {
     let memory = host::memory(text);
     assert!(memory.used <= memory.max || memory.max.is_none(), "more memory in use than there is");
     let _ = runtime_state::parse(text, RuntimeKind::Runc);
-    let version = Version::parse(text);
-    assert!(version <= version, "a version is not later than itself");
+    let _ = Version::parse(text);
     let once = redact::text(text);
     assert_eq!(redact::text(&once), once, "redacted twice is another text");
 }
