@@ -50,7 +50,8 @@ ours! {
 
     fn a_limit_below_the_usage_is_set_at_the_cost_of_a_kill_unless_checked(lab) {
         let c = lab.started(&limited(&json!({"memory": {"limit": 96 << 20, "swap": 96 << 20}})));
-        let hold = "x=$(head -c 20000000 /dev/zero | tr '\\0' x); echo held; exec sleep 1000";
+        // The shell stays, because an `exec` would give its memory back.
+        let hold = "x=$(head -c 20000000 /dev/zero | tr '\\0' x); sleep 1000; echo $x";
         let running = c.exec_with(&[], &["sh", "-c", hold]).spawn();
         hang::eventually("the memory to be used", || {
             value(&c, "memory.current").parse::<u64>().unwrap() > 20_000_000
