@@ -126,6 +126,22 @@ fn one(snapshot: &Snapshot, rule: &str) -> (Finding, String) {
 }
 
 #[test]
+fn no_recording_says_on_which_machine_it_was_made() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/rules");
+    let files = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    for path in files.filter(|path| path.extension().is_some_and(|it| it == "snapshot")) {
+        let snapshot = diagnose::saved::load(&path).unwrap();
+        let name = path.display();
+        assert_eq!(snapshot.host.name, "node", "{name}");
+        for process in &snapshot.processes {
+            assert!(process.pid != 1 || process.comm == "systemd", "{name}: {process:?}");
+            let is_plain = |it: &str| it == "/" || it.starts_with("/docker") || it == "/system.slice";
+            assert!(process.cgroups.iter().all(|it| is_plain(&it.path)), "{name}: {:?}", process.cgroups);
+        }
+    }
+}
+
+#[test]
 fn every_rule_has_a_positive_and_a_near_miss() {
     let all: BTreeSet<&str> = RULES.iter().map(|rule| rule.name).collect();
     let positives: BTreeSet<&str> = POSITIVES.iter().map(|case| case.rule).collect();
