@@ -64,10 +64,10 @@ fn serve(
     while line != "BEGIN\r\n" {
         line.clear();
         from.read_line(&mut line)?;
-        if line.starts_with("DATA") {
-            stream.write_all(b"OK 0\r\n")?;
-        }
     }
+    // As systemd, which says so only now and would not look at what came along.
+    assert!(from.buffer().is_empty(), "a call came with the login");
+    stream.write_all(b"OK 0\r\n")?;
     loop {
         let mut bytes = vec![0; PREFIX];
         from.read_exact(&mut bytes)?;
