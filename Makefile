@@ -58,7 +58,7 @@ test: ## everything: needs, lint, release build, all tests here, a part of them 
 	@if $(CARGO) nextest --version >/dev/null 2>&1; \
 	then set -x; $(CARGO) nextest run --locked --workspace --no-fail-fast; \
 	else set -x; $(CARGO) test --locked --workspace --no-fail-fast --lib --bins --tests; fi
-	$(CARGO) xtask vm test --sluice $(RELEASE)/sluice --part tests/guest-part.txt
+	$(CARGO) xtask vm test --sluice $(RELEASE)/sluice --part tests/guest-part.txt --without ::runc
 
 # GUEST=5.10 for one kernel, FILTER='oci::exec kill' for tests whose names contain one of the words,
 # FILTER='--without ::runc' to leave out the cases that show what runc does.

@@ -9,6 +9,9 @@ use crate::hang::eventually;
 use crate::hierarchy;
 use crate::lab::Lab;
 
+/// What says why systemd keeps a unit.
+const STATES: &str = "LoadState,ActiveState,SubState,Result,Job,ControlGroup,NeedDaemonReload";
+
 /// Has systemd read its units again, by which it applies to their groups what it knows of them.
 ///
 /// # Panics
@@ -29,13 +32,23 @@ pub fn property(lab: &Lab, unit: &str, name: &str) -> String {
     shown.stdout.trim().to_owned()
 }
 
-/// Waits until a unit is gone: the scope of a container that was removed.
+/// Waits until a unit is gone: the scope of a container that was removed. What systemd says of it meanwhile is on
+/// stderr, for the reader of a failure.
 ///
 /// # Panics
 /// When systemd still knows it after the hang guard, running or failed.
 #[track_caller]
 pub fn wait_gone(lab: &Lab, unit: &str) {
-    eventually(&format!("{unit} to be gone"), || property(lab, unit, "LoadState") == "not-found");
+    let mut before = String::new();
+    eventually(&format!("{unit} to be gone"), || {
+        let shown = lab.program("systemctl").args(["show", "--property", STATES, unit]).ok();
+        let now = shown.stdout.trim().replace('\n', " ");
+        if now != before {
+            eprintln!("{unit}: {now}");
+            before = now;
+        }
+        before.contains("LoadState=not-found")
+    });
 }
 
 /// Stops a unit and kills all that runs in it, for an init ignores SIGTERM. Never fails: it is for cleaning up.

@@ -2,7 +2,7 @@
 
 use crate::scope::{Scope, systemd};
 use serde_json::json;
-use testkit::hang::eventually;
+use testkit::systemd::wait_gone;
 use testkit::{Config, conformance};
 
 conformance! {
@@ -61,6 +61,6 @@ conformance! {
         if !lab.is_reference() {
             output.says("write \"20\" to ").says("/pids.max (/sys/fs/cgroup is mounted read-only)");
         }
-        eventually("systemd to forget the unit", || scope.property("LoadState") == "not-found");
+        wait_gone(lab, &scope.unit());
     }
 }

@@ -6,6 +6,7 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use testkit::hang::eventually;
+use testkit::systemd::wait_gone;
 use testkit::{Config, Lab, conformance};
 
 /// A bus that passes everything on until systemd is asked to start a unit, and from then on nothing.
@@ -86,7 +87,7 @@ conformance! {
         scope.container.verb("update", &["--pids-limit=21"], &[]).ok();
         assert_eq!(scope.read("pids", "pids.max"), "21");
         scope.container.delete_force().ok();
-        eventually("systemd to forget the unit", || scope.property("LoadState") == "not-found");
+        wait_gone(lab, &scope.unit());
     }
 
     fn a_create_during_a_restart_of_systemd_comes_to_an_end(lab) {
@@ -114,7 +115,7 @@ conformance! {
         without_bus(scope.container.verb("update", &["--pids-limit=21"], &[]).words()).ok();
         assert_eq!((scope.read("pids", "pids.max").as_str(), scope.property("TasksMax").as_str()), ("21", "21"));
         without_bus(scope.container.verb("delete", &["--force"], &[]).words()).ok();
-        eventually("systemd to forget the unit", || scope.property("LoadState") == "not-found");
+        wait_gone(lab, &scope.unit());
     }
 
     fn a_create_that_dies_before_systemd_hears_of_it_has_no_unit(lab) {

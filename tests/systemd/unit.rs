@@ -3,6 +3,7 @@
 use crate::scope::{Scope, show, systemd};
 use serde_json::json;
 use testkit::hang::eventually;
+use testkit::systemd::wait_gone;
 use testkit::{Config, conformance, hierarchy};
 
 conformance! {
@@ -21,7 +22,7 @@ conformance! {
         scope.container.start().ok();
         scope.container.stop();
         scope.container.delete().ok();
-        eventually("systemd to forget the unit", || scope.property("LoadState") == "not-found");
+        wait_gone(lab, &scope.unit());
         assert_eq!(hierarchy::existing(&group), Vec::<std::path::PathBuf>::new());
     }
 
@@ -61,7 +62,7 @@ conformance! {
         let scope = Scope::sleeper(lab, &Config::new());
         lab.program("systemctl").args(["kill", "--signal=KILL", &scope.unit()]).ok();
         scope.container.wait_status("stopped");
-        eventually("systemd to forget the unit", || scope.property("LoadState") == "not-found");
+        wait_gone(lab, &scope.unit());
         scope.container.delete().ok();
     }
 

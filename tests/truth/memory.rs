@@ -173,7 +173,9 @@ truth! {
             let place = format!(" of {} is ", memory(&c).directory().display());
             assert!(text.starts_with("exec: ") && text.contains("memory.max") && text.contains(&place), "{text}");
         }
-        assert_eq!((memory(&c).kills(), hierarchy::pids(&c.group())), (before, vec![c.pid()]));
+        // The exec is a victim until its program runs; nobody else may be one.
+        assert!(memory(&c).kills() - before <= 1, "{} more were killed", memory(&c).kills() - before);
+        assert_eq!(hierarchy::pids(&c.group()), [c.pid()]);
     }
 
     fn a_neighbour_out_of_memory_is_not_blamed(lab) {

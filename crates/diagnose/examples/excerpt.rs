@@ -2,7 +2,8 @@
 //!
 //! What stays: processes whose container or arguments begin with one of the words, everything below them, and the
 //! daemons below `PREFIX`; of the rest of the node only what these have open or are limited by. `PREFIX`, the folder in
-//! which the stack was staged, is cut off every path, and the control group `GROUP` is called `docker`.
+//! which the stack was staged, is cut off every path, the control group `GROUP` is called `docker`, any other group
+//! `/system.slice`, and process 1 is systemd.
 
 use std::collections::BTreeSet;
 use std::io::{Error, Result};
@@ -25,7 +26,9 @@ fn main() -> Result<()> {
     let kept = kept(&View::of(&snapshot), prefix, words);
     cut(&mut snapshot, &kept);
     anonymous(&mut snapshot);
+    let others = groups_of_others(&snapshot, group);
     let text = serde_json::to_string(&snapshot)?.replace(prefix, "").replace(group, "docker");
+    let text = others.iter().fold(text, |text, path| text.replace(path, "/system.slice"));
     let renamed: Snapshot = serde_json::from_str(&text)?;
     #[expect(clippy::disallowed_methods, reason = "the file that whoever calls this names")]
     std::fs::write(output, encode(&renamed)?)
@@ -101,6 +104,12 @@ fn sockets(snapshot: &mut Snapshot, kept: &BTreeSet<i32>) {
     snapshot.sockets.retain(|it| owned.contains(&it.inode) && stays(it));
 }
 
+/// The groups from which the stack was started: they tell of the session of whoever staged it.
+fn groups_of_others(snapshot: &Snapshot, group: &str) -> BTreeSet<String> {
+    let all = snapshot.processes.iter().flat_map(|process| &process.cgroups);
+    all.map(|it| it.path.clone()).filter(|path| path != "/" && !path.contains(group)).collect()
+}
+
 /// Without what says which machine it was, and without what no rule reads.
 fn anonymous(snapshot: &mut Snapshot) {
     "node".clone_into(&mut snapshot.host.name);
@@ -116,6 +125,11 @@ fn anonymous(snapshot: &mut Snapshot) {
     snapshot.configurations.clear();
     snapshot.unseen.clear();
     for process in &mut snapshot.processes {
+        if process.pid == 1 {
+            "systemd".clone_into(&mut process.comm);
+            process.args = Some(vec!["/sbin/init".to_owned()]);
+            process.threads.truncate(1);
+        }
         process.environment.clear();
         // Of a shim it is the directory of its task; of others, where somebody happened to stand.
         process.cwd.take_if(|cwd| !cwd.contains("/io.containerd."));

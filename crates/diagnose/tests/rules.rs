@@ -126,6 +126,22 @@ fn one(snapshot: &Snapshot, rule: &str) -> (Finding, String) {
 }
 
 #[test]
+fn no_recording_says_on_which_machine_it_was_made() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/rules");
+    let files = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    for path in files.filter(|path| path.extension().is_some_and(|it| it == "snapshot")) {
+        let snapshot = diagnose::saved::load(&path).unwrap();
+        let name = path.display();
+        assert_eq!(snapshot.host.name, "node", "{name}");
+        for process in &snapshot.processes {
+            assert!(process.pid != 1 || process.comm == "systemd", "{name}: {process:?}");
+            let is_plain = |it: &str| it == "/" || it.starts_with("/docker") || it == "/system.slice";
+            assert!(process.cgroups.iter().all(|it| is_plain(&it.path)), "{name}: {:?}", process.cgroups);
+        }
+    }
+}
+
+#[test]
 fn every_rule_has_a_positive_and_a_near_miss() {
     let all: BTreeSet<&str> = RULES.iter().map(|rule| rule.name).collect();
     let positives: BTreeSet<&str> = POSITIVES.iter().map(|case| case.rule).collect();
@@ -186,17 +202,62 @@ fn a_queue_needs_clients_that_ask_about_the_same_container() {
     assert_eq!(found(&snapshot, "waiting_clients"), Vec::new());
 }
 
+/// A node on which dockerd runs and has no connection; the pids of dockerd and containerd.
+fn disconnected() -> (Snapshot, i32, i32) {
+    let mut snapshot = snapshot!("full_pipe.near")();
+    assert_eq!(found(&snapshot, "engine_gone"), Vec::new(), "dockerd is there");
+    let pid = |comm: &str| snapshot.processes.iter().find(|it| it.comm == comm).map_or(0, |it| it.pid);
+    let (engine, containerd) = (pid("dockerd"), pid("containerd"));
+    assert!(engine > 0 && containerd > 0, "both are recorded");
+    snapshot.sockets.retain(|socket| !socket.owners.contains(&engine));
+    age(&mut snapshot, engine, 600);
+    age(&mut snapshot, containerd, 600);
+    (snapshot, engine, containerd)
+}
+
+/// Lets a process have started so long ago.
+fn age(snapshot: &mut Snapshot, pid: i32, seconds: u64) {
+    snapshot.taken.since_boot_ms = snapshot.taken.since_boot_ms.max(3_600_000);
+    let started_ms = snapshot.taken.since_boot_ms - seconds * 1000;
+    let start_time = started_ms * snapshot.taken.ticks_per_second / 1000;
+    let processes = snapshot.processes.iter_mut().filter(|process| process.pid == pid);
+    processes.for_each(|process| process.start_time = start_time);
+}
+
 #[test]
-fn a_missing_engine_is_not_one_on_its_way() {
-    let healthy = snapshot!("full_pipe.near")();
-    assert_eq!(found(&healthy, "engine_gone"), Vec::new());
-    let mut started = healthy.clone();
-    let engine = started.processes.iter().find(|process| process.comm == "dockerd").unwrap().pid;
-    started.sockets.retain(|socket| !socket.owners.contains(&engine));
-    assert_eq!(found(&started, "engine_gone"), Vec::new(), "there, and not connected yet");
-    started.processes.retain(|process| process.pid != engine);
-    let (finding, blocker) = one(&started, "engine_gone");
+fn an_engine_on_its_way_is_not_missing() {
+    let (mut started, engine, _) = disconnected();
+    age(&mut started, engine, 20);
+    assert_eq!(found(&started, "engine_gone"), Vec::new(), "dockerd is being started");
+    let (mut anew, _, containerd) = disconnected();
+    age(&mut anew, containerd, 20);
+    assert_eq!(found(&anew, "engine_gone"), Vec::new(), "containerd was started anew, dockerd will connect");
+}
+
+#[test]
+fn an_engine_that_never_connects_is_missing_and_is_named() {
+    let (hangs, engine, _) = disconnected();
+    let (finding, blocker) = one(&hangs, "engine_gone");
     assert_eq!((finding.class.as_deref(), blocker.as_str()), (Some("LO-01"), "dockerd"));
+    assert_eq!(finding.blocker.unwrap().pid, Some(engine));
+    let (mut gone, _, _) = disconnected();
+    gone.processes.retain(|process| process.pid != engine);
+    let (finding, blocker) = one(&gone, "engine_gone");
+    assert_eq!((finding.blocker.unwrap().pid, blocker.as_str()), (None, "dockerd"));
+}
+
+#[test]
+fn the_service_of_podman_is_no_missing_engine() {
+    for seconds in [20, 600] {
+        let (mut snapshot, engine, _) = disconnected();
+        let service = snapshot.processes.iter_mut().find(|process| process.pid == engine).unwrap();
+        service.comm = "podman".into();
+        service.exe = Some("/usr/bin/podman".into());
+        service.args = Some(["podman", "system", "service", "--time=0"].map(str::to_owned).to_vec());
+        age(&mut snapshot, engine, seconds);
+        let (finding, blocker) = one(&snapshot, "engine_gone");
+        assert_eq!((finding.blocker.unwrap().pid, blocker.as_str()), (None, "dockerd"), "{seconds}");
+    }
 }
 
 #[test]

@@ -71,7 +71,8 @@ fn a_limit_below_the_usage_is_refused_with_the_usage() {
 
 #[test]
 fn a_failed_update_restores_what_it_had_written() {
-    let Some(fixture) = Fixture::new("restore") else { return };
+    let burst = |fixture: Fixture| fixture.since((5, 14), "a burst of processor time");
+    let Some(fixture) = Fixture::new("restore").and_then(burst) else { return };
     let before = r#"{"memory": {"limit": 16777216, "swap": 33554432}, "cpu": {"quota": 50000, "period": 100000, "burst": 1000}}"#;
     fixture.cgroup.apply(&resources(before)).unwrap();
     let after = r#"{"memory": {"limit": 67108864, "swap": 67108864, "swappiness": 5},
@@ -98,7 +99,8 @@ fn a_failed_update_restores_what_it_had_written() {
 
 #[test]
 fn quota_period_and_burst_fit_at_every_step() {
-    let Some(fixture) = Fixture::new("quota") else { return };
+    let burst = |fixture: Fixture| fixture.since((5, 14), "a burst of processor time");
+    let Some(fixture) = Fixture::new("quota").and_then(burst) else { return };
     fixture.parent().apply(&resources(r#"{"cpu": {"quota": 50000, "period": 100000}}"#)).unwrap();
     for (quota, period, burst) in
         [(50_000, 100_000, 50_000), (5_000, 10_000, 1_000), (100_000, 200_000, 100_000), (1_000, 2_000, 0)]
@@ -156,7 +158,8 @@ fn the_other_v1_files_take_their_values() {
 
 #[test]
 fn idleness_and_shares_do_not_collide() {
-    let Some(fixture) = Fixture::new("idle") else { return };
+    let idle = |fixture: Fixture| fixture.since((5, 15), "an idle group");
+    let Some(fixture) = Fixture::new("idle").and_then(idle) else { return };
     for json in [
         r#"{"cpu": {"idle": 1, "shares": 100}}"#,
         r#"{"cpu": {"idle": 1, "shares": 100}}"#,

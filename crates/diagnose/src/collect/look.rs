@@ -1,6 +1,7 @@
 //! A cheap look at a node: a few counters and states, for telling when a whole snapshot is worth its price.
 //!
 //! **Invariant:** one child reads it, under the same rules as a snapshot; one small file per process, a few per group.
+//! What stays as it is is read at every other look; what is suspicious only when it is seen twice is read at each.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
@@ -66,6 +67,12 @@ impl Outline {
     pub fn is_keeper(&self) -> bool {
         self.comm.starts_with("containerd-shim") || self.comm == "conmon"
     }
+
+    /// Whether it may look the same at the next look: not what is suspicious when it stays, nor what becomes another
+    /// program in a moment.
+    fn may_stay(&self) -> bool {
+        self.state != 'D' && !self.comm.starts_with("runc:[")
+    }
 }
 
 /// A group that stands out.
@@ -98,7 +105,7 @@ pub struct Eyes {
     root: Folder,
     hierarchies: Vec<Hierarchy>,
     groups: Vec<String>,
-    /// What stood out when each group was last read.
+    /// What stood out when each group was last read, by directory.
     levels: Vec<Level>,
     kernel_threads: BTreeSet<i32>,
     /// The processes of the last look.
@@ -122,17 +129,20 @@ impl Eyes {
         let path = std::path::Path::new("/");
         let root =
             Folder::open(path).map_err(|source| crate::Error::Open { path: path.to_owned(), source })?;
-        let ticks_per_second = rustix::param::clock_ticks_per_second().max(1);
-        Ok(Self {
+        Ok(Self::below(root))
+    }
+
+    fn below(root: Folder) -> Self {
+        Self {
             root,
             hierarchies: Vec::new(),
             groups: Vec::new(),
             levels: Vec::new(),
             kernel_threads: BTreeSet::new(),
             known: BTreeMap::new(),
-            ticks_per_second,
+            ticks_per_second: rustix::param::clock_ticks_per_second().max(1),
             looks: 0,
-        })
+        }
     }
 
     /// Looks once.
@@ -164,12 +174,11 @@ impl Eyes {
         look
     }
 
-    /// Adds what is known of the groups whose turn it was not.
+    /// Adds what is known of the groups that were not read.
     fn take_turns(&mut self, groups: &mut Vec<Level>) {
-        let known = std::mem::take(&mut self.levels).into_iter();
-        let waiting: BTreeSet<&str> = self.waiting().map(String::as_str).collect();
-        let known = known.filter(|it| waiting.contains(it.directory.trim_start_matches('/')));
-        groups.extend(known);
+        let unread: BTreeSet<&str> = self.unread().map(String::as_str).collect();
+        let known = self.levels.iter().filter(|it| unread.contains(it.directory.trim_start_matches('/')));
+        groups.extend(known.cloned());
         groups.sort_by(|a, b| a.directory.cmp(&b.directory));
         self.levels.clone_from(groups);
     }
@@ -179,14 +188,22 @@ impl Eyes {
         (number + self.looks).is_multiple_of(TURNS)
     }
 
-    /// The groups whose turn it is.
-    fn in_turn(&self) -> impl Iterator<Item = &String> {
-        self.groups.iter().zip(0_u64..).filter(|(_, at)| self.is_turn(*at)).map(|(it, _)| it)
+    /// The groups whose turn it is, and those that were frozen: a pause may be over.
+    fn to_read(&self) -> impl Iterator<Item = &String> {
+        let numbered = self.groups.iter().zip(0_u64..);
+        numbered.filter(|(it, at)| self.is_turn(*at) || self.was_frozen(it)).map(|(it, _)| it)
     }
 
     /// The others.
-    fn waiting(&self) -> impl Iterator<Item = &String> {
-        self.groups.iter().zip(0_u64..).filter(|(_, at)| !self.is_turn(*at)).map(|(it, _)| it)
+    fn unread(&self) -> impl Iterator<Item = &String> {
+        let numbered = self.groups.iter().zip(0_u64..);
+        numbered.filter(|(it, at)| !self.is_turn(*at) && !self.was_frozen(it)).map(|(it, _)| it)
+    }
+
+    /// Whether a group was frozen at the last look.
+    fn was_frozen(&self, group: &str) -> bool {
+        let found = self.levels.binary_search_by(|it| it.directory.trim_start_matches('/').cmp(group));
+        found.is_ok_and(|at| self.levels[at].frozen)
     }
 
     fn list(&mut self, deadline: Instant) {
@@ -221,7 +238,7 @@ impl Eyes {
         visit.about("file");
         match visit.unit {
             "processes" => (part.processes, kernel_threads) = self.processes(),
-            "groups" => part.groups = self.in_turn().filter_map(|it| self.level(it)).collect(),
+            "groups" => part.groups = self.to_read().filter_map(|it| self.level(it)).collect(),
             "doors" => part.doors = doors(),
             _ => part.states = runtime_state::dates(&self.root),
         }
@@ -243,8 +260,8 @@ impl Eyes {
             if self.kernel_threads.contains(&pid) {
                 continue;
             }
-            if let Some(known) = self.known.get(&pid).filter(|_| !self.is_turn(u64::from(pid.unsigned_abs())))
-            {
+            let is_turn = self.is_turn(u64::from(pid.unsigned_abs()));
+            if let Some(known) = self.known.get(&pid).filter(|known| !is_turn && known.may_stay()) {
                 processes.push(known.clone());
                 continue;
             }
@@ -325,4 +342,83 @@ fn doors() -> Vec<Door> {
         (socket.state == SocketState::Listening).then_some(Door { path: socket.path?, queue })
     });
     waiting.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    #[expect(clippy::disallowed_methods, reason = "a fresh directory of the test's own")]
+    fn put(lab: &Path, file: &str, text: &str) {
+        let path = lab.join(file);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    }
+
+    /// A process with an even and one with an odd pid: it is never the turn of both.
+    fn put_processes(lab: &Path, comm: &str, state: char) {
+        for pid in [10, 11] {
+            let rest = "1 10 10 0 -1 4194560 0 0 0 0 0 0 0 0 20 0 1 0 100".to_owned() + &" 0".repeat(30);
+            put(lab, &format!("proc/{pid}/stat"), &format!("{pid} ({comm}) {state} {rest}\n"));
+        }
+    }
+
+    fn outlines(eyes: &mut Eyes) -> Vec<(String, char)> {
+        eyes.look().processes.into_iter().map(|it| (it.comm, it.state)).collect()
+    }
+
+    fn both(comm: &str, state: char) -> Vec<(String, char)> {
+        vec![(comm.to_owned(), state); 2]
+    }
+
+    #[test]
+    fn a_moment_of_uninterruptible_sleep_is_seen_once() {
+        let lab = tempfile::tempdir().unwrap();
+        let mut eyes = Eyes::below(Folder::open(lab.path()).unwrap());
+        put_processes(lab.path(), "redis", 'D');
+        assert_eq!(outlines(&mut eyes), both("redis", 'D'));
+        put_processes(lab.path(), "redis", 'S');
+        assert_eq!(outlines(&mut eyes), both("redis", 'S'));
+    }
+
+    #[test]
+    fn a_stage_of_a_runtime_that_became_the_program_is_seen_as_the_program() {
+        let lab = tempfile::tempdir().unwrap();
+        let mut eyes = Eyes::below(Folder::open(lab.path()).unwrap());
+        put_processes(lab.path(), "runc:[2:INIT]", 'S');
+        assert_eq!(outlines(&mut eyes), both("runc:[2:INIT]", 'S'));
+        put_processes(lab.path(), "redis", 'S');
+        assert_eq!(outlines(&mut eyes), both("redis", 'S'));
+    }
+
+    #[test]
+    fn a_process_of_which_nothing_is_suspicious_is_read_at_every_other_look() {
+        let lab = tempfile::tempdir().unwrap();
+        let mut eyes = Eyes::below(Folder::open(lab.path()).unwrap());
+        put_processes(lab.path(), "redis", 'S');
+        outlines(&mut eyes);
+        put_processes(lab.path(), "redis", 'R');
+        let states = |eyes: &mut Eyes| outlines(eyes).iter().filter(|it| it.1 == 'R').count();
+        assert_eq!([states(&mut eyes), states(&mut eyes)], [1, 2]);
+    }
+
+    #[test]
+    fn a_short_pause_is_seen_once() {
+        let lab = tempfile::tempdir().unwrap();
+        let mut eyes = Eyes::below(Folder::open(lab.path()).unwrap());
+        eyes.hierarchies = vec![Hierarchy { name: "freezer".to_owned(), directory: "freezer".to_owned() }];
+        let freeze = |text: &str| {
+            for group in ["a", "b"] {
+                put(lab.path(), &format!("freezer/{group}/freezer.self_freezing"), text);
+            }
+        };
+        let frozen = |eyes: &mut Eyes| eyes.look().groups.iter().filter(|it| it.frozen).count();
+        freeze("1\n");
+        frozen(&mut eyes);
+        assert_eq!(frozen(&mut eyes), 2);
+        freeze("0\n");
+        assert_eq!(frozen(&mut eyes), 0);
+    }
 }

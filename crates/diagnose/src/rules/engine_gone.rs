@@ -1,14 +1,15 @@
 //! Containers of dockerd without dockerd.
 //!
-//! *What it sees*: shims of the namespace `moby` whose containerd has no engine connected, while no engine of the host is
-//! without a containerd: such a one is being started or ended, or connects anew.
+//! *What it sees*: shims of the namespace `moby` whose containerd has no engine connected, and no dockerd that may be on
+//! its way there: one that was started a moment ago, or any if it is containerd that was. Podman's service is no such
+//! engine: it never connects to containerd.
 //!
-//! *Why it happens*: dockerd was killed or has crashed. Containers run on; their output is read by nobody, so a program
+//! *Why it happens*: dockerd was killed or has crashed, or hangs before it has connected. Containers run on; their output is read by nobody, so a program
 //! that writes stops when its pipe is full; an exec that ran has lost its client, and its exit will be lost.
 //!
 //! *How to confirm*: `docker ps` cannot connect; `ctr -n moby task ls` answers.
 //!
-//! *What to do*: start dockerd.
+//! *What to do*: start dockerd; one that hangs, anew.
 //!
 //! *What that costs*: without live-restore dockerd ends what ran when it is started.
 //!
@@ -22,6 +23,9 @@ use crate::remedy::Remedy;
 use crate::snapshot::{Process, Role};
 use crate::view::View;
 
+/// Within this dockerd has connected, unless something holds it up. Milliseconds.
+const PATIENCE_MS: u64 = 120_000;
+
 pub(super) fn check(view: &View<'_>) -> Vec<Finding> {
     let mut kept: BTreeMap<i32, Vec<&Process>> = BTreeMap::new();
     for shim in view.with_role(Role::Shim).filter(|shim| shim.option("-namespace") == Some("moby")) {
@@ -29,24 +33,32 @@ pub(super) fn check(view: &View<'_>) -> Vec<Finding> {
             kept.entry(containerd.pid).or_default().push(shim);
         }
     }
-    if kept.is_empty() || is_one_on_its_way(view) {
-        return Vec::new();
-    }
-    kept.iter().filter_map(|(pid, shims)| finding(view, view.snapshot.process(*pid)?, shims)).collect()
+    let idle = idle_engines(view);
+    let missing = kept.iter().filter_map(|(pid, shims)| Some((view.snapshot.process(*pid)?, shims)));
+    missing
+        .filter(|(containerd, _)| build::engines_of(view, containerd).is_empty())
+        .filter(|(containerd, _)| !is_one_on_its_way(view, containerd, &idle))
+        .map(|(containerd, shims)| finding(view, (containerd, shims), idle.first().copied()))
+        .collect()
 }
 
-/// Whether an engine is connected to no containerd.
-fn is_one_on_its_way(view: &View<'_>) -> bool {
+/// Every dockerd that is connected to no containerd.
+fn idle_engines<'a>(view: &View<'a>) -> Vec<&'a Process> {
     let containerds = view.with_role(Role::Containerd);
     let connected: BTreeSet<i32> =
         containerds.flat_map(|it| build::engines_of(view, it)).map(|engine| engine.pid).collect();
-    view.with_role(Role::Engine).any(|engine| engine.state != 'Z' && !connected.contains(&engine.pid))
+    let engines = view.with_role(Role::Engine).filter(|it| view.name(it).starts_with("docker"));
+    engines.filter(|it| it.state != 'Z' && !connected.contains(&it.pid)).collect()
 }
 
-fn finding(view: &View<'_>, containerd: &Process, shims: &[&Process]) -> Option<Finding> {
-    if !build::engines_of(view, containerd).is_empty() {
-        return None;
-    }
+/// Whether an engine is being started, or connects anew to a containerd that was.
+fn is_one_on_its_way(view: &View<'_>, containerd: &Process, idle: &[&Process]) -> bool {
+    let is_young = |process: &Process| view.snapshot.age_ms(process) < PATIENCE_MS;
+    idle.iter().any(|engine| is_young(engine) || is_young(containerd))
+}
+
+/// `idle` is a dockerd that runs and has had the time to connect.
+fn finding(view: &View<'_>, (containerd, shims): (&Process, &[&Process]), idle: Option<&Process>) -> Finding {
     let execs = shims.iter().flat_map(|shim| view.children(shim.pid)).filter(|child| is_exec(view, child));
     let execs: Vec<&Process> = execs.collect();
     let title = format!(
@@ -58,7 +70,6 @@ fn finding(view: &View<'_>, containerd: &Process, shims: &[&Process]) -> Option<
     let mut finding = Finding::new("engine_gone", &containerd.pid.to_string(), Severity::Critical, title)
         .class(if execs.is_empty() { "LO-01" } else { "EX-29" })
         .container(one)
-        .blocker(None, "dockerd", "to be started")
         .evidence(format!("sockets of {}", view.label(containerd)), "no engine at the other ends");
     for exec in execs.iter().take(8) {
         finding = finding.evidence(
@@ -66,13 +77,30 @@ fn finding(view: &View<'_>, containerd: &Process, shims: &[&Process]) -> Option<
             format!("{}: an exec without a client", view.label(exec)),
         );
     }
-    Some(
-        finding.remedy(
-            Remedy::advise("start", "start dockerd (systemctl start docker)")
-                .costs("without live-restore it ends the containers that run")
-                .may_follow("execs that ran have no client any more; their exit status is lost"),
-        ),
-    )
+    match idle {
+        Some(engine) => hanging(view, finding, engine),
+        None => finding
+            .blocker(None, "dockerd", "to be started")
+            .remedy(costs(Remedy::advise("start", "start dockerd (systemctl start docker)"))),
+    }
+}
+
+/// With a dockerd that is there and never connected.
+fn hanging(view: &View<'_>, finding: Finding, engine: &Process) -> Finding {
+    let what = "restart dockerd (systemctl restart docker); its log says what it waits for";
+    finding
+        .blocker(Some(engine.pid), "dockerd", "to be started anew: it has not connected")
+        .evidence(
+            format!("/proc/{}", engine.pid),
+            format!("{} runs for {}, without a connection", view.label(engine), view.age(engine)),
+        )
+        .remedy(costs(Remedy::advise("restart", what)))
+}
+
+fn costs(remedy: Remedy) -> Remedy {
+    remedy
+        .costs("without live-restore it ends the containers that run")
+        .may_follow("execs that ran have no client any more; their exit status is lost")
 }
 
 /// A child of the shim in a container, beside its init.

@@ -1,7 +1,8 @@
 //! When a whole snapshot is worth its price. Pure.
 //!
-//! **Invariant:** what stays as it is costs ever less: each snapshot looks into all suspicions, and the pause before
-//! the next doubles for each of them, as it does for findings of which nothing changes.
+//! **Invariant:** what stays as it is costs ever less: the pause of a suspicion doubles whenever a snapshot was due for
+//! it, as it does for findings of which nothing changes. Each snapshot looks into all of them, so that every pause
+//! begins anew with it, but a snapshot that was taken for another reason lengthens none.
 
 use std::collections::BTreeMap;
 
@@ -46,6 +47,7 @@ struct Suspect {
     pid: Option<i32>,
     since_ms: u64,
     due_ms: u64,
+    /// From a snapshot to the next one that is due for it; 0 before the first.
     pause_ms: u64,
 }
 
@@ -67,7 +69,7 @@ impl Pace {
                 pid: suspicion.pid,
                 since_ms: now_ms,
                 due_ms: now_ms,
-                pause_ms: FIRST_PAUSE_MS,
+                pause_ms: 0,
             });
         }
         let is_suspicious = self.suspects.values().any(|suspect| suspect.due_ms <= now_ms);
@@ -82,8 +84,10 @@ impl Pace {
     pub(super) fn taken(&mut self, now_ms: u64) {
         self.last_ms = Some(now_ms);
         for suspect in self.suspects.values_mut() {
+            if suspect.due_ms <= now_ms {
+                suspect.pause_ms = (suspect.pause_ms * 2).clamp(FIRST_PAUSE_MS, LONGEST_PAUSE_MS);
+            }
             suspect.due_ms = now_ms + suspect.pause_ms;
-            suspect.pause_ms = (suspect.pause_ms * 2).min(LONGEST_PAUSE_MS);
         }
     }
 
@@ -154,6 +158,37 @@ mod tests {
         let many: Vec<Suspicion> = keys.iter().map(|key| suspicion(key)).collect();
         assert_eq!(snapshots(&mut Pace::new(), &many, Trouble::None, 0..3_000_000), one);
         assert!(one.len() < 20, "{one:?}");
+    }
+
+    #[test]
+    fn other_suspicions_do_not_put_off_one_that_stays() {
+        let mut pace = Pace::new();
+        let mut looked_into = Vec::new();
+        for now_ms in (0..60_000).step_by(usize::try_from(PERIOD_MS).unwrap()) {
+            // Something new at every look, beside a runtime that hangs.
+            if pace.note(&[suspicion("runtime"), suspicion(&now_ms.to_string())], now_ms) {
+                pace.taken(now_ms);
+                pace.learnt(Trouble::None);
+                looked_into.push(now_ms);
+            }
+        }
+        assert_eq!(looked_into.len(), 20, "each is new: {looked_into:?}");
+        // Now the runtime alone stays: it is looked into as soon as if it had been alone all the time.
+        let times = 60_000..400_000;
+        let first = snapshots(&mut pace, &[suspicion("runtime")], Trouble::None, times)[0];
+        assert!(first <= 60_000 + 2 * PERIOD_MS, "{first}");
+    }
+
+    #[test]
+    fn suspicions_that_began_one_after_the_other_cost_no_more_than_one() {
+        let mut pace = Pace::new();
+        let mut stay = Vec::new();
+        for number in 0..50_u64 {
+            stay.push(suspicion(&number.to_string()));
+            snapshots(&mut pace, &stay, Trouble::None, number * 9_000..(number + 1) * 9_000);
+        }
+        let many = snapshots(&mut pace, &stay, Trouble::None, 450_000..3_450_000);
+        assert!(many.len() < 20, "{many:?}");
     }
 
     #[test]
