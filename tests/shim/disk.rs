@@ -51,6 +51,13 @@ fn journal(session: &Session<'_>) -> String {
     fs::read_to_string(session.first().bundle().join("sluice.journal")).unwrap_or_default()
 }
 
+/// Writes a shell script that can be executed; gives its path.
+fn executable(session: &Session<'_>, name: &str, body: &str) -> String {
+    let path = session.lab.write(name, &format!("#!/bin/sh\n{body}\n"));
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    path.display().to_string()
+}
+
 /// Writes to a disk until it takes no more.
 fn fill(disk: &Path) {
     let mut file = fs::File::options().create(true).append(true).open(disk.join("filler")).unwrap();
@@ -72,6 +79,22 @@ sessions! {
         session.exec("next", &["/bin/true"]);
         assert_eq!(session.wait("next"), 0);
         assert!(!journal(session).contains("\"status\":137"), "it was not frozen");
+        disk.thaw();
+        eventually("the records", || journal(session).contains("\"status\":137"));
+        session.remove_first();
+    }
+
+    ours
+    /// Who begins on a stalled disk is told so, and can be waited for and killed: only its record waits.
+    fn an_exec_that_is_the_first_to_find_the_disk_stalled_starts(session) {
+        let Some(disk) = bundle_on_disk(session, Config::new()) else { return };
+        session.run_first();
+        disk.freeze();
+        session.exec("first", &["/bin/sleep", "1000000"]);
+        assert_eq!(session.status("first"), Status::RUNNING);
+        assert!(!journal(session).contains("\"first\""), "it was not frozen");
+        let _killed: Empty = session.ok("Kill", &session.kill_request("first", 9));
+        assert_eq!(session.wait("first"), 137);
         disk.thaw();
         eventually("the records", || journal(session).contains("\"status\":137"));
         session.remove_first();
@@ -103,11 +126,10 @@ sessions! {
     ours
     /// The stock shim keeps no journal; when a step after `runc create` fails it leaves the container behind.
     fn a_create_that_fails_after_its_verb_leaves_no_container(session) {
-        let freeze = session.lab.write("freeze", "");
-        let hook = Config::new().hook("createRuntime", &freeze.display().to_string());
+        let freeze = executable(session, "freeze", "");
+        let hook = Config::new().hook("createRuntime", &freeze);
         let Some(disk) = bundle_on_disk(session, hook) else { return };
-        session.lab.write("freeze", &format!("#!/bin/sh\nexec fsfreeze --freeze {}\n", session.first().bundle().display()));
-        fs::set_permissions(&freeze, fs::Permissions::from_mode(0o755)).unwrap();
+        executable(session, "freeze", &format!("exec fsfreeze --freeze {}", session.first().bundle().display()));
         let text = session.refused("Create", &session.create_request(session.first()), Code::DEADLINE_EXCEEDED);
         assert!(text.contains("journal"), "{text}");
         session.refused("State", &session.state_request(""), Code::NOT_FOUND);
@@ -116,7 +138,31 @@ sessions! {
         assert_eq!(session.events().len(), 0, "nobody was told of a container");
         disk.thaw();
         configure(session, Config::new(), &session.lab.path("tree"));
-        session.run_first();
+        let pid = session.run_first();
+        let started = format!("\"pid\":{pid},");
+        let others = journal(session).lines().filter(|line| line.contains("\"started\"") && !line.contains(&started)).count();
+        assert_eq!(others, 0, "the journal has the container that was given up: {}", journal(session));
+        session.remove_first();
+    }
+
+    ours
+    /// The answer does not wait for a removal that does not end; the id is free when it has.
+    fn a_create_that_fails_and_cannot_be_undone_in_time_is_answered(session) {
+        let go = session.lab.path("go");
+        let freeze = executable(session, "freeze", "");
+        let wait = executable(session, "wait", &format!("while [ ! -e {} ]; do sleep 0.1; done", go.display()));
+        let hooks = Config::new().hook("createRuntime", &freeze).hook("poststop", &wait);
+        let Some(disk) = bundle_on_disk(session, hooks) else { return };
+        executable(session, "freeze", &format!("exec fsfreeze --freeze {}", session.first().bundle().display()));
+        let request = session.create_request(session.first());
+        let text = session.refused("Create", &request, Code::DEADLINE_EXCEEDED);
+        assert!(text.contains("journal"), "{text}");
+        session.refused("Create", &request, Code::ALREADY_EXISTS);
+        session.lab.write("go", "");
+        disk.thaw();
+        configure(session, Config::new(), &session.lab.path("tree"));
+        eventually("the id to be free", || session.create(session.first()).is_ok());
+        session.start_process(session.first().id(), "").unwrap();
         session.remove_first();
     }
 

@@ -4,15 +4,24 @@ use std::io::{ErrorKind, Write};
 
 use crate::failure::Failure;
 
-/// Writes the answer. A reader that went away has had enough, which is no failure.
+/// Whoever reads standard output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reader {
+    /// Has been given the answer.
+    There,
+    /// Went away, having had enough.
+    Gone,
+}
+
+/// Writes the answer. A reader that went away is no failure.
 ///
 /// # Errors
 /// When standard output cannot be written.
-pub(crate) fn print(text: &str) -> Result<(), Failure> {
+pub(crate) fn print(text: &str) -> Result<Reader, Failure> {
     let mut out = std::io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
-        other => other.map_err(Failure::Print),
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(Reader::Gone),
+        other => other.map(|()| Reader::There).map_err(Failure::Print),
     }
 }
 
@@ -23,5 +32,5 @@ pub(crate) fn print(text: &str) -> Result<(), Failure> {
 pub(crate) fn print_json<T: serde::Serialize>(value: &T) -> Result<(), Failure> {
     let mut text = serde_json::to_string(value).map_err(|error| Failure::Print(error.into()))?;
     text.push('\n');
-    print(&text)
+    print(&text).map(|_reader| ())
 }

@@ -8,17 +8,26 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 /// So long nobody has written anything.
 const QUIET: Timespec = Timespec { tv_sec: 1, tv_nsec: 0 };
 
-/// A stream whose reader is called when it has read everything and nothing more comes.
+/// Whom a stream is read for.
+pub(crate) trait Audience {
+    /// Everything that came was read, and nothing more comes.
+    fn quiet(&self);
+
+    /// Whether no more is to be read.
+    fn has_enough(&self) -> bool;
+}
+
+/// A stream that tells its audience when nothing more comes, and that ends when they have enough.
 pub(crate) struct Quiet<'a, R> {
     input: R,
-    on_quiet: &'a mut dyn FnMut() -> Result<()>,
-    /// Whether something was read since the last call.
+    audience: &'a dyn Audience,
+    /// Whether something was read since the audience was told.
     has_news: bool,
 }
 
 impl<'a, R: Read + AsFd> Quiet<'a, R> {
-    pub(crate) fn new(input: R, on_quiet: &'a mut dyn FnMut() -> Result<()>) -> Self {
-        Self { input, on_quiet, has_news: false }
+    pub(crate) fn new(input: R, audience: &'a dyn Audience) -> Self {
+        Self { input, audience, has_news: false }
     }
 
     /// A file is always ready; so is a pipe at its end.
@@ -32,7 +41,10 @@ impl<R: Read + AsFd> Read for Quiet<'_, R> {
     fn read(&mut self, buffer: &mut [u8]) -> Result<usize> {
         if self.has_news && self.is_quiet() {
             self.has_news = false;
-            (self.on_quiet)()?;
+            self.audience.quiet();
+        }
+        if self.audience.has_enough() {
+            return Ok(0);
         }
         let count = self.input.read(buffer)?;
         self.has_news |= count > 0;
@@ -42,24 +54,47 @@ impl<R: Read + AsFd> Read for Quiet<'_, R> {
 
 #[cfg(test)]
 mod tests {
-    use std::cell::Cell;
-    use std::io::Write;
+    use std::cell::{Cell, RefCell};
+    use std::io::{PipeWriter, Write};
 
     use super::*;
+
+    /// How often it was quiet; and a writer that ends then.
+    #[derive(Default)]
+    struct Told(Cell<u32>, RefCell<Option<PipeWriter>>);
+
+    impl Audience for Told {
+        fn quiet(&self) {
+            self.0.set(self.0.get() + 1);
+            self.1.take();
+        }
+
+        fn has_enough(&self) -> bool {
+            false
+        }
+    }
+
+    /// Has enough when it is quiet, or from the beginning.
+    struct Sated(Cell<bool>);
+
+    impl Audience for Sated {
+        fn quiet(&self) {
+            self.0.set(true);
+        }
+
+        fn has_enough(&self) -> bool {
+            self.0.get()
+        }
+    }
 
     #[test]
     fn quiet_is_told_once_and_only_after_something_came() {
         let (read, mut write) = std::io::pipe().unwrap();
         write.write_all(b"news").unwrap();
-        let (told, write) = (Cell::new(0), Cell::new(Some(write)));
-        let mut on_quiet = || {
-            told.set(told.get() + 1);
-            drop(write.take());
-            Ok(())
-        };
+        let told = Told(Cell::new(0), RefCell::new(Some(write)));
         let mut text = String::new();
-        Quiet::new(read, &mut on_quiet).read_to_string(&mut text).unwrap();
-        assert_eq!((text.as_str(), told.get()), ("news", 1));
+        Quiet::new(read, &told).read_to_string(&mut text).unwrap();
+        assert_eq!((text.as_str(), told.0.get()), ("news", 1));
     }
 
     #[test]
@@ -67,7 +102,20 @@ mod tests {
         let (read, mut write) = std::io::pipe().unwrap();
         write.write_all(b"news").unwrap();
         drop(write);
-        let mut on_quiet = || Err(std::io::Error::other("called"));
-        Quiet::new(read, &mut on_quiet).read_to_string(&mut String::new()).unwrap();
+        let told = Told::default();
+        Quiet::new(read, &told).read_to_string(&mut String::new()).unwrap();
+        assert_eq!(told.0.get(), 0);
+    }
+
+    #[test]
+    fn a_stream_that_goes_on_ends_when_its_audience_has_enough() {
+        for (from_the_beginning, expected) in [(false, "news"), (true, "")] {
+            let (read, mut write) = std::io::pipe().unwrap();
+            write.write_all(b"news").unwrap();
+            let mut text = String::new();
+            let sated = Sated(Cell::new(from_the_beginning));
+            Quiet::new(read, &sated).read_to_string(&mut text).unwrap();
+            assert_eq!(text, expected);
+        }
     }
 }

@@ -1,6 +1,8 @@
 //! Counting, and the file that the counts go to: at most once a second, and only when something was counted.
 //!
 //! The same worker writes what the journal still waits for: that containerd has taken an exit can be a second late.
+//!
+//! **Invariant:** whoever was to write and did not, nobody was told so for ever: the next count finds another.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,12 +28,87 @@ pub fn count(pod: &Arc<Pod>, task: &Arc<Task>, count: impl FnOnce(&mut Counters)
         loop {
             tokio::time::sleep(EVERY).await;
             let Some(task) = task.upgrade() else { return };
-            let subject = Arc::clone(&task);
+            let duty = Duty(Arc::clone(&task));
             let work = workers::Task { name: format!("write the counters of {}", task.id), limit: LIMIT };
-            let more = matches!(pod.workers.run(work, move || subject.write_down()).await, Ok(true));
+            // A worker that still has the duty goes on by itself; one that never came leaves it.
+            let more = pod.workers.run(work, move || duty.write_down()).await.unwrap_or(true);
             if !more || !task.count(|_| ()) {
                 return;
             }
         }
     });
+}
+
+/// Having to write down what is counted. Whatever becomes of it, when it is dropped the next one can have it.
+#[derive(Debug)]
+struct Duty(Arc<Task>);
+
+impl Duty {
+    /// Tells whether something came meanwhile that nobody has written.
+    fn write_down(self) -> bool {
+        let task = Arc::clone(&self.0);
+        task.write_down();
+        // First this: who counts after the look has to find that nobody will write.
+        drop(self);
+        task.has_more()
+    }
+}
+
+impl Drop for Duty {
+    fn drop(&mut self) {
+        self.0.not_due();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::journal::{Journal, Record};
+    use crate::options::Options;
+    use crate::process::{Process, Streams};
+    use crate::task::Place;
+
+    fn task(bundle: &std::path::Path) -> Arc<Task> {
+        let place = Place { id: "c".to_owned(), bundle: bundle.to_owned(), ..Place::default() };
+        let init = Process::new("", Streams::default(), Vec::new());
+        Arc::new(Task::new(place, Options::default(), Arc::new(init)))
+    }
+
+    fn told() -> Record {
+        Record::Told { exec: String::new() }
+    }
+
+    #[test]
+    fn a_worker_that_never_came_leaves_the_duty_to_the_next() {
+        let bundle = tempfile::tempdir().unwrap();
+        let task = task(bundle.path());
+        assert!(task.count(|_| ()), "nobody writes yet");
+        assert!(!task.count(|_| ()), "somebody will");
+        drop(Duty(Arc::clone(&task)));
+        assert!(task.count(|_| ()), "nobody has");
+    }
+
+    #[test]
+    fn a_record_that_comes_while_the_counts_are_written_is_not_forgotten() {
+        let bundle = tempfile::tempdir().unwrap();
+        let task = task(bundle.path());
+        task.journal.keep(Journal::open(bundle.path()).unwrap());
+        task.journal.note(told());
+        assert!(task.has_more());
+        assert!(!Duty(Arc::clone(&task)).write_down());
+        task.journal.note(told());
+        assert!(task.has_more());
+    }
+
+    #[test]
+    fn without_a_count_there_is_no_file_of_counts() {
+        let bundle = tempfile::tempdir().unwrap();
+        let task = task(bundle.path());
+        task.write_down();
+        assert!(!bundle.path().join(crate::counters::NAME).exists());
+        task.count(|counters| counters.started(EVERY));
+        assert!(task.has_more());
+        task.write_down();
+        assert!(bundle.path().join(crate::counters::NAME).exists() && !task.has_more());
+    }
 }

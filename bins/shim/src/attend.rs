@@ -31,7 +31,7 @@ use crate::workers;
 /// others are killed.
 const EXECS: Duration = Duration::from_secs(10);
 
-/// How long the disk may take to note an exit before it is told without; a busy machine gets that far, too.
+/// How long the disk may take to note a start or an exit before it is told without; a busy machine gets that far, too.
 const DISK: Duration = Duration::from_secs(3);
 
 /// Reports the end of an exec when it comes.
@@ -122,8 +122,8 @@ async fn write_down(pod: &Pod, task: &Arc<Task>, exec: &str, exit: Exit) {
     }
 }
 
-/// Writes here what goes to memory, else on a worker; whether somebody does.
-async fn write(pod: &Pod, task: &Arc<Task>) -> bool {
+/// Writes what waits here when it goes to memory, else on a worker. False when the disk does not take it in time.
+pub async fn write(pod: &Pod, task: &Arc<Task>) -> bool {
     if task.journal.is_in_memory() {
         task.journal.write();
         return true;
@@ -145,10 +145,12 @@ async fn tell(pod: &Arc<Pod>, task: &Arc<Task>, process: &Arc<Process>, exit: Ex
         exited_at: MessageField::some(wire::timestamp(&exit)),
         ..TaskExit::default()
     };
-    let told = Arc::downgrade(task);
+    let (there, told) = (Arc::downgrade(pod), Arc::downgrade(task));
     let taken = Box::new(move || {
-        if let Some(task) = told.upgrade() {
+        if let Some((pod, task)) = there.upgrade().zip(told.upgrade()) {
             task.journal.note(Record::Told { exec });
+            // Nothing to count; but after an init, or after an outage of containerd, nobody else comes to write it.
+            account::count(&pod, &task, |_| ());
         }
     });
     pod.events.push_and_tell(TASK_EXIT_EVENT_TOPIC, &event, taken);

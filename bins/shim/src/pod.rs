@@ -46,8 +46,8 @@ struct Tasks {
 
 /// An id that is being created; freed when nothing comes of it.
 #[derive(Debug)]
-pub struct Reserved<'a> {
-    pod: &'a Pod,
+pub struct Reserved {
+    pod: Arc<Pod>,
     id: String,
 }
 
@@ -89,7 +89,7 @@ impl Pod {
     ///
     /// # Errors
     /// [`Failure::Exists`], [`Failure::ShuttingDown`].
-    pub fn reserve(&self, id: &str) -> Result<Reserved<'_>, Failure> {
+    pub fn reserve(self: &Arc<Self>, id: &str) -> Result<Reserved, Failure> {
         let mut tasks = self.tasks();
         if tasks.closed {
             return Err(Failure::ShuttingDown);
@@ -98,7 +98,7 @@ impl Pod {
             return Err(Failure::Exists { what: "container", id: id.to_owned() });
         }
         tasks.known.insert(id.to_owned(), None);
-        Ok(Reserved { pod: self, id: id.to_owned() })
+        Ok(Reserved { pod: Arc::clone(self), id: id.to_owned() })
     }
 
     /// Forgets a container.
@@ -129,14 +129,14 @@ impl Pod {
     }
 }
 
-impl Reserved<'_> {
+impl Reserved {
     /// The container is there.
     pub fn fill(self, task: Arc<Task>) {
         self.pod.tasks().known.insert(self.id.clone(), Some(task));
     }
 }
 
-impl Drop for Reserved<'_> {
+impl Drop for Reserved {
     fn drop(&mut self) {
         let mut tasks = self.pod.tasks();
         if let Some(None) = tasks.known.get(&self.id) {
@@ -151,7 +151,7 @@ mod tests {
 
     #[test]
     fn an_id_is_taken_while_it_is_created_and_free_after_a_failure() {
-        let pod = Pod::new("ns", None, Vec::new());
+        let pod = Arc::new(Pod::new("ns", None, Vec::new()));
         let reserved = pod.reserve("c").expect("free");
         assert!(matches!(pod.reserve("c"), Err(Failure::Exists { .. })));
         assert!(matches!(pod.task("c"), Err(Failure::NoContainer { .. })));

@@ -78,8 +78,19 @@ pub struct Task {
 #[derive(Debug, Default)]
 struct Counted {
     counters: Counters,
+    /// What was given to the disk last.
+    written: Counters,
     /// Somebody will write them soon.
     due: bool,
+}
+
+impl Counted {
+    /// What is to be written, unless that was done.
+    fn take_new(&mut self) -> Option<Counters> {
+        let new = self.counters != self.written;
+        new.then(|| self.written.clone_from(&self.counters))?;
+        Some(self.written.clone())
+    }
 }
 
 impl Task {
@@ -139,19 +150,26 @@ impl Task {
         !std::mem::replace(&mut counted.due, true)
     }
 
-    /// Writes down what was counted and noted. Tells whether something was counted meanwhile. May sleep in the kernel;
-    /// until it comes back nobody else is asked to.
-    #[must_use]
-    pub fn write_down(&self) -> bool {
-        let counters = locked(&self.counters).counters.clone();
+    /// Nobody will write down what is counted unless who counts next sees to it.
+    pub fn not_due(&self) {
+        locked(&self.counters).due = false;
+    }
+
+    /// Writes down what was counted and noted. May sleep in the kernel.
+    pub fn write_down(&self) {
         self.journal.write();
+        let Some(counters) = locked(&self.counters).take_new() else { return };
         // A bundle that is gone takes no more counts.
         if let Err(errno) = counters.write(&self.bundle) {
             log::debug!("{}: write the counters: {errno}", self.id);
         }
-        let mut counted = locked(&self.counters);
-        counted.due = false;
-        counted.counters != counters
+    }
+
+    /// Whether something was counted or noted and not written down.
+    #[must_use]
+    pub fn has_more(&self) -> bool {
+        let counted = locked(&self.counters);
+        counted.counters != counted.written || self.journal.waits()
     }
 
     /// Its init for an empty id, else an exec.
@@ -259,14 +277,12 @@ impl Task {
         *locked(&self.deleting) = false;
     }
 
-    /// Notes that a process was started, with what makes it the one with that pid, and writes it down. May sleep in the
-    /// kernel. Gives the number of the record.
-    pub fn write_started(&self, exec_id: &str, pid: i32) -> u64 {
+    /// Notes that a process was started, with what makes it the one with that pid. Gives the number of the record, which
+    /// somebody has to write.
+    pub fn note_started(&self, exec_id: &str, pid: i32) -> u64 {
         let stat = proc::Procfs::host().and_then(|proc| proc.stat(pid));
         let start_time = stat.map_or(0, |stat| stat.start_time);
-        let number = self.journal.note(Record::Started { exec: exec_id.to_owned(), pid, start_time });
-        self.journal.write();
-        number
+        self.journal.note(Record::Started { exec: exec_id.to_owned(), pid, start_time })
     }
 }
 

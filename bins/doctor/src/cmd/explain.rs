@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 use std::fmt::Write as _;
-use std::io::{Error, Read};
+use std::io::Read;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -10,9 +10,9 @@ use clap::Args;
 use diagnose::explain::{Class, Consequences, Explainer, Explanation, Group, Summary, Totals, meanings};
 use serde_json::json;
 
-use crate::answer;
+use crate::answer::{self, Reader};
 use crate::failure::Failure;
-use crate::quiet::Quiet;
+use crate::quiet::{Audience, Quiet};
 
 /// Longer lines are cut in the answer for people, in characters.
 const LINE: usize = 400;
@@ -41,7 +41,9 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode, Failure> {
         report.follow()?;
     }
     for input in &options.inputs {
-        report.input(input)?;
+        if report.reader == Reader::There {
+            report.input(input)?;
+        }
     }
     report.finish()?;
     Ok(ExitCode::SUCCESS)
@@ -55,8 +57,23 @@ struct Report<'a> {
     summary: Summary,
     totals: Totals,
     text: String,
+    reader: Reader,
     /// Why something could not be said.
     failed: Option<Failure>,
+}
+
+impl Audience for RefCell<&mut Report<'_>> {
+    fn quiet(&self) {
+        let mut report = self.borrow_mut();
+        if let Err(failure) = report.say_so_far() {
+            report.failed.get_or_insert(failure);
+        }
+    }
+
+    fn has_enough(&self) -> bool {
+        let report = self.borrow();
+        report.failed.is_some() || report.reader == Reader::Gone
+    }
 }
 
 impl<'a> Report<'a> {
@@ -68,6 +85,7 @@ impl<'a> Report<'a> {
             summary: Summary::default(),
             totals: Totals::default(),
             text: String::new(),
+            reader: Reader::There,
             failed: None,
         }
     }
@@ -89,13 +107,12 @@ impl<'a> Report<'a> {
         Ok(())
     }
 
-    /// Standard input, which may be a log that is still being written: when nothing more comes, all is said that has.
+    /// Standard input, which may be a log that is still being written: when nothing more comes, all is said that has, and when
+    /// nobody hears it any more, no more is read.
     fn follow(&mut self) -> Result<(), Failure> {
         let (explainer, before) = (self.explainer, self.totals.lines);
         let report = RefCell::new(self);
-        let mut on_quiet =
-            || report.borrow_mut().say_so_far().map_err(|failure| Error::other(failure.text()));
-        let mut input = Quiet::new(std::io::stdin().lock(), &mut on_quiet);
+        let mut input = Quiet::new(std::io::stdin().lock(), &report);
         let totals = explainer.read(&mut input, &mut |found| report.borrow_mut().take(found, before))?;
         report.into_inner().count(totals)
     }
@@ -135,7 +152,11 @@ impl<'a> Report<'a> {
     }
 
     fn print(&mut self) -> Result<(), Failure> {
-        answer::print(&std::mem::take(&mut self.text))
+        // Nothing at all can be written to anybody: who is gone stays so.
+        if answer::print(&std::mem::take(&mut self.text))? == Reader::Gone {
+            self.reader = Reader::Gone;
+        }
+        Ok(())
     }
 
     /// Says what has come, as if there were no more.

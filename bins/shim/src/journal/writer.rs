@@ -57,7 +57,7 @@ impl Writer {
     /// Begins to write to a journal.
     pub fn keep(&self, journal: Journal) {
         self.in_memory.store(journal.is_in_memory(), Ordering::Relaxed);
-        self.desk().journal = Some(journal);
+        self.give_back(journal);
     }
 
     /// Whether [`Writer::write`] waits for no disk.
@@ -66,12 +66,14 @@ impl Writer {
         self.in_memory.load(Ordering::Relaxed)
     }
 
-    /// There is no journal to write to: what was noted is done with, and so is what will be.
+    /// There is no journal to write to, nor will there be: what was noted is done with, and so is what will be. Who is
+    /// about to write stops before the next record.
     pub fn lose(&self) {
         let mut desk = self.desk();
         desk.lost = true;
+        desk.journal = None;
         desk.waiting = Vec::new();
-        self.done.send_replace(desk.noted);
+        self.done_with(desk.noted);
     }
 
     /// Leaves a record to be written; gives its number.
@@ -79,7 +81,7 @@ impl Writer {
         let mut desk = self.desk();
         desk.noted += 1;
         if desk.lost {
-            self.done.send_replace(desk.noted);
+            self.done_with(desk.noted);
         } else if desk.waiting.len() < MOST {
             desk.waiting.push(record);
         }
@@ -88,16 +90,15 @@ impl Writer {
 
     /// Writes what waits, unless somebody does. May sleep in the kernel.
     pub fn write(&self) {
-        while let Some((mut journal, records, last)) = self.take() {
-            for record in records {
-                // Only a crash would miss it.
-                if let Err(error) = journal.append(&record) {
-                    log::warn!("{}", container::chain(&error));
-                }
-            }
-            self.desk().journal = Some(journal);
-            self.done.send_replace(last);
+        while let Some(batch) = self.take() {
+            batch.write();
         }
+    }
+
+    /// Whether something waits to be written.
+    #[must_use]
+    pub fn waits(&self) -> bool {
+        !self.desk().waiting.is_empty()
     }
 
     /// Waits until a record is written, for a second at most; tells whether it was.
@@ -106,17 +107,67 @@ impl Writer {
         tokio::time::timeout(PATIENCE, done.wait_for(|done| *done >= number)).await.is_ok()
     }
 
-    fn take(&self) -> Option<(Journal, Vec<Record>, u64)> {
+    fn take(&self) -> Option<Batch<'_>> {
         let mut desk = self.desk();
         if desk.waiting.is_empty() {
             return None;
         }
         let journal = desk.journal.take()?;
-        Some((journal, std::mem::take(&mut desk.waiting), desk.noted))
+        let records = std::mem::take(&mut desk.waiting);
+        Some(Batch { writer: self, journal: Some(journal), records, last: desk.noted })
+    }
+
+    fn give_back(&self, journal: Journal) {
+        let mut desk = self.desk();
+        if !desk.lost {
+            desk.journal = Some(journal);
+        }
+    }
+
+    /// Never goes back: who was overtaken has less to tell.
+    fn done_with(&self, number: u64) {
+        self.done.send_modify(|done| *done = number.max(*done));
     }
 
     fn desk(&self) -> MutexGuard<'_, Desk> {
         self.desk.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The journal in the hands of who writes, and what is to be written; given back when dropped, after a panic, too.
+#[derive(Debug)]
+struct Batch<'a> {
+    writer: &'a Writer,
+    /// Always there until it is dropped.
+    journal: Option<Journal>,
+    records: Vec<Record>,
+    /// The number of the last record.
+    last: u64,
+}
+
+impl Batch<'_> {
+    fn write(mut self) {
+        for record in std::mem::take(&mut self.records) {
+            // The disk can take so long that the container is another one by now.
+            if self.writer.desk().lost {
+                return;
+            }
+            let written = self.journal.as_mut().map(|journal| journal.append(&record));
+            // Only a crash would miss it.
+            if let Some(Err(error)) = written {
+                log::warn!("{}", container::chain(&error));
+            }
+        }
+    }
+}
+
+impl Drop for Batch<'_> {
+    fn drop(&mut self) {
+        // First this: the next writer is done with more.
+        self.writer.done_with(self.last);
+        if let Some(journal) = self.journal.take() {
+            self.writer.give_back(journal);
+        }
     }
 }
 
@@ -153,14 +204,65 @@ mod tests {
         let writer = Writer::default();
         writer.keep(Journal::open(bundle.path()).unwrap());
         writer.note(told("first"));
-        let (journal, ..) = writer.take().expect("something waits");
+        let batch = writer.take().expect("something waits");
         writer.note(told("second"));
         // Somebody has the journal: this comes back at once.
         writer.write();
         assert!(read(bundle.path()).unwrap().processes.is_empty());
-        writer.keep(journal);
+        batch.write();
         writer.write();
+        assert_eq!(read(bundle.path()).unwrap().processes.keys().collect::<Vec<_>>(), ["first", "second"]);
+    }
+
+    #[test]
+    fn who_was_overtaken_takes_nothing_back() {
+        let bundle = tempfile::tempdir().unwrap();
+        let writer = Writer::default();
+        writer.keep(Journal::open(bundle.path()).unwrap());
+        writer.note(told("first"));
+        let mut slow = writer.take().expect("something waits");
+        let last = writer.note(told("second"));
+        // It has given the journal back and is not scheduled; another one writes meanwhile.
+        writer.give_back(slow.journal.take().unwrap());
+        writer.write();
+        drop(slow);
+        assert!(wait(writer.written(last)));
+    }
+
+    #[test]
+    fn a_panic_loses_no_journal() {
+        let bundle = tempfile::tempdir().unwrap();
+        let writer = Writer::default();
+        writer.keep(Journal::open(bundle.path()).unwrap());
+        let first = writer.note(told("first"));
+        let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            let _batch = writer.take().expect("something waits");
+            panic!("on purpose");
+        }));
+        assert!(panicked.is_err() && wait(writer.written(first)));
+        let second = writer.note(told("second"));
+        writer.write();
+        assert!(wait(writer.written(second)));
         assert!(read(bundle.path()).unwrap().processes.contains_key("second"));
+    }
+
+    #[test]
+    fn what_was_given_up_writes_nothing_whenever_its_disk_comes_back() {
+        let bundle = tempfile::tempdir().unwrap();
+        let early = Writer::default();
+        early.keep(Journal::open(bundle.path()).unwrap());
+        early.note(told("e"));
+        let batch = early.take().expect("something waits");
+        early.lose();
+        batch.write();
+        let late = Writer::default();
+        late.lose();
+        late.keep(Journal::open(bundle.path()).unwrap());
+        for writer in [&early, &late] {
+            assert!(wait(writer.written(writer.note(told("e")))));
+            writer.write();
+        }
+        assert!(read(bundle.path()).unwrap().processes.is_empty());
     }
 
     #[test]

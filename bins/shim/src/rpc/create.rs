@@ -20,9 +20,9 @@ use crate::journal::{Container, Journal, Record};
 use crate::oom_watch;
 use crate::operations::Operation;
 use crate::options::{Options, Owned};
-use crate::pod::Pod;
+use crate::pod::{Pod, Reserved};
 use crate::process::{Process, Streams};
-use crate::reap::Child;
+use crate::reap::{Birth, Child};
 use crate::task::{Place, Task};
 use crate::verb::ask::Done;
 use crate::verb::{Create, Mount, Request, Verb};
@@ -32,6 +32,9 @@ use crate::wrapper::{Choice, choose};
 
 /// How long the disk may take.
 const LIMIT: Duration = Duration::from_secs(5);
+
+/// How long the answer waits for the removal of what was created in vain; the removal goes on.
+const REMOVAL: Duration = Duration::from_secs(5);
 
 pub(crate) async fn create(
     pod: Arc<Pod>,
@@ -50,13 +53,15 @@ pub(crate) async fn create(
     let verb = verb(&pod, &request, &options, binary);
     let made = pod.verbs.ask(&operation, &verb, pipes(ends)).await;
     let done = made.inspect_err(|_| stdio.close())?;
-    let remains = verb.with(Verb::Delete);
-    let taken = take_up(&pod, (verb, options, streams), Arc::clone(&stdio), done).await;
-    if taken.is_err() {
-        undo(&pod, &operation, &remains).await;
-        stdio.close();
-    }
-    let (task, child) = taken?;
+    let remains = Remains { request: verb.with(Verb::Delete), init: twin(&done) };
+    let (task, child) = match take_up(&pod, (verb, options, streams), Arc::clone(&stdio), done).await {
+        Ok(taken) => taken,
+        Err(failure) => {
+            remains.remove(pod, operation, (reserved, birth)).await;
+            stdio.close();
+            return Err(failure);
+        }
+    };
     drop(birth);
     reserved.fill(Arc::clone(&task));
     let pid = child.pid();
@@ -171,16 +176,42 @@ async fn take_up(
     let place = place(pod, verb, done.pid).await?;
     let task = Arc::new(Task::new(place, options, init));
     let child = adopt(pod, &task, stdio, done)?;
-    begin_journal(pod, &task).await?;
+    // A worker that comes back when all is over would write into the journal of the next container of that id.
+    begin_journal(pod, &task).await.inspect_err(|_| task.journal.lose())?;
     Ok((task, child))
 }
 
-/// Removes a container that is there and that nobody will know of.
-async fn undo(pod: &Pod, operation: &Operation, remains: &Request) {
-    operation.stage("remove what was created");
-    if let Err(failure) = pod.verbs.ask(operation, remains, None).await {
-        log::error!("{}: it was created, is of no use and cannot be removed: {failure}", remains.id);
+/// A container that is there and that nobody will know of.
+struct Remains {
+    request: Request,
+    init: Option<OwnedFd>,
+}
+
+impl Remains {
+    /// Removes it. What is below it can lie on the disk that made it useless: so its init is killed first, which needs no
+    /// disk, and the answer has a bound. The id is free again, and strangers are taken away, when the removal is over.
+    async fn remove(self, pod: Arc<Pod>, operation: Operation, held: (Reserved, Birth)) {
+        if let Some(init) = &self.init {
+            let _ = rustix::process::pidfd_send_signal(init, rustix::process::Signal::KILL);
+        }
+        operation.stage("remove what was created");
+        let id = self.request.id.clone();
+        let removal = tokio::spawn(async move {
+            if let Err(failure) = pod.verbs.ask(&operation, &self.request, None).await {
+                let id = &self.request.id;
+                log::error!("{id}: it was created, is of no use and cannot be removed: {failure}");
+            }
+            drop(held);
+        });
+        if tokio::time::timeout(REMOVAL, removal).await.is_err() {
+            log::warn!("{id}: its removal is not over after {} s and goes on", REMOVAL.as_secs());
+        }
     }
+}
+
+/// A second descriptor of a new init.
+fn twin(done: &Done) -> Option<OwnedFd> {
+    done.descriptors.first().and_then(|pidfd| pidfd.try_clone().ok())
 }
 
 /// Where it is, asked on a worker: the state lies on somebody's disk.
@@ -226,7 +257,8 @@ async fn begin_journal(pod: &Pod, task: &Arc<Task>) -> Result<(), Failure> {
             }
         }
         task.journal.note(Record::Created(container));
-        task.write_started("", task.init.pid());
+        task.note_started("", task.init.pid());
+        task.journal.write();
     };
     pod.workers.run(work, write).await
 }

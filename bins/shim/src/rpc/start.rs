@@ -139,17 +139,17 @@ async fn launch(
         let running = held.exec(&request).map_err(|error| Failure::of_library(PREFIX, &error))?;
         // After a failure it is not kept: the next one looks at the container anew.
         subject.keep(held);
-        let number = subject.write_started(&known.exec_id, running.pid);
+        let number = subject.note_started(&known.exec_id, running.pid);
         Ok((Started(Some(running)), number))
     };
     let (started, number) = pod.workers.run(workers::Task { name, limit: LIMIT }, work).await??;
-    written(task, number).await;
+    write_down(pod, task, number).await;
     Ok(started)
 }
 
-/// Waits until the start of a process is in the journal, but not for a disk that stalls.
-async fn written(task: &Task, number: u64) {
-    if !task.journal.written(number).await {
+/// Writes the start of a process down. It runs already: a disk that does not take the record in time makes it no failure.
+async fn write_down(pod: &Pod, task: &Arc<Task>, number: u64) {
+    if !attend::write(pod, task).await || !task.journal.written(number).await {
         log::warn!("{}: a start is told and not in the journal: the disk does not take it", task.id);
     }
 }
@@ -171,10 +171,7 @@ async fn launch_elsewhere(
     let pidfd = descriptors.next().ok_or_else(missing)?;
     let running = Running { pid: done.pid, pidfd, console: descriptors.next() };
     let started = Started(Some(running));
-    let (subject, process) = (Arc::clone(task), Arc::clone(process));
-    let note = move || subject.write_started(&process.exec_id, done.pid);
-    let work = workers::Task { name: format!("write the journal of {}", task.id), limit: LIMIT };
-    written(task, pod.workers.run(work, note).await?).await;
+    write_down(pod, task, task.note_started(&process.exec_id, done.pid)).await;
     Ok(started)
 }
 
