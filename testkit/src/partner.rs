@@ -53,6 +53,18 @@ pub fn not_run(reason: &str) {
     eprintln!("NOT RUN {name}: {reason}");
 }
 
+/// Whether the kernel is of this version or younger; says aloud what an older one lacks.
+#[must_use]
+pub fn has_linux(version: (u32, u32), what: &str) -> bool {
+    let release = rustix::system::uname().release().to_string_lossy().into_owned();
+    let mut numbers = release.split('.').map_while(|number| number.parse().ok());
+    let is_there = (numbers.next(), numbers.next()) >= (Some(version.0), Some(version.1));
+    if !is_there {
+        not_run(&format!("{what} came with Linux {}.{}", version.0, version.1));
+    }
+    is_there
+}
+
 /// Returns from the test unless it runs as root.
 #[macro_export]
 macro_rules! require_root {

@@ -38,6 +38,9 @@ ours! {
     }
 
     fn a_partition_takes_its_processor_from_the_host(lab) {
+        if !testkit::partner::has_linux((6, 0), "a partition below a group that is none") {
+            return;
+        }
         std::fs::create_dir_all(above(lab)).unwrap();
         let top = above(lab).parent().unwrap().to_owned();
         if read(&top.join("cpuset.cpus.effective")) != "0-1" {
@@ -60,6 +63,9 @@ ours! {
     }
 
     fn a_partition_that_is_not_valid_is_an_error_with_the_kernels_reason(lab) {
+        if !testkit::partner::has_linux((6, 0), "a reason why a partition is not valid") {
+            return;
+        }
         let config = limited(&json!({"cpu": {"cpus": "0"}, "unified": {"cpuset.cpus.partition": "root"}}));
         let (group, text) = create_refused(lab, &config);
         let expected = format!(

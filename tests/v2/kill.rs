@@ -44,6 +44,9 @@ both! {
 
 ours! {
     fn it_is_one_write_to_cgroup_kill(lab) {
+        if !testkit::partner::has_linux((5, 14), "cgroup.kill") {
+            return;
+        }
         let c = lab.started(&shared_pids());
         hang::eventually("four processes", || hierarchy::pids(&c.group()).len() == 4);
         let trace = lab.path("trace");
@@ -70,6 +73,9 @@ ours! {
     }
 
     fn an_exec_that_is_killed_with_its_container_says_so(lab) {
+        if !testkit::partner::has_linux((5, 14), "cgroup.kill") {
+            return;
+        }
         let c = lab.sleeper();
         let trace = lab.path("trace");
         let hold = format!(

@@ -100,6 +100,9 @@ both! {
 
 ours! {
     fn burst_idle_and_reserved_huge_pages_reach_their_files(lab) {
+        if !testkit::partner::has_linux((5, 15), "an idle group") {
+            return;
+        }
         let c = lab.created(&limited(&json!({
             "cpu": {"quota": 50_000, "period": 100_000, "burst": 20_000},
             "hugepageLimits": [{"pageSize": "2MB", "limit": 4 << 20}, {"pageSize": "1GB", "limit": 0}],

@@ -47,6 +47,9 @@ ours! {
     }
 
     fn hits_and_peak_of_memory_are_told(lab) {
+        if !testkit::partner::has_linux((5, 19), "memory.peak") {
+            return;
+        }
         let limits = json!({"memory": {"limit": 24 << 20, "swap": 24 << 20}});
         let c = lab.started(&limited(&limits));
         let before = stats(&c)["memory"]["usage"]["failcnt"].as_u64().unwrap();

@@ -50,6 +50,9 @@ const FILES: [&str; 12] = [
 
 ours! {
     fn a_refused_write_takes_all_others_back(lab) {
+        if !testkit::partner::has_linux((5, 14), "a burst of processor time") {
+            return;
+        }
         let c = lab.started(&limited(&json!({
             "memory": {"limit": 64 << 20, "swap": 96 << 20, "reservation": 16 << 20},
             "cpu": {"quota": 50_000, "period": 100_000, "burst": 10_000, "shares": 512, "cpus": "0-1"},
@@ -72,6 +75,9 @@ ours! {
     }
 
     fn every_limit_has_its_update(lab) {
+        if !testkit::partner::has_linux((5, 15), "an idle group") {
+            return;
+        }
         let c = lab.sleeper();
         let table = [
             (json!({"cpu": {"quota": 50_000, "period": 100_000, "burst": 5_000}}), "cpu.max.burst", "5000"),
@@ -90,6 +96,9 @@ ours! {
     }
 
     fn a_burst_beyond_the_quota_changes_nothing_and_says_what_would_fit(lab) {
+        if !testkit::partner::has_linux((5, 14), "a burst of processor time") {
+            return;
+        }
         let c = lab.started(&limited(&json!({"cpu": {"quota": 50_000, "period": 100_000}})));
         let output = update(&c, &json!({"cpu": {"burst": 60_000}})).run().code(1);
         output.says("cpu.max.burst").says("cpu.max is 50000 100000").says("a burst at most the quota");

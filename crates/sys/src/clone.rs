@@ -121,7 +121,14 @@ pub fn clone3(how: &Clone3<'_>) -> Result<Side, Errno> {
         other => other?,
     };
     match pid {
-        0 => Ok(Side::Child),
+        0 => {
+            if how.cgroup.is_some() {
+                // Kernel: before 6.3 (and what it was carried back to) a child born in a cgroup keeps the processors of
+                // its parent, whatever the cpuset says. The kernel cuts what is asked for to the cpuset.
+                let _as_it_was = crate::sched::spread();
+            }
+            Ok(Side::Child)
+        }
         pid => Ok(Side::Parent {
             pid: pid as i32,
             // SAFETY: the kernel stored a fresh descriptor that nobody else owns.

@@ -48,6 +48,17 @@ pub fn set_io_priority(class_and_level: u32) -> Result<(), Errno> {
         .map(drop)
 }
 
+/// Words of a mask that covers every processor Linux can be built for, 8192 on x86-64.
+const ALL_WORDS: usize = 128;
+
+/// Lets the calling thread run on every processor that its cpuset permits.
+///
+/// # Errors
+/// `EINVAL`: the cpuset permits none.
+pub fn spread() -> Result<(), Errno> {
+    set_affinity(&[u64::MAX; ALL_WORDS])
+}
+
 /// Restricts the calling thread to the processors whose bits are set in `mask` (bit 0 of word 0 = processor 0).
 ///
 /// # Errors

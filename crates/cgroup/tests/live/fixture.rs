@@ -113,20 +113,8 @@ impl Fixture {
 
     /// This fixture on a kernel of this version or a younger one; else says what the kernel lacks.
     pub(crate) fn since(self, version: (u32, u32), what: &str) -> Option<Self> {
-        let is_there = kernel() >= version;
-        if !is_there {
-            let name = std::thread::current().name().unwrap_or("test").to_owned();
-            eprintln!("NOT RUN {name}: {what} came with Linux {}.{}", version.0, version.1);
-        }
-        is_there.then_some(self)
+        testkit::partner::has_linux(version, what).then_some(self)
     }
-}
-
-/// The first two numbers of the kernel's release.
-fn kernel() -> (u32, u32) {
-    let release = rustix::system::uname().release().to_string_lossy().into_owned();
-    let mut numbers = release.split('.').map(|number| number.parse().unwrap());
-    (numbers.next().unwrap(), numbers.next().unwrap())
 }
 
 impl Drop for Fixture {
