@@ -1,7 +1,8 @@
 //! Takes a snapshot: of the live system, or of a saved tree of its files.
 //!
-//! Three rounds, because each says where the next has to look: mounts; processes and everything that stands in a
-//! well-known place; then what processes lead to (pipes, state directories, control groups).
+//! Rounds, because each says where the next has to look: mounts; processes and everything that stands in a well-known
+//! place; configuration files that arguments name; what all that leads to (pipes, state directories, control groups);
+//! state directories that only tasks name. What nothing names costs no round.
 //!
 //! **Invariant:** read-only; no fifo is opened, no daemon is asked, and whatever could wait for somebody else is done
 //! by a [`worker`] that can be given up. Nothing is judged here.
@@ -18,6 +19,7 @@ pub mod logs;
 pub mod look;
 pub mod mount;
 mod piece;
+mod places;
 pub mod process;
 pub mod runtime_state;
 pub mod sock_diag;
@@ -31,6 +33,7 @@ use crate::snapshot::{SCHEMA, Snapshot, Taken, Unseen, Why};
 use crate::{Error, Result};
 use folder::Folder;
 use piece::Piece;
+use places::Places;
 use syscall::Machine;
 use worker::{Job, Visit, carry_out};
 
@@ -74,7 +77,10 @@ pub fn collect(source: &Source) -> Result<Snapshot> {
     let pids = collector.root.folder("proc").and_then(|proc| proc.numbers()).map_err(wrap)?;
     let groups = collector.processes(&pids);
     join::processes(&mut collector.snapshot);
-    collector.whatever_they_lead_to(groups);
+    collector.configurations();
+    let places = Places::of(&collector.snapshot);
+    collector.whatever_they_lead_to(groups, &places);
+    collector.roots_of_tasks(&places);
     let mut snapshot = join::everything(collector.snapshot, collector.names);
     snapshot.taken.duration_ms = u64::try_from(begin.elapsed().as_millis()).unwrap_or(u64::MAX);
     Ok(snapshot)
@@ -126,7 +132,6 @@ impl Collector<'_> {
         let process = |visit: &Visit<'_>| process::read(root, machine, visit);
         let tree = |visit: &Visit<'_>| cgroup::tree(root, visit);
         let host = |visit: &Visit<'_>| host::read(root, visit);
-        let space = |visit: &Visit<'_>| host::file_system(root, visit);
         let installed = |visit: &Visit<'_>| installed::read(root, visit);
         let log = |visit: &Visit<'_>| logs::read(root, visit);
         let kernel = |_: &Visit<'_>| kernel_pieces(live);
@@ -137,7 +142,6 @@ impl Collector<'_> {
         jobs.extend([
             quick("control groups", hierarchies.iter().map(|it| it.directory.clone()).collect(), &tree),
             quick("host", vec!["proc".to_owned()], &host),
-            slow("file systems", host::file_systems(), &space),
             slow("packages and units", installed::units(), &installed),
             slow("logs", logs::units(live), &log),
             quick("kernel log and sockets", vec!["dev/kmsg".to_owned()], &kernel),
@@ -147,7 +151,17 @@ impl Collector<'_> {
     }
 
     /// Third round.
-    fn whatever_they_lead_to(&mut self, groups: Vec<String>) {
+    fn configurations(&mut self) {
+        let root = &self.root;
+        let read = |visit: &Visit<'_>| installed::read(root, visit);
+        let units = places::configurations(&self.snapshot);
+        let job = Job { name: "configurations", units, patience: PATIENCE_WITH_DISKS, read: &read };
+        let pieces = carry_out(vec![job], self.deadline);
+        self.keep(pieces);
+    }
+
+    /// Fourth round.
+    fn whatever_they_lead_to(&mut self, groups: Vec<String>, places: &Places) {
         let root = &self.root;
         let hierarchies = cgroup::hierarchies(&self.snapshot.mounts);
         let processes = &self.snapshot.processes;
@@ -156,6 +170,7 @@ impl Collector<'_> {
         let state = |visit: &Visit<'_>| runtime_state::read_root(root, visit);
         let task = |visit: &Visit<'_>| runtime_state::read_task(root, visit);
         let name = |visit: &Visit<'_>| docker_names::read(root, visit);
+        let space = |visit: &Visit<'_>| host::file_system(root, visit);
         let log = |visit: &Visit<'_>| logs::read(root, visit);
         let pipes = match self.source {
             Source::Live => depth::units(&self.snapshot.pipes),
@@ -166,12 +181,24 @@ impl Collector<'_> {
         let jobs = vec![
             quick("control groups", groups, &group),
             quick("pipes", pipes, &depth),
-            slow("runtime states", runtime_state::roots(processes).into_iter().collect(), &state),
-            slow("tasks", runtime_state::task_units(processes), &task),
-            slow("names", docker_names::units(processes), &name),
+            slow("runtime states", runtime_state::roots(processes, places).into_iter().collect(), &state),
+            slow("tasks", runtime_state::task_units(processes, places), &task),
+            slow("names", docker_names::units(places), &name),
+            slow("file systems", host::file_systems(places), &space),
             slow("logs of daemons", logs::of_daemons(processes), &log),
         ];
         let pieces = carry_out(jobs, self.deadline);
+        self.keep(pieces);
+    }
+
+    /// Fifth round.
+    fn roots_of_tasks(&mut self, places: &Places) {
+        let root = &self.root;
+        let read = |visit: &Visit<'_>| runtime_state::read_root(root, visit);
+        let known = runtime_state::roots(&self.snapshot.processes, places);
+        let units = runtime_state::roots_of_tasks(&self.snapshot.tasks, &known).into_iter().collect();
+        let job = Job { name: "runtime states", units, patience: PATIENCE_WITH_DISKS, read: &read };
+        let pieces = carry_out(vec![job], self.deadline);
         self.keep(pieces);
     }
 

@@ -83,6 +83,7 @@ impl Watch {
         // Noted before it is taken: one that fails is not taken again and again.
         self.pace.taken(now_ms);
         let (snapshot, diagnosis) = crate::diagnose::observe(&Source::Live)?;
+        self.eyes.learn(&snapshot);
         self.metrics.snapshots += 1;
         self.metrics.snapshot_ms = snapshot.taken.duration_ms;
         let since = |finding: &Finding| self.onset_ms(finding, &snapshot, now_ms);

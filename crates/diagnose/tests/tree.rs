@@ -32,6 +32,70 @@ fn every_container_is_found_with_its_shim_its_group_and_its_name() {
     }
 }
 
+/// Moves a folder of the node.
+fn moved(node: &Node, from: &str, to: &str) {
+    let (from, to) = (node.root().join(from), node.root().join(to));
+    std::fs::create_dir_all(to.parent().unwrap()).unwrap();
+    std::fs::rename(from, to).unwrap();
+}
+
+/// Tells daemons of a node where to keep their things.
+type Tell = fn(&Node);
+
+/// A node on which everything that daemons keep lies elsewhere, and no shim is left that would show where.
+fn moved_node(tell: Tell) -> diagnose::Snapshot {
+    let node = Node::with_containers(2);
+    moved(&node, "var/lib/docker", "srv/docker");
+    moved(&node, "run/docker", "srv/exec");
+    moved(&node, "run/containerd", "srv/state");
+    for number in 0..2 {
+        std::fs::remove_dir_all(node.root().join(format!("proc/{}", Node::shim(number)))).unwrap();
+    }
+    assert!(snapshot(&node).runtime_states.is_empty(), "nobody has told yet");
+    tell(&node);
+    snapshot(&node)
+}
+
+#[test]
+fn a_node_whose_daemons_keep_things_elsewhere_is_seen_as_well() {
+    let told: [(&str, Tell); 3] = [
+        ("by configuration", |node| {
+            node.write("etc/docker/daemon.json", r#"{"data-root": "/srv/docker", "exec-root": "/srv/exec"}"#);
+            node.write("etc/containerd/config.toml", "version = 2\nstate = \"/srv/state\"\n\n[grpc]\n");
+        }),
+        ("by arguments", |node| {
+            node.write("proc/100/cmdline", "dockerd\0--data-root=/srv/docker\0--exec-root\0/srv/exec\0");
+            node.write("proc/200/cmdline", "containerd\0--state\0/srv/state\0");
+        }),
+        ("by files that arguments name", |node| {
+            node.write("proc/100/cmdline", "dockerd\0--config-file\0/opt/daemon.json\0");
+            node.write("proc/200/cmdline", "containerd\0-c\0/opt/config.toml\0");
+            node.write("opt/daemon.json", r#"{"data-root": "/srv/docker", "exec-root": "/srv/exec"}"#);
+            node.write("opt/config.toml", "state = '/srv/state'\n");
+        }),
+    ];
+    for (how, tell) in told {
+        let seen = moved_node(tell);
+        let names: Vec<_> = seen.containers.iter().filter_map(|it| it.name.as_deref()).collect();
+        assert_eq!(names, ["web-0", "web-1"], "{how}");
+        let roots: Vec<_> = seen.runtime_states.iter().map(|it| it.root.as_str()).collect();
+        assert_eq!(roots, ["/srv/exec/runtime-runc/moby"; 2], "{how}");
+        let namespaces: Vec<_> = seen.tasks.iter().map(|it| it.namespace.as_str()).collect();
+        assert_eq!(namespaces, ["moby"; 2], "{how}");
+        assert!(seen.host.file_systems.iter().any(|it| it.path == "/srv/docker"), "{how}");
+    }
+}
+
+#[test]
+fn a_root_that_only_tasks_name_is_read() {
+    let node = Node::with_containers(1);
+    moved(&node, "run/docker", "srv/exec");
+    let options = r#"{"binary_name":"runc","root":"/srv/exec/runtime-runc"}"#;
+    let bundle = format!("run/containerd/io.containerd.runtime.v2.task/moby/{}", Node::id(0));
+    node.write(&format!("{bundle}/options.json"), options);
+    assert_eq!(snapshot(&node).runtime_states[0].root, "/srv/exec/runtime-runc/moby");
+}
+
 #[test]
 fn an_idle_node_gives_no_finding() {
     let seen = snapshot(&Node::with_containers(9));

@@ -4,21 +4,16 @@ use serde::Deserialize;
 
 use super::folder::Folder;
 use super::piece::Piece;
+use super::places::Places;
 use super::worker::Visit;
-use crate::snapshot::Process;
 
 /// Most bytes of one record.
 const LARGEST: usize = 1 << 20;
 
-/// Directories of containers: of dockerd's data root, also where a running dockerd was given one, and of podman.
-pub(super) fn units(processes: &[Process]) -> Vec<String> {
-    let mut units = vec!["var/lib/docker/containers".to_owned()];
-    let daemons = processes.iter().filter(|process| process.comm == "dockerd");
-    for root in daemons.filter_map(|it| it.option("--data-root").or_else(|| it.option("-g"))) {
-        units.push(format!("{}/containers", root.trim_matches('/')));
-    }
-    units.push("var/lib/containers/storage/overlay-containers/containers.json".to_owned());
-    units
+/// Directories of containers in dockerd's data roots, and podman's list.
+pub(super) fn units(places: &Places) -> Vec<String> {
+    let docker = places.data_roots.iter().map(|root| format!("{root}/containers"));
+    docker.chain(["var/lib/containers/storage/overlay-containers/containers.json".to_owned()]).collect()
 }
 
 /// The names below one of them.

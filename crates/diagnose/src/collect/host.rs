@@ -2,15 +2,15 @@
 
 use super::folder::Folder;
 use super::piece::Piece;
+use super::places::Places;
 use super::worker::Visit;
 use crate::snapshot::Host;
 use crate::snapshot::host::{FileSystem, Inotify, KeyLimits, KeyUser, Pressure, Tasks, Usage};
 
 const SMALL: usize = 64 << 10;
 
-/// Where container services write.
-const WRITTEN: &[&str] =
-    &["run", "var/lib/docker", "var/lib/containerd", "var/lib/containers", "var/log", "tmp", "."];
+/// Where container services write, besides what daemons can be told.
+const WRITTEN: &[&str] = &["run", "var/lib/containers", "var/log", "tmp", "."];
 
 /// Reads everything; the unit is `proc`, below which the kernel tells.
 pub(super) fn read(root: &Folder, visit: &Visit<'_>) -> Vec<Piece> {
@@ -54,8 +54,9 @@ pub(super) fn file_system(root: &Folder, visit: &Visit<'_>) -> Vec<Piece> {
 }
 
 /// The units for [`file_system`].
-pub(super) fn file_systems() -> Vec<String> {
-    WRITTEN.iter().map(|&path| path.to_owned()).collect()
+pub(super) fn file_systems(places: &Places) -> Vec<String> {
+    let told = places.data_roots.iter().chain(&places.containerd_roots).cloned();
+    told.chain(WRITTEN.iter().map(|&path| path.to_owned())).collect()
 }
 
 struct Files<'a> {

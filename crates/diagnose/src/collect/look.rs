@@ -11,10 +11,11 @@ use serde::{Deserialize, Serialize};
 use super::cgroup::{self, Hierarchy};
 use super::folder::Folder;
 use super::piece::Piece;
+use super::places::Places;
 use super::worker::{Job, Visit, carry_out};
 use super::{PATIENCE, mount, runtime_state, sock_diag};
-use crate::snapshot::Unseen;
 use crate::snapshot::socket::SocketState;
+use crate::snapshot::{Snapshot, Unseen};
 
 /// Most bytes of a file of procfs or of a control group.
 const SMALL: usize = 16 << 10;
@@ -112,6 +113,8 @@ pub struct Eyes {
     known: BTreeMap<i32, Outline>,
     ticks_per_second: u64,
     looks: u64,
+    /// Where runtimes keep their state.
+    state_roots: BTreeSet<String>,
 }
 
 /// Every so many looks the groups are listed anew.
@@ -142,7 +145,15 @@ impl Eyes {
             known: BTreeMap::new(),
             ticks_per_second: rustix::param::clock_ticks_per_second().max(1),
             looks: 0,
+            state_roots: runtime_state::lasting_roots(&Places::well_known()),
         }
+    }
+
+    /// Learns from a snapshot where this node's runtimes keep their state.
+    pub fn learn(&mut self, snapshot: &Snapshot) {
+        self.state_roots = runtime_state::lasting_roots(&Places::of(snapshot));
+        let told = runtime_state::roots_of_tasks(&snapshot.tasks, &self.state_roots);
+        self.state_roots.extend(told);
     }
 
     /// Looks once.
@@ -167,6 +178,10 @@ impl Eyes {
                 Piece::Unseen(unseen) => look.unseen.push(unseen),
                 _ => {}
             }
+        }
+        if look.unseen.iter().any(|it| it.what.starts_with("/states")) {
+            // A file system that hangs keeps whoever asks it; the next snapshot tries again, and more rarely.
+            self.state_roots = runtime_state::lasting_roots(&Places::well_known());
         }
         self.kernel_threads.extend(kernel_threads);
         self.take_turns(&mut look.groups);
@@ -240,7 +255,7 @@ impl Eyes {
             "processes" => (part.processes, kernel_threads) = self.processes(),
             "groups" => part.groups = self.to_read().filter_map(|it| self.level(it)).collect(),
             "doors" => part.doors = doors(),
-            _ => part.states = runtime_state::dates(&self.root),
+            _ => part.states = runtime_state::dates(&self.root, &self.state_roots),
         }
         part.since_boot_ms = self.uptime_ms();
         Piece::Look(Box::new(part), kernel_threads)
@@ -349,6 +364,7 @@ mod tests {
     use std::path::Path;
 
     use super::*;
+    use crate::snapshot::Process;
 
     #[expect(clippy::disallowed_methods, reason = "a fresh directory of the test's own")]
     fn put(lab: &Path, file: &str, text: &str) {
@@ -402,6 +418,19 @@ mod tests {
         put_processes(lab.path(), "redis", 'R');
         let states = |eyes: &mut Eyes| outlines(eyes).iter().filter(|it| it.1 == 'R').count();
         assert_eq!([states(&mut eyes), states(&mut eyes)], [1, 2]);
+    }
+
+    #[test]
+    fn states_are_dated_where_a_snapshot_has_shown_them() {
+        let lab = tempfile::tempdir().unwrap();
+        let mut eyes = Eyes::below(Folder::open(lab.path()).unwrap());
+        put(lab.path(), "srv/exec/runtime-runc/moby/1e26/state.json", "{}");
+        assert_eq!(eyes.look().states, []);
+        let args = ["dockerd", "--exec-root=/srv/exec"].map(str::to_owned).to_vec();
+        let engine = Process { args: Some(args), ..Process::default() };
+        eyes.learn(&Snapshot { processes: vec![engine], ..Snapshot::default() });
+        let states = eyes.look().states;
+        assert_eq!(states[0].0, "/srv/exec/runtime-runc/moby/1e26/state.json");
     }
 
     #[test]

@@ -8,9 +8,10 @@ use std::time::Duration;
 
 use super::folder::Folder;
 use super::piece::Piece;
+use super::places::Places;
 use super::worker::Visit;
 use crate::snapshot::runtime_state::RuntimeKind;
-use crate::snapshot::{Process, RuntimeState, StateFile};
+use crate::snapshot::{Process, RuntimeState, StateFile, Task};
 
 pub use state_file::parse;
 pub(super) use task::{read as read_task, units as task_units};
@@ -21,14 +22,20 @@ const ROOTS: &[&str] = &[
     "run/crun",
     "run/sluice",
     "run/youki",
-    "run/docker/runtime-runc/moby",
-    "run/docker/runtime-crun/moby",
-    "run/docker/runtime-runc/plugins.moby",
     "run/containerd/runc/k8s.io",
     "run/containerd/runc/default",
     "run/containerd/runc/moby",
-    "run/docker/runc",
-    "var/run/docker/libcontainerd/containerd/runc",
+];
+
+/// Where they keep it below dockerd's exec-root.
+///
+/// Compat: dockerd 20.10 and newer tell runc the first, whatever the runtime is called in their configuration.
+const BELOW_EXEC_ROOT: &[&str] = &[
+    "runtime-runc/moby",
+    "runtime-crun/moby",
+    "runtime-runc/plugins.moby",
+    "runc",
+    "libcontainerd/containerd/runc",
 ];
 
 /// Most bytes of a state file.
@@ -38,19 +45,27 @@ const LARGEST: usize = 4 << 20;
 const READS: u32 = 4;
 const PAUSE: Duration = Duration::from_millis(5);
 
-/// The roots: the well-known ones, and those that running shims and runtimes were given. Paths below `/`.
-pub(super) fn roots(processes: &[Process]) -> BTreeSet<String> {
-    let mut roots: BTreeSet<String> = ROOTS.iter().map(|&root| root.to_owned()).collect();
+/// The roots that do not depend on what runs: the well-known ones, and those below dockerd's exec-roots.
+pub(super) fn lasting_roots(places: &Places) -> BTreeSet<String> {
+    let docker = places
+        .exec_roots
+        .iter()
+        .flat_map(|exec| BELOW_EXEC_ROOT.iter().map(move |it| format!("{exec}/{it}")));
+    ROOTS.iter().map(|&root| root.to_owned()).chain(docker).collect()
+}
+
+/// The roots: the lasting ones, and those that running shims and runtimes were given. Paths below `/`.
+pub(super) fn roots(processes: &[Process], places: &Places) -> BTreeSet<String> {
     let host = processes.iter().filter(|process| !process.is_in_a_pid_namespace());
-    for root in host.filter_map(|process| process.option("--root")) {
-        roots.insert(root.trim_matches('/').to_owned());
-    }
-    // Compat: dockerd 20.10 and newer keep runc's state there, whatever the runtime is called in their configuration.
-    let engines = processes.iter().filter(|process| process.comm == "dockerd");
-    for root in engines.filter_map(|process| process.option("--exec-root")) {
-        roots.insert(format!("{}/runtime-runc/moby", root.trim_matches('/')));
-    }
-    roots
+    let given = host.filter_map(|process| process.option("--root"));
+    lasting_roots(places).into_iter().chain(given.map(|root| root.trim_matches('/').to_owned())).collect()
+}
+
+/// The roots that tasks name and `roots` does not have: of runtimes that were told one and do not run now.
+pub(super) fn roots_of_tasks(tasks: &[Task], roots: &BTreeSet<String>) -> BTreeSet<String> {
+    let named =
+        tasks.iter().filter_map(|task| Some(task.runtime_root.as_deref()?.trim_matches('/').to_owned()));
+    named.filter(|root| !roots.contains(root)).collect()
 }
 
 /// Reads the containers of one root; the unit is the root.
@@ -61,10 +76,10 @@ pub(super) fn read_root(root: &Folder, visit: &Visit<'_>) -> Vec<Piece> {
     folders.filter_map(|it| read(root, visit.unit, &it.name)).map(|it| Piece::State(Box::new(it))).collect()
 }
 
-/// Size and modification of every state file in the well-known roots; nothing is opened but directories.
-pub(super) fn dates(root: &Folder) -> Vec<(String, u64, u64)> {
+/// Size and modification of every state file in `roots`; nothing is opened but directories.
+pub(super) fn dates(root: &Folder, roots: &BTreeSet<String>) -> Vec<(String, u64, u64)> {
     let mut found = Vec::new();
-    for parent in ROOTS {
+    for parent in roots {
         let entries = root.folder(parent).and_then(|folder| folder.entries()).unwrap_or_default();
         for entry in entries.iter().filter(|it| it.is_folder) {
             for file in ["state.json", "status"] {
@@ -81,7 +96,9 @@ pub(super) fn dates(root: &Folder) -> Vec<(String, u64, u64)> {
 /// Whether a folder of a root belongs to a container: it has a state file, or lies where nothing else does.
 fn is_state(root: &Folder, parent: &str, name: &str) -> bool {
     let has = |file: &str| root.dates(&format!("{parent}/{name}/{file}")).is_ok();
-    has("state.json") || has("status") || has("exec.fifo") || ROOTS.contains(&parent)
+    let is_docker =
+        || BELOW_EXEC_ROOT.iter().any(|it| parent.strip_suffix(it).is_some_and(|it| it.ends_with('/')));
+    has("state.json") || has("status") || has("exec.fifo") || ROOTS.contains(&parent) || is_docker()
 }
 
 /// Reads the state of one container; `None` when it went away.

@@ -86,16 +86,20 @@ impl Process {
     /// The value that follows an option: `--root DIR`, `--root=DIR`, `-namespace NAME`.
     #[must_use]
     pub fn option(&self, name: &str) -> Option<&str> {
-        let args = self.args.as_deref()?;
-        args.iter().enumerate().find_map(|(at, argument)| {
-            let rest = argument.strip_prefix(name)?;
-            match rest.strip_prefix('=') {
-                Some(value) => Some(value),
-                None if rest.is_empty() => args.get(at + 1).map(String::as_str),
-                None => None,
-            }
-        })
+        option(self.args.as_deref()?, name)
     }
+}
+
+/// The value that follows an option on a command line.
+pub(crate) fn option<'a>(args: &'a [String], name: &str) -> Option<&'a str> {
+    args.iter().enumerate().find_map(|(at, argument)| {
+        let rest = argument.strip_prefix(name)?;
+        match rest.strip_prefix('=') {
+            Some(value) => Some(value),
+            None if rest.is_empty() => args.get(at + 1).map(String::as_str),
+            None => None,
+        }
+    })
 }
 
 /// One environment variable.

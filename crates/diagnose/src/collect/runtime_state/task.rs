@@ -6,17 +6,12 @@ use serde_json::Value;
 
 use crate::collect::folder::Folder;
 use crate::collect::piece::Piece;
+use crate::collect::places::Places;
 use crate::collect::worker::Visit;
 use crate::snapshot::{Process, Task};
 
-/// Where containerd keeps tasks unless it is told otherwise.
-const BASES: &[&str] = &[
-    "run/containerd/io.containerd.runtime.v2.task",
-    "run/docker/containerd/daemon/io.containerd.runtime.v2.task",
-    "run/docker/containerd/daemon/io.containerd.runtime.v1.linux",
-    "run/containerd/io.containerd.runtime.v1.linux",
-    "run/k3s/containerd/io.containerd.runtime.v2.task",
-];
+/// Where containerd keeps tasks below its state directory.
+const BELOW_STATE: &[&str] = &["io.containerd.runtime.v2.task", "io.containerd.runtime.v1.linux"];
 
 /// Most bytes of a small file, and of a bundle's `config.json`.
 const SMALL: usize = 64 << 10;
@@ -28,9 +23,11 @@ const NAMES: &[(&str, &str)] = &[
     ("io.kubernetes.pod.name", "io.kubernetes.container.name"),
 ];
 
-/// Directories that hold tasks: the well-known ones, and the neighbours of the directories that shims work in.
-pub(in crate::collect) fn units(processes: &[Process]) -> Vec<String> {
-    let mut bases: BTreeSet<String> = BASES.iter().map(|&base| base.to_owned()).collect();
+/// Directories that hold tasks: those of containerd, and the neighbours of the directories that shims work in.
+pub(in crate::collect) fn units(processes: &[Process], places: &Places) -> Vec<String> {
+    let states = places.containerd_states.iter();
+    let mut bases: BTreeSet<String> =
+        states.flat_map(|state| BELOW_STATE.iter().map(move |it| format!("{state}/{it}"))).collect();
     let shims = processes.iter().filter(|process| process.comm.starts_with("containerd-shim"));
     for folder in shims.filter_map(|shim| shim.cwd.as_deref()) {
         // STATE/io.containerd.runtime.v2.task/NAMESPACE/ID
@@ -112,8 +109,8 @@ mod tests {
         let shim = Process { comm: "containerd-shim".to_owned(), cwd, ..Process::default() };
         let other =
             Process { comm: "containerd-shim".to_owned(), cwd: Some("/".to_owned()), ..Process::default() };
-        let units = units(&[shim, other]);
-        assert_eq!(units.len(), BASES.len() + 1);
+        let units = units(&[shim, other], &Places::default());
+        assert_eq!(units.len(), 1);
         assert!(units.iter().any(|base| base == "srv/lab/c16/state/io.containerd.runtime.v2.task"));
     }
 
