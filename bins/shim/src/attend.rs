@@ -5,8 +5,8 @@
 //! | an exec | its exec-started: nobody attends to it before that is queued |
 //! | an init | its start, and the exits of all its running execs |
 //!
-//! **Invariant:** one exit per process that was started, reported at once and written down before it is reported; only a
-//! disk that stalls is not waited for.
+//! **Invariant:** one exit per process that was started, reported at once and written down before it is reported; only
+//! a disk that stalls is waited for no longer than [`DISK`] and a second, and one that refuses not at all. The log says so.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -111,19 +111,18 @@ async fn end_of(child: Child) -> Exit {
     Exit::now(status)
 }
 
-/// Writes an exit down. A disk that does not take it in time keeps nobody waiting for it.
-async fn write_down(pod: &Pod, task: &Arc<Task>, exec: &str, exit: Exit) {
-    let number = task.journal.note(Record::Exited { exec: exec.to_owned(), exit });
+/// Has a record of a process, its start or its exit, written down before somebody is told of that. `number` is the one
+/// that it was noted under. A disk that stalls keeps nobody waiting for long: it is told all the same, and the log says so;
+/// one that refuses is told of by [`crate::journal::Writer`].
+pub async fn write_down(pod: &Pod, task: &Arc<Task>, process: &Process, what: &'static str, number: u64) {
     if !write(pod, task).await || !task.journal.written(number).await {
-        log::warn!(
-            "{} {exec:?}: the exit is told and not in the journal: the disk does not take it",
-            task.id
-        );
+        let (id, exec) = (&task.id, &process.exec_id);
+        log::warn!("{id}: the {what} of {exec:?} is told and not in the journal: the disk does not take it");
     }
 }
 
 /// Writes what waits here when it goes to memory, else on a worker. False when the disk does not take it in time.
-pub async fn write(pod: &Pod, task: &Arc<Task>) -> bool {
+async fn write(pod: &Pod, task: &Arc<Task>) -> bool {
     if task.journal.is_in_memory() {
         task.journal.write();
         return true;
@@ -135,7 +134,8 @@ pub async fn write(pod: &Pod, task: &Arc<Task>) -> bool {
 
 async fn tell(pod: &Arc<Pod>, task: &Arc<Task>, process: &Arc<Process>, exit: Exit) {
     let exec = process.exec_id.clone();
-    write_down(pod, task, &exec, exit).await;
+    let number = task.journal.note(Record::Exited { exec: exec.clone(), exit });
+    write_down(pod, task, process, "exit", number).await;
     let id = if exec.is_empty() { &task.id } else { &exec };
     let event = TaskExit {
         container_id: task.id.clone(),

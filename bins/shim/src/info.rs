@@ -7,7 +7,7 @@ use containerd_shim_protos::types::introspection::{RuntimeInfo, RuntimeVersion};
 use protobuf::well_known_types::any::Any;
 use protobuf::{Message as _, MessageField};
 
-use crate::options::{Error, Options};
+use crate::options::{self, Options};
 use crate::wrapper::{self, Choice, choose};
 
 /// The name of the runtime: containerd makes the name of this program from it.
@@ -16,13 +16,27 @@ const NAME: &str = "io.containerd.sluice.v2";
 /// What containerd calls the features of the runtime specification. Their value is JSON.
 const FEATURES: &str = "types.containerd.io/opencontainers/runtime-spec/1/features/Features";
 
+/// The question has no answer.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// Standard input is no `Any`.
+    #[error("decode standard input, which has to be options in a google.protobuf.Any")]
+    Input(#[source] protobuf::Error),
+    /// The options.
+    #[error(transparent)]
+    Options(#[from] options::Error),
+    /// The answer does not become bytes.
+    #[error("encode the answer, a RuntimeInfo")]
+    Answer(#[source] protobuf::Error),
+}
+
 /// Encodes the answer to options as they came; `search` is the value of `PATH`.
 ///
 /// # Errors
-/// For options that are none.
+/// [`Error`].
 pub fn answer(input: &[u8], search: Option<&str>) -> Result<Vec<u8>, Error> {
-    let given = Any::parse_from_bytes(input)
-        .map_err(|source| Error::Decode { type_url: "google.protobuf.Any".to_owned(), source })?;
+    let given = Any::parse_from_bytes(input).map_err(Error::Input)?;
     let options = Options::decode(Some(&given))?;
     let version =
         RuntimeVersion { version: env!("CARGO_PKG_VERSION").to_owned(), ..RuntimeVersion::default() };
@@ -33,7 +47,7 @@ pub fn answer(input: &[u8], search: Option<&str>) -> Result<Vec<u8>, Error> {
         features: MessageField(features(&options, search).map(Box::new)),
         ..RuntimeInfo::default()
     };
-    info.write_to_bytes().map_err(|source| Error::Decode { type_url: NAME.to_owned(), source })
+    info.write_to_bytes().map_err(Error::Answer)
 }
 
 /// Compat: a runtime that does not know the verb `features` has none to tell, which is no failure.
@@ -63,9 +77,10 @@ mod tests {
 
     #[test]
     fn what_is_no_options_is_refused() {
-        assert!(answer(&[0xff], None).is_err());
+        let refused = answer(&[0xff], None).unwrap_err();
+        assert!(matches!(refused, Error::Input(_)), "{refused}");
         let unknown = Any { type_url: "x.Options".to_owned(), ..Any::default() };
         let refused = answer(&unknown.write_to_bytes().unwrap(), None).unwrap_err();
-        assert!(matches!(refused, Error::UnknownType { .. }), "{refused}");
+        assert!(matches!(refused, Error::Options(options::Error::UnknownType { .. })), "{refused}");
     }
 }

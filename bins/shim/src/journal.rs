@@ -8,8 +8,9 @@
 //! A record is one `write(2)` to the end of the file. Who is killed in the middle of it, or finds the disk full, leaves a
 //! torn line, which no reader takes for a record: its checksum is wrong. The next record begins a line of its own.
 //!
-//! **Invariant:** an exit is in the journal before anybody is told of it. A reader sees every whole record that was
-//! written before, whoever was killed at whatever moment.
+//! **Invariant:** a start or an exit is in the journal before anybody is told of it, unless the disk refuses the record or
+//! takes too long for it: then it is told all the same, and the log says so ([`crate::attend::write_down`]). A reader sees
+//! every whole record that was written before, whoever was killed at whatever moment.
 
 mod writer;
 

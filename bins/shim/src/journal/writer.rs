@@ -184,6 +184,13 @@ mod tests {
         tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(future)
     }
 
+    /// A writer that keeps the journal of a bundle.
+    fn keeping(bundle: &tempfile::TempDir) -> Writer {
+        let writer = Writer::default();
+        writer.keep(Journal::open(bundle.path()).unwrap());
+        writer
+    }
+
     #[test]
     fn what_was_noted_is_written_in_its_order_by_whoever_comes() {
         let bundle = tempfile::tempdir().unwrap();
@@ -201,8 +208,7 @@ mod tests {
     #[test]
     fn one_writes_and_the_others_leave_theirs_to_it() {
         let bundle = tempfile::tempdir().unwrap();
-        let writer = Writer::default();
-        writer.keep(Journal::open(bundle.path()).unwrap());
+        let writer = keeping(&bundle);
         writer.note(told("first"));
         let batch = writer.take().expect("something waits");
         writer.note(told("second"));
@@ -217,8 +223,7 @@ mod tests {
     #[test]
     fn who_was_overtaken_takes_nothing_back() {
         let bundle = tempfile::tempdir().unwrap();
-        let writer = Writer::default();
-        writer.keep(Journal::open(bundle.path()).unwrap());
+        let writer = keeping(&bundle);
         writer.note(told("first"));
         let mut slow = writer.take().expect("something waits");
         let last = writer.note(told("second"));
@@ -232,8 +237,7 @@ mod tests {
     #[test]
     fn a_panic_loses_no_journal() {
         let bundle = tempfile::tempdir().unwrap();
-        let writer = Writer::default();
-        writer.keep(Journal::open(bundle.path()).unwrap());
+        let writer = keeping(&bundle);
         let first = writer.note(told("first"));
         let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
             let _batch = writer.take().expect("something waits");
@@ -249,8 +253,7 @@ mod tests {
     #[test]
     fn what_was_given_up_writes_nothing_whenever_its_disk_comes_back() {
         let bundle = tempfile::tempdir().unwrap();
-        let early = Writer::default();
-        early.keep(Journal::open(bundle.path()).unwrap());
+        let early = keeping(&bundle);
         early.note(told("e"));
         let batch = early.take().expect("something waits");
         early.lose();
@@ -272,10 +275,8 @@ mod tests {
             let Ok(bundle) = tempfile::tempdir_in(&folder) else { continue };
             let asked = std::process::Command::new("stat").args(["-f", "-c", "%T"]).arg(&folder).output();
             let kind = String::from_utf8(asked.unwrap().stdout).unwrap();
-            let writer = Writer::default();
-            writer.keep(Journal::open(bundle.path()).unwrap());
             assert_eq!(
-                writer.is_in_memory(),
+                keeping(&bundle).is_in_memory(),
                 ["tmpfs", "ramfs"].contains(&kind.trim()),
                 "{folder:?} is {kind}"
             );

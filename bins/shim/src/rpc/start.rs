@@ -143,15 +143,8 @@ async fn launch(
         Ok((Started(Some(running)), number))
     };
     let (started, number) = pod.workers.run(workers::Task { name, limit: LIMIT }, work).await??;
-    write_down(pod, task, number).await;
+    attend::write_down(pod, task, process, "start", number).await;
     Ok(started)
-}
-
-/// Writes the start of a process down. It runs already: a disk that does not take the record in time makes it no failure.
-async fn write_down(pod: &Pod, task: &Arc<Task>, number: u64) {
-    if !attend::write(pod, task).await || !task.journal.written(number).await {
-        log::warn!("{}: a start is told and not in the journal: the disk does not take it", task.id);
-    }
 }
 
 /// Compat: a container of another runtime gets its execs through that runtime, which knows what it needs.
@@ -171,7 +164,8 @@ async fn launch_elsewhere(
     let pidfd = descriptors.next().ok_or_else(missing)?;
     let running = Running { pid: done.pid, pidfd, console: descriptors.next() };
     let started = Started(Some(running));
-    write_down(pod, task, task.note_started(&process.exec_id, done.pid)).await;
+    let number = task.note_started(&process.exec_id, done.pid);
+    attend::write_down(pod, task, process, "start", number).await;
     Ok(started)
 }
 
