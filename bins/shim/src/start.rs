@@ -9,6 +9,7 @@ use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use cgroup::{Cgroup, Layout, Paths};
 use rustix::fs::{CWD, Mode, OFlags};
 use rustix::io::Errno;
 use rustix::thread::CoreSchedulingScope;
@@ -54,6 +55,9 @@ pub enum Error {
     /// The options.
     #[error(transparent)]
     Options(#[from] options::Error),
+    /// The cgroup that the options name for the shim.
+    #[error("put the shim into the cgroup of its options (ShimCgroup)")]
+    Cgroup(#[from] cgroup::Error),
     /// `config.json` is none.
     #[error("read the annotations of config.json")]
     Config(#[source] serde_json::Error),
@@ -181,29 +185,14 @@ fn place(pid: u32, options: &Options) -> Result<(), Error> {
     Ok(())
 }
 
-/// Puts a process into a group of that path in every hierarchy; makes it where it is not.
-fn join(pid: u32, path: &str) -> Result<(), Error> {
-    let proc = proc::Procfs::host().map_err(|error| Error::Step {
-        step: "open /proc",
-        source: std::io::Error::other(error.to_string()),
-    })?;
-    let layout = cgroup::Layout::of(&proc).map_err(|error| Error::Step {
-        step: "find the cgroup hierarchies",
-        source: std::io::Error::other(error.to_string()),
-    })?;
-    let relative = path.trim_start_matches('/');
-    let hierarchies = layout.v1().iter().chain(layout.unified());
-    for hierarchy in hierarchies {
-        let directory = hierarchy.mount_point.join(relative);
-        let made = std::fs::DirBuilder::new().recursive(true).create(&directory);
-        made.map_err(|error| Error::File {
-            step: "make",
-            path: directory.clone(),
-            source: Errno::from_io_error(&error).unwrap_or(Errno::IO),
-        })?;
-        write_existing(&directory.join("cgroup.procs"), &pid.to_string())?;
-    }
-    Ok(())
+/// Puts a process into the group of that path in every hierarchy; makes it where it is not, with the processors and the
+/// memory of the group above.
+fn join(pid: u32, path: &str) -> Result<(), cgroup::Error> {
+    let layout = Layout::discover()?;
+    let below_the_root = format!("/{path}");
+    let group = Cgroup::new(cgroup::resolve(&layout, Some(&below_the_root), "")?);
+    group.create()?;
+    group.adopt(i32::try_from(pid).unwrap_or_default(), &Paths::default())
 }
 
 fn write_existing(path: &Path, text: &str) -> Result<(), Error> {
