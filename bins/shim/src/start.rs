@@ -19,6 +19,7 @@ use std::collections::BTreeMap;
 use crate::argv::Invocation;
 use crate::bootstrap::Given;
 use crate::options::{self, Options};
+use crate::refused::{Refused, refused};
 use crate::socket::{self, Claim};
 
 /// Annotations that name the group of a container, the first first.
@@ -32,13 +33,8 @@ pub const LONGEST: u64 = 4 << 20;
 #[non_exhaustive]
 pub enum Error {
     /// A step was refused.
-    #[error("{step}")]
-    Step {
-        /// What was to be done.
-        step: &'static str,
-        /// The cause.
-        source: std::io::Error,
-    },
+    #[error(transparent)]
+    Step(#[from] Refused),
     /// A step on a file was refused.
     #[error("{step} {}", path.display())]
     File {
@@ -89,7 +85,7 @@ pub fn start(invocation: &Invocation, cores: Cores) -> Result<Vec<u8>, Error> {
         }
     }
     let given = Given::decode(&standard_input()?, &invocation.namespace, &invocation.id);
-    let bundle = std::env::current_dir().map_err(|source| Error::Step { step: "find the bundle", source })?;
+    let bundle = std::env::current_dir().map_err(refused("find the bundle"))?;
     let group = group(&bundle)?.unwrap_or_else(|| invocation.id.clone());
     let directory = given.socket_directory.as_deref();
     let path = socket::path(directory, &invocation.address, &invocation.namespace, &group);
@@ -106,7 +102,7 @@ pub fn start(invocation: &Invocation, cores: Cores) -> Result<Vec<u8>, Error> {
 fn standard_input() -> Result<Vec<u8>, Error> {
     let mut bytes = Vec::new();
     let read = std::io::stdin().lock().take(LONGEST).read_to_end(&mut bytes);
-    read.map_err(|source| Error::Step { step: "read standard input", source })?;
+    read.map_err(refused("read standard input"))?;
     Ok(bytes)
 }
 
@@ -139,7 +135,7 @@ fn separate(cores: Cores) -> Result<(), Error> {
     let own = rustix::process::getpid();
     match rustix::thread::create_core_scheduling_cookie(own, CoreSchedulingScope::ThreadGroup) {
         Ok(()) | Err(Errno::NODEV) => Ok(()),
-        Err(errno) => Err(Error::Step { step: "enable core scheduling (SCHED_CORE)", source: errno.into() }),
+        Err(errno) => Err(refused("enable core scheduling (SCHED_CORE)")(errno).into()),
     }
 }
 
@@ -159,7 +155,7 @@ fn begin(invocation: &Invocation, given: &Given, (bundle, listener): (&Path, Own
     command.current_dir(bundle).process_group(0);
     // The socket is its standard input: the one descriptor that a new program gets under a number it knows.
     command.stdin(Stdio::from(listener)).stdout(Stdio::null()).stderr(Stdio::null());
-    let child = command.spawn().map_err(|source| Error::Step { step: "start the shim", source })?;
+    let child = command.spawn().map_err(refused("start the shim"))?;
     let placed = place(child.id(), &options);
     placed.inspect_err(|_| kill(child.id()))
 }
