@@ -4,15 +4,16 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
-use containerd_shim_protos::api::{ConnectRequest, ConnectResponse, Status};
+use containerd_shim_protos::api::{ConnectRequest, ConnectResponse, CreateTaskResponse, Status};
 use protobuf::well_known_types::empty::Empty;
+use rustix::process::Signal;
 use serde_json::json;
 use testkit::disk::Disk;
 use testkit::hang::eventually;
 use testkit::{Config, process};
 use ttrpc::Code;
 
-use crate::session::{LogReader, Session, sessions};
+use crate::session::{LogReader, Session, call, sessions};
 
 /// Writes a configuration of the first container whose root is elsewhere.
 fn configure(session: &Session<'_>, config: Config, root: &Path) {
@@ -38,7 +39,7 @@ fn bundle_on_disk<'lab>(session: &Session<'lab>, config: Config) -> Option<Disk<
 }
 
 /// Puts the root of the first container on a disk of its own.
-fn root_on_disk<'lab>(session: &Session<'lab>) -> Option<Disk<'lab>> {
+pub(crate) fn root_on_disk<'lab>(session: &Session<'lab>) -> Option<Disk<'lab>> {
     let (first, place) = (session.first(), session.lab.path("disk"));
     fs::create_dir(&place).unwrap();
     let disk = Disk::mount(session.lab, &place)?;
@@ -62,6 +63,17 @@ fn executable(session: &Session<'_>, name: &str, body: &str) -> String {
 fn fill(disk: &Path) {
     let mut file = fs::File::options().create(true).append(true).open(disk.join("filler")).unwrap();
     while std::io::Write::write(&mut file, &[b'x'; 4096]).is_ok_and(|count| count > 0) {}
+}
+
+/// Has the shim write dumps to its bundle, on a frozen disk, until as many threads are stuck as may be.
+fn exhaust_threads(session: &Session<'_>) {
+    let connect: ConnectResponse = session.ok("Connect", &ConnectRequest::new());
+    let mut log = LogReader::new(session);
+    eventually("all threads to be stuck", || {
+        process::signal(i32::try_from(connect.shim_pid).unwrap(), Signal::USR1);
+        log.read();
+        log.text().contains("; 32 stuck")
+    });
 }
 
 sessions! {
@@ -160,6 +172,33 @@ sessions! {
         session.refused("Create", &request, Code::ALREADY_EXISTS);
         session.lab.write("go", "");
         disk.thaw();
+        configure(session, Config::new(), &session.lab.path("tree"));
+        eventually("the id to be free", || session.create(session.first()).is_ok());
+        session.start_process(session.first().id(), "").unwrap();
+        session.remove_first();
+    }
+
+    ours
+    /// With as many threads stuck as may be, the removal of a container that was created in vain waits for one of them.
+    fn a_create_that_fails_for_want_of_threads_is_undone_when_they_are_back(session) {
+        let (frozen, go) = (session.lab.path("frozen"), session.lab.path("go"));
+        let stall = executable(session, "stall", "");
+        let Some(disk) = bundle_on_disk(session, Config::new().hook("createRuntime", &stall)) else { return };
+        let bundle = session.first().bundle().display();
+        let wait = format!("while [ ! -e {} ]; do sleep 0.1; done", go.display());
+        executable(session, "stall", &format!("fsfreeze --freeze {bundle}; touch {}; {wait}", frozen.display()));
+        let (client, request) = (session.another_client(), session.create_request(session.first()));
+        std::thread::scope(|scope| {
+            let creating = scope.spawn(move || call::<_, CreateTaskResponse>(&client, "Create", &request));
+            eventually("the hook", || frozen.exists());
+            exhaust_threads(session);
+            session.lab.write("go", "");
+            let refused = creating.join().unwrap().unwrap_err().to_string();
+            assert!(refused.contains("stuck already"), "{refused}");
+        });
+        disk.thaw();
+        let group = session.first().control("pids", "cgroup.procs");
+        eventually("the group to go", || !group.exists());
         configure(session, Config::new(), &session.lab.path("tree"));
         eventually("the id to be free", || session.create(session.first()).is_ok());
         session.start_process(session.first().id(), "").unwrap();

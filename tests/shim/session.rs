@@ -379,12 +379,17 @@ impl LogReader {
     #[track_caller]
     pub(crate) fn wait(&mut self, wanted: &str) {
         eventually(&format!("the log to say {wanted:?}"), || {
-            let mut bytes = [0; 4096];
-            while let Ok(count) = std::io::Read::read(&mut self.fifo, &mut bytes) {
-                self.text.push_str(&String::from_utf8_lossy(&bytes[..count]));
-            }
+            self.read();
             self.text.contains(wanted)
         });
+    }
+
+    /// Takes what is there.
+    pub(crate) fn read(&mut self) {
+        let mut bytes = [0; 4096];
+        while let Ok(count) = std::io::Read::read(&mut self.fifo, &mut bytes) {
+            self.text.push_str(&String::from_utf8_lossy(&bytes[..count]));
+        }
     }
 
     /// What it has said.

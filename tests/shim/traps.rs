@@ -53,6 +53,18 @@ fn zombies(parent: i32) -> Vec<i32> {
     process::all().into_iter().filter(dead).collect()
 }
 
+/// A shim whose options name this group is in it.
+fn assert_goes_to(session: &Session<'_>, group: &str) {
+    let options = Options { shim_cgroup: group.to_owned(), ..Options::default() };
+    let input = any("containerd.runc.v1.Options", &options).write_to_bytes().unwrap();
+    let address = start(session, &Beginning { input: &input, ..Beginning::default() });
+    let pid = shim_pid(&Client::connect(&address).unwrap());
+    assert!(hierarchy::pids(group).contains(&pid), "{:?}", hierarchy::pids(group));
+    end(&address);
+    eventually("the shim to end", || !process::is_alive(pid));
+    hierarchy::destroy(group);
+}
+
 /// Makes a group, below one that may be there, in every hierarchy.
 fn make_group(parent: &str, group: &str) {
     for hierarchy in hierarchy::all() {
@@ -153,14 +165,7 @@ sessions! {
     fn a_shim_goes_to_its_cgroup(session) {
         let group = format!("{}/the-shim", session.lab.group());
         make_group(session.lab.group(), &group);
-        let options = any("containerd.runc.v1.Options", &Options { shim_cgroup: group.clone(), ..Options::default() });
-        let input = options.write_to_bytes().unwrap();
-        let address = start(session, &Beginning { input: &input, ..Beginning::default() });
-        let pid = shim_pid(&Client::connect(&address).unwrap());
-        assert!(hierarchy::pids(&group).contains(&pid), "{:?}", hierarchy::pids(&group));
-        end(&address);
-        eventually("the shim to end", || !process::is_alive(pid));
-        hierarchy::destroy(&group);
+        assert_goes_to(session, &group);
     }
 
     #[doc = "The same container in two namespaces has two shims."]
@@ -178,6 +183,14 @@ sessions! {
 }
 
 sessions! {
+    ours
+    /// The stock shim of 1.6 wants it to be there. Kernel: on v1 a new group has no processors and no memory to run on.
+    fn the_cgroup_of_a_shim_is_made_where_it_is_missing(session) {
+        let above = format!("{}/shims", session.lab.group());
+        assert_goes_to(session, &format!("{above}/the-shim"));
+        hierarchy::destroy(&above);
+    }
+
     ours
     /// The stock shim of 1.6 answers with empty metrics on v1.
     fn the_metrics_of_a_cgroup_that_has_gone_are_not_found(session) {

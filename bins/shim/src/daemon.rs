@@ -16,6 +16,7 @@ use ttrpc::asynchronous::transport::Listener;
 use crate::accept::Accept;
 use crate::dump::{Dump, Waiting};
 use crate::pod::Pod;
+use crate::refused::{Refused, refused};
 use crate::watched::watched;
 use crate::workers::Task;
 use crate::{log as own_log, service};
@@ -48,24 +49,11 @@ pub struct Daemon {
 #[non_exhaustive]
 pub enum Error {
     /// A step was refused.
-    #[error("{step}")]
-    Step {
-        /// What was to be done.
-        step: &'static str,
-        /// The cause.
-        source: std::io::Error,
-    },
+    #[error(transparent)]
+    Step(#[from] Refused),
     /// The server does not start.
     #[error("start the ttrpc server")]
     Server(#[source] ttrpc::Error),
-}
-
-fn refused(step: &'static str) -> impl FnOnce(std::io::Error) -> Error {
-    move |source| Error::Step { step, source }
-}
-
-fn denied(step: &'static str) -> impl FnOnce(Errno) -> Error {
-    move |errno| Error::Step { step, source: errno.into() }
 }
 
 impl Daemon {
@@ -76,8 +64,8 @@ impl Daemon {
     pub fn serve(self) -> Result<(), Error> {
         own_log::open(&self.bundle, self.detail);
         rustix::process::set_child_subreaper(Some(rustix::process::getpid()))
-            .map_err(denied("become a subreaper"))?;
-        let signals = block_signals().map_err(denied("block the signals"))?;
+            .map_err(refused("become a subreaper"))?;
+        let signals = block_signals().map_err(refused("block the signals"))?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(refused("make the event loop"))?;
         let ended = runtime.block_on(self.run(signals));

@@ -25,6 +25,7 @@ pub mod options;
 pub mod pod;
 pub mod process;
 pub mod reap;
+pub mod refused;
 pub mod replace;
 pub mod rootfs;
 mod rpc;

@@ -9,6 +9,7 @@ use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use cgroup::{Cgroup, Layout, Paths};
 use rustix::fs::{CWD, Mode, OFlags};
 use rustix::io::Errno;
 use rustix::thread::CoreSchedulingScope;
@@ -18,6 +19,7 @@ use std::collections::BTreeMap;
 use crate::argv::Invocation;
 use crate::bootstrap::Given;
 use crate::options::{self, Options};
+use crate::refused::{Refused, refused};
 use crate::socket::{self, Claim};
 
 /// Annotations that name the group of a container, the first first.
@@ -31,13 +33,8 @@ pub const LONGEST: u64 = 4 << 20;
 #[non_exhaustive]
 pub enum Error {
     /// A step was refused.
-    #[error("{step}")]
-    Step {
-        /// What was to be done.
-        step: &'static str,
-        /// The cause.
-        source: std::io::Error,
-    },
+    #[error(transparent)]
+    Step(#[from] Refused),
     /// A step on a file was refused.
     #[error("{step} {}", path.display())]
     File {
@@ -54,6 +51,9 @@ pub enum Error {
     /// The options.
     #[error(transparent)]
     Options(#[from] options::Error),
+    /// The cgroup that the options name for the shim.
+    #[error("put the shim into the cgroup of its options (ShimCgroup)")]
+    Cgroup(#[from] cgroup::Error),
     /// `config.json` is none.
     #[error("read the annotations of config.json")]
     Config(#[source] serde_json::Error),
@@ -85,7 +85,7 @@ pub fn start(invocation: &Invocation, cores: Cores) -> Result<Vec<u8>, Error> {
         }
     }
     let given = Given::decode(&standard_input()?, &invocation.namespace, &invocation.id);
-    let bundle = std::env::current_dir().map_err(|source| Error::Step { step: "find the bundle", source })?;
+    let bundle = std::env::current_dir().map_err(refused("find the bundle"))?;
     let group = group(&bundle)?.unwrap_or_else(|| invocation.id.clone());
     let directory = given.socket_directory.as_deref();
     let path = socket::path(directory, &invocation.address, &invocation.namespace, &group);
@@ -102,7 +102,7 @@ pub fn start(invocation: &Invocation, cores: Cores) -> Result<Vec<u8>, Error> {
 fn standard_input() -> Result<Vec<u8>, Error> {
     let mut bytes = Vec::new();
     let read = std::io::stdin().lock().take(LONGEST).read_to_end(&mut bytes);
-    read.map_err(|source| Error::Step { step: "read standard input", source })?;
+    read.map_err(refused("read standard input"))?;
     Ok(bytes)
 }
 
@@ -135,7 +135,7 @@ fn separate(cores: Cores) -> Result<(), Error> {
     let own = rustix::process::getpid();
     match rustix::thread::create_core_scheduling_cookie(own, CoreSchedulingScope::ThreadGroup) {
         Ok(()) | Err(Errno::NODEV) => Ok(()),
-        Err(errno) => Err(Error::Step { step: "enable core scheduling (SCHED_CORE)", source: errno.into() }),
+        Err(errno) => Err(refused("enable core scheduling (SCHED_CORE)")(errno).into()),
     }
 }
 
@@ -155,7 +155,7 @@ fn begin(invocation: &Invocation, given: &Given, (bundle, listener): (&Path, Own
     command.current_dir(bundle).process_group(0);
     // The socket is its standard input: the one descriptor that a new program gets under a number it knows.
     command.stdin(Stdio::from(listener)).stdout(Stdio::null()).stderr(Stdio::null());
-    let child = command.spawn().map_err(|source| Error::Step { step: "start the shim", source })?;
+    let child = command.spawn().map_err(refused("start the shim"))?;
     let placed = place(child.id(), &options);
     placed.inspect_err(|_| kill(child.id()))
 }
@@ -181,29 +181,14 @@ fn place(pid: u32, options: &Options) -> Result<(), Error> {
     Ok(())
 }
 
-/// Puts a process into a group of that path in every hierarchy; makes it where it is not.
-fn join(pid: u32, path: &str) -> Result<(), Error> {
-    let proc = proc::Procfs::host().map_err(|error| Error::Step {
-        step: "open /proc",
-        source: std::io::Error::other(error.to_string()),
-    })?;
-    let layout = cgroup::Layout::of(&proc).map_err(|error| Error::Step {
-        step: "find the cgroup hierarchies",
-        source: std::io::Error::other(error.to_string()),
-    })?;
-    let relative = path.trim_start_matches('/');
-    let hierarchies = layout.v1().iter().chain(layout.unified());
-    for hierarchy in hierarchies {
-        let directory = hierarchy.mount_point.join(relative);
-        let made = std::fs::DirBuilder::new().recursive(true).create(&directory);
-        made.map_err(|error| Error::File {
-            step: "make",
-            path: directory.clone(),
-            source: Errno::from_io_error(&error).unwrap_or(Errno::IO),
-        })?;
-        write_existing(&directory.join("cgroup.procs"), &pid.to_string())?;
-    }
-    Ok(())
+/// Puts a process into the group of that path in every hierarchy; makes it where it is not, with the processors and the
+/// memory of the group above.
+fn join(pid: u32, path: &str) -> Result<(), cgroup::Error> {
+    let layout = Layout::discover()?;
+    let below_the_root = format!("/{path}");
+    let group = Cgroup::new(cgroup::resolve(&layout, Some(&below_the_root), "")?);
+    group.create()?;
+    group.adopt(i32::try_from(pid).unwrap_or_default(), &Paths::default())
 }
 
 fn write_existing(path: &Path, text: &str) -> Result<(), Error> {

@@ -36,6 +36,9 @@ const LIMIT: Duration = Duration::from_secs(5);
 /// How long the answer waits for the removal of what was created in vain; the removal goes on.
 const REMOVAL: Duration = Duration::from_secs(5);
 
+/// How long a removal that could not begin waits for its next try.
+const AGAIN: Duration = Duration::from_secs(1);
+
 pub(crate) async fn create(
     pod: Arc<Pod>,
     operation: Operation,
@@ -197,14 +200,24 @@ impl Remains {
         operation.stage("remove what was created");
         let id = self.request.id.clone();
         let removal = tokio::spawn(async move {
-            if let Err(failure) = pod.verbs.ask(&operation, &self.request, None).await {
-                let id = &self.request.id;
-                log::error!("{id}: it was created, is of no use and cannot be removed: {failure}");
-            }
+            self.delete(&pod, &operation).await;
             drop(held);
         });
         if tokio::time::timeout(REMOVAL, removal).await.is_err() {
             log::warn!("{id}: its removal is not over after {} s and goes on", REMOVAL.as_secs());
+        }
+    }
+
+    /// Tries again while so much is stuck that nothing can be begun: that ends when what holds it up does.
+    async fn delete(&self, pod: &Pod, operation: &Operation) {
+        while let Err(failure) = pod.verbs.ask(operation, &self.request, None).await {
+            if !matches!(failure, Failure::Exhausted { .. }) {
+                let id = &self.request.id;
+                log::error!("{id}: it was created, is of no use and cannot be removed: {failure}");
+                return;
+            }
+            operation.stage("a free thread, to remove what was created");
+            tokio::time::sleep(AGAIN).await;
         }
     }
 }
