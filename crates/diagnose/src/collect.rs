@@ -32,6 +32,7 @@ use std::time::{Duration, Instant, SystemTime};
 use crate::snapshot::{SCHEMA, Snapshot, Taken, Unseen, Why};
 use crate::{Error, Result};
 use folder::Folder;
+pub(crate) use join::pipes;
 use piece::Piece;
 use places::Places;
 use syscall::Machine;

@@ -12,9 +12,7 @@ mod strace;
 
 use std::collections::BTreeMap;
 
-use crate::snapshot::{
-    Cgroup, Container, End, LogLine, Package, Pipe, Process, SCHEMA, Snapshot, Thread, UnixSocket,
-};
+use crate::snapshot::{Cgroup, Container, LogLine, Package, Process, SCHEMA, Snapshot, Thread, UnixSocket};
 
 /// What the importer calls itself in [`crate::snapshot::Taken::version`].
 pub const BY_HAND: &str = "by hand";
@@ -97,7 +95,7 @@ impl Import {
         BY_HAND.clone_into(&mut snapshot.taken.version);
         // No start times: everything counts as old enough.
         snapshot.taken.since_boot_ms = u64::MAX;
-        snapshot.pipes = pipes(&snapshot.processes);
+        snapshot.pipes = crate::collect::pipes(&snapshot.processes);
         snapshot.sockets = sockets(&snapshot.processes);
         snapshot
     }
@@ -138,24 +136,6 @@ fn id(process: &Process) -> Option<String> {
     let words = process.args.iter().flatten().flat_map(|word| word.split('/'));
     let is_id = |word: &&str| word.len() == 64 && word.bytes().all(|byte| byte.is_ascii_hexdigit());
     words.into_iter().find(is_id).map(str::to_owned)
-}
-
-fn pipes(processes: &[Process]) -> Vec<Pipe> {
-    let mut pipes: BTreeMap<u64, Pipe> = BTreeMap::new();
-    for process in processes {
-        for fd in &process.fds {
-            let Some(inode) = fd.pipe() else { continue };
-            let pipe = pipes.entry(inode).or_insert_with(|| Pipe { inode, ..Pipe::default() });
-            let end = End { pid: process.pid, fd: fd.number };
-            if fd.reads() {
-                pipe.readers.push(end);
-            }
-            if fd.writes() {
-                pipe.writers.push(end);
-            }
-        }
-    }
-    pipes.into_values().collect()
 }
 
 fn sockets(processes: &[Process]) -> Vec<UnixSocket> {

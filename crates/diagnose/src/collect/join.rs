@@ -29,8 +29,8 @@ pub(super) fn everything(mut snapshot: Snapshot, names: Vec<(String, String)>) -
     snapshot
 }
 
-/// The pipes and fifos behind the descriptors.
-fn pipes(processes: &[Process]) -> Vec<Pipe> {
+/// The pipes and fifos behind the descriptors, by ascending inode.
+pub(crate) fn pipes(processes: &[Process]) -> Vec<Pipe> {
     let mut found: BTreeMap<u64, Pipe> = BTreeMap::new();
     for process in processes {
         for fd in &process.fds {

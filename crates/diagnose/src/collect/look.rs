@@ -123,6 +123,13 @@ const RELIST: u64 = 6;
 /// Of so many groups, and of so many processes that were there before, one is read at each look.
 const TURNS: u64 = 2;
 
+/// Whether a group is read at this look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Turn {
+    Now,
+    Later,
+}
+
 impl Eyes {
     /// Opens the live system.
     ///
@@ -191,7 +198,7 @@ impl Eyes {
 
     /// Adds what is known of the groups that were not read.
     fn take_turns(&mut self, groups: &mut Vec<Level>) {
-        let unread: BTreeSet<&str> = self.unread().map(String::as_str).collect();
+        let unread: BTreeSet<&str> = self.groups_of(Turn::Later).map(String::as_str).collect();
         let known = self.levels.iter().filter(|it| unread.contains(it.directory.trim_start_matches('/')));
         groups.extend(known.cloned());
         groups.sort_by(|a, b| a.directory.cmp(&b.directory));
@@ -203,16 +210,15 @@ impl Eyes {
         (number + self.looks).is_multiple_of(TURNS)
     }
 
-    /// The groups whose turn it is, and those that were frozen: a pause may be over.
-    fn to_read(&self) -> impl Iterator<Item = &String> {
+    /// The groups that are read at this look, or the others.
+    fn groups_of(&self, turn: Turn) -> impl Iterator<Item = &String> {
         let numbered = self.groups.iter().zip(0_u64..);
-        numbered.filter(|(it, at)| self.is_turn(*at) || self.was_frozen(it)).map(|(it, _)| it)
+        numbered.filter(move |(it, at)| self.turn(it, *at) == turn).map(|(it, _)| it)
     }
 
-    /// The others.
-    fn unread(&self) -> impl Iterator<Item = &String> {
-        let numbered = self.groups.iter().zip(0_u64..);
-        numbered.filter(|(it, at)| !self.is_turn(*at) && !self.was_frozen(it)).map(|(it, _)| it)
+    /// A group that was frozen is read at each look: a pause may be over.
+    fn turn(&self, group: &str, number: u64) -> Turn {
+        if self.is_turn(number) || self.was_frozen(group) { Turn::Now } else { Turn::Later }
     }
 
     /// Whether a group was frozen at the last look.
@@ -253,7 +259,7 @@ impl Eyes {
         visit.about("file");
         match visit.unit {
             "processes" => (part.processes, kernel_threads) = self.processes(),
-            "groups" => part.groups = self.to_read().filter_map(|it| self.level(it)).collect(),
+            "groups" => part.groups = self.groups_of(Turn::Now).filter_map(|it| self.level(it)).collect(),
             "doors" => part.doors = doors(),
             _ => part.states = runtime_state::dates(&self.root, &self.state_roots),
         }
