@@ -100,6 +100,28 @@ pub struct ExecRequest {
     pub nested: Option<Arc<OwnedFd>>,
 }
 
+impl ExecRequest {
+    /// A process with everything else off: no files, no descriptors but the caller's streams, no terminal that is relayed.
+    #[must_use]
+    pub fn new(id: ContainerId, process: ExecProcess) -> Self {
+        Self {
+            id,
+            process,
+            pid_file: None,
+            console_socket: None,
+            pidfd_socket: None,
+            preserve_fds: 0,
+            listen_fds: 0,
+            inherited: 0,
+            cgroup: Vec::new(),
+            paused: Paused::Refuse,
+            streams: None,
+            terminal: Terminal::Socket,
+            nested: None,
+        }
+    }
+}
+
 /// A process that executed its program; it may have ended since.
 #[derive(Debug)]
 pub struct Running {
