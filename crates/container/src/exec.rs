@@ -438,12 +438,11 @@ fn root(target: &Target<'_>) -> Result<Root, Error> {
 
 fn open_terminal(target: &Target<'_>, last_mile: &LastMile) -> Result<console::Pty, Error> {
     let root = root(target)?;
-    // Once in a child: the container's /dev may be a file system that never answers.
-    if !bounded::answers(|| drop(console::open(root.as_fd()))) {
-        let step = "open /dev/pts/ptmx of the container, which does not answer";
-        return Err(Error::Step { step, source: Errno::TIMEDOUT });
-    }
-    let pty = console::open(root.as_fd()).map_err(Error::Console)?;
+    // The container's /dev may be a file system that never answers.
+    let step = "open /dev/pts/ptmx of the container, which does not answer";
+    let opened = bounded::look(target.proc, move || console::open(root.as_fd()));
+    let opened = opened.ok_or(Error::Step { step, source: Errno::TIMEDOUT })?;
+    let pty = opened.map_err(Error::Console)?;
     if let Some(size) = last_mile.process.console_size {
         pty.resize(size).map_err(Error::Console)?;
     }
