@@ -61,11 +61,13 @@ pub(crate) fn process(arguments: &[&str]) -> Value {
     })
 }
 
-/// A shell's preamble that runs the command under strace, which holds every process before each system call `name`.
-pub(crate) fn hold_before(lab: &Lab, name: &str, microseconds: u32) -> String {
+/// A shell's preamble that runs the command under strace, which holds every process before each of the system calls;
+/// with `:when=3` before its third of them.
+pub(crate) fn hold_before(lab: &Lab, calls: &str, microseconds: u32) -> String {
     let trace = lab.path("strace");
+    let names = calls.split(':').next().unwrap_or(calls);
     format!(
-        "exec strace -f -qq -o '{}' -e trace={name} -e inject={name}:delay_enter={microseconds} \"$@\"",
+        "exec strace -f -qq -o '{}' -e trace={names} -e inject={calls}:delay_enter={microseconds} \"$@\"",
         trace.display()
     )
 }

@@ -55,7 +55,7 @@ impl Layout {
     /// # Errors
     /// When one of the two cannot be read, or no hierarchy is mounted.
     pub fn of(procfs: &Procfs) -> Result<Self> {
-        let mounts = procfs.own_mounts_of_types(&["cgroup", "cgroup2"]).map_err(Error::Discover)?;
+        let mounts = procfs.own_cgroup_mounts().map_err(Error::Discover)?;
         let own = procfs.own_cgroups().map_err(Error::Discover)?;
         Self::from_tables(&mounts, &own).ok_or(Error::NoHierarchy)
     }

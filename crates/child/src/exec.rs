@@ -123,6 +123,11 @@ fn open_attributes(report: Report<'_>, plan: &Plan<'_>) -> Result<Attributes, Fa
     let oom_score = match plan.oom_score {
         Some(text) => {
             let file = report.step(Stage::OomVictim, || open(c"self/oom_score_adj"))?;
+            if plan.tasks.is_empty() {
+                // Born in its cgroup: with its own score it may be one that nobody kills, so what that moment needs is
+                // touched before.
+                report.step(Stage::OomVictim, || become_victim(&file))?;
+            }
             report.step(Stage::OomScore, || rustix::io::write(&file, text).map(drop))?;
             report.step(Stage::OomVictim, || become_victim(&file))?;
             Some(file)

@@ -101,6 +101,30 @@ pub(crate) fn stuck(proc: Option<&Procfs>, stage: Stage, waited: Duration, pid: 
     Cause::Stuck { pid, stage, waited_ms: waited.as_millis(), state, wchan }
 }
 
+/// A child of an exec that did not get past a step, and lives: what stands in its way, as far as the groups tell.
+pub(crate) fn of_stuck(context: &Context<'_>, stage: Stage, waited: Duration, pid: i32) -> Cause {
+    let now = context.after();
+    let obstacle = now.obstacle();
+    if let Some(found @ (cgroup::Cause::Frozen { .. } | cgroup::Cause::OomDisabled { .. })) = obstacle {
+        return self::obstacle(context.cgroup, found);
+    }
+    let cause = stuck(Some(context.proc), stage, waited, pid);
+    match hit_again(context, &now) {
+        Some(limit) if matches!(cause, Cause::Stuck { state: 'R', .. }) => {
+            Cause::NoMemory { stage, cause: limit }
+        }
+        _ => cause,
+    }
+}
+
+/// The limit that is hit again and again: on cgroup v2 a process tries for ever to touch a page when nobody may be killed
+/// for it.
+fn hit_again(context: &Context<'_>, now: &Evidence) -> Option<cgroup::Cause> {
+    const SOME_TRIES: Duration = Duration::from_millis(20);
+    std::thread::sleep(SOME_TRIES);
+    Evidence::memory_hit(now, &context.after())
+}
+
 /// What stands in the way of a start before it is tried, in the groups of `own`.
 pub(crate) fn obstacle(own: &cgroup::Paths, cause: cgroup::Cause) -> Cause {
     match cause {
@@ -366,6 +390,9 @@ fn of_directory(context: &Context<'_>, stage: Stage, errno: Errno) -> Cause {
 /// Source: `include/uapi/linux/binfmts.h`, `MAX_ARG_STRLEN` is 32 pages.
 const LONGEST_ARGUMENT: usize = 32 * 4096;
 
+/// Bytes of arguments and environment that every `RLIMIT_STACK` takes. Source: `include/uapi/linux/limits.h`, `ARG_MAX`.
+const ALWAYS_TAKEN: usize = 128 * 1024;
+
 fn of_execve(context: &Context<'_>, errno: Errno, root: Option<&Root>) -> Cause {
     let name = context.process.args.first().cloned().unwrap_or_default();
     let uid = context.process.user.uid;
@@ -394,7 +421,9 @@ fn too_big(context: &Context<'_>, path: String) -> Cause {
     if bytes > LONGEST_ARGUMENT {
         return Cause::ArgumentTooLong { path, what, index, bytes, limit: LONGEST_ARGUMENT };
     }
-    Cause::ArgumentsTooLong { path, bytes: total }
+    // Kernel: a page for the arguments that cannot be had is told as E2BIG too.
+    let memory = (total <= ALWAYS_TAKEN).then(|| no_memory(context, Stage::Execve)).flatten();
+    memory.unwrap_or(Cause::ArgumentsTooLong { path, bytes: total })
 }
 
 /// A program that could not be found or executed.

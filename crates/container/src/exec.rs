@@ -671,16 +671,10 @@ impl Attempt<'_> {
             Outcome::Refused(failure) => evidence::of_failure(&self.context(), failure),
             Outcome::Died { stage, ended } => evidence::of_death(&self.context(), stage, ended),
             Outcome::Stuck { stage, waited, launched } => {
-                let cause = evidence::stuck(Some(self.target.proc), stage, waited, launched.pid());
                 // Before its end: a group counts as out of memory only while somebody waits for memory in it.
-                let obstacle = Evidence::full(self.cgroup).obstacle();
+                let cause = evidence::of_stuck(&self.context(), stage, waited, launched.pid());
                 self.end(launched);
-                match obstacle {
-                    Some(found @ (cgroup::Cause::Frozen { .. } | cgroup::Cause::OomDisabled { .. })) => {
-                        evidence::obstacle(self.cgroup.paths(), found)
-                    }
-                    _ => cause,
-                }
+                cause
             }
         };
         Err(Error::NotStarted(cause))

@@ -140,7 +140,7 @@ impl Start<'_> {
             );
             return Ok(());
         }
-        let cause = evidence::stuck(Some(self.proc), Stage::Execve, waited, pid);
+        let cause = evidence::of_stuck(&self.context(), Stage::Execve, waited, pid);
         let _ = rustix::process::pidfd_send_signal(&self.init.pidfd, rustix::process::Signal::KILL);
         Err(Error::NotStarted(cause))
     }

@@ -57,20 +57,9 @@ fn inside() {
     panic!("{error}");
 }
 
-/// Whether the kernel has `mount_setattr` (5.12); says so when it has not.
+/// Whether the kernel has `mount_setattr`; says so when it has not.
 fn has_mount_setattr() -> bool {
-    use std::os::fd::AsFd;
-    use sys::mount_setattr::{Attributes, Depth, mount_setattr};
-    let here = std::fs::File::open("/").unwrap();
-    let is_there =
-        mount_setattr(here.as_fd(), c"", Depth::One, &Attributes::default()) != Err(rustix::io::Errno::NOSYS);
-    if !is_there {
-        eprintln!(
-            "NOT RUN {}: mount_setattr came with Linux 5.12",
-            std::thread::current().name().unwrap_or("test")
-        );
-    }
-    is_there
+    testkit::partner::has_linux((5, 12), "mount_setattr")
 }
 
 /// A detached copy of `source` with the ids of a user namespace, as the parent makes it.

@@ -137,7 +137,7 @@ impl Launched {
         let deadline = self.born + limit;
         loop {
             if !self.readable(deadline)? {
-                return Ok(Outcome::Stuck { stage: self.stage(), waited: limit, launched: self });
+                return Ok(self.out_of_time(limit));
             }
             if let Some(failure) = self.report()? {
                 self.reap()?;
@@ -146,7 +146,7 @@ impl Launched {
             // End of file: the pipe closed over execve, or the child is dying.
             match self.reached_program(proc)? {
                 Reached::NotYet if Instant::now() >= deadline => {
-                    return Ok(Outcome::Stuck { stage: self.stage(), waited: limit, launched: self });
+                    return Ok(self.out_of_time(limit));
                 }
                 Reached::NotYet => {
                     if let Some(ended) = self.wait_ended(deadline)? {
@@ -158,6 +158,15 @@ impl Launched {
                 }
                 Reached::Program => return self.executed(),
             }
+        }
+    }
+
+    /// Kernel: where nobody may be killed for a page, whoever touches it tries for ever; so a child can have left its last
+    /// word and yet not end.
+    fn out_of_time(self, waited: Duration) -> Outcome {
+        match Report::left(&self.word) {
+            Some(failure) => Outcome::Refused(failure),
+            None => Outcome::Stuck { stage: self.stage(), waited, launched: self },
         }
     }
 

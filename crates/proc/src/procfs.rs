@@ -161,12 +161,12 @@ impl Procfs {
         Ok(mountinfo::parse(&self.read(Path::new("self/mountinfo"))?))
     }
 
-    /// The reading process's own mounts of file systems of these types.
+    /// The reading process's own mounts of cgroup hierarchies, v1 and v2.
     ///
     /// # Errors
     /// When the file cannot be read.
-    pub fn own_mounts_of_types(&self, types: &[&str]) -> Result<Vec<Mount>> {
-        Ok(mountinfo::parse_types(&self.read(Path::new("self/mountinfo"))?, types))
+    pub fn own_cgroup_mounts(&self) -> Result<Vec<Mount>> {
+        Ok(mountinfo::parse_types(&self.read(Path::new("self/mountinfo"))?, &["cgroup", "cgroup2"]))
     }
 }
 

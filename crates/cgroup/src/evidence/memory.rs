@@ -21,6 +21,10 @@ pub struct MemoryLimit {
     /// How often it was hit (v1 `failcnt`, v2 `max` of `memory.events.local`); in the quick form only where there is a
     /// limit.
     pub hits: Option<u64>,
+    /// How often nothing below it could be reclaimed (v2, `oom` of `memory.events.local`), read as `hits` is.
+    ///
+    /// Kernel: a limit that is written below the usage makes victims, which is no hit of it.
+    pub exhausted: Option<u64>,
     /// Bytes in use; in the quick form only where there is a limit.
     pub usage: Option<u64>,
     /// Most bytes, none is no limit.
@@ -112,7 +116,7 @@ pub(super) fn read_v2(group: &Path, look: Look<'_>) -> Vec<MemoryLevel> {
         if look.depth == Depth::Full || limit.limit.is_some() || level == group {
             let events = look.read(level, "memory.events.local").unwrap_or_default();
             let count = |key| kv::lookup(&events, key);
-            limit.hits = count("max");
+            (limit.hits, limit.exhausted) = (count("max"), count("oom"));
             (found.kills, found.group_kills) = (count("oom_kill"), count("oom_group_kill"));
         }
         found.limits.push(limit);
@@ -136,6 +140,10 @@ impl MemoryLevel {
 impl MemoryLimit {
     fn is_nearly_full(&self) -> bool {
         self.is_reached_by(self.usage)
+    }
+
+    fn hits_since(&self, old: &Self) -> u64 {
+        moved(old.hits, self.hits).max(moved(old.exhausted, self.exhausted))
     }
 
     fn is_reached_by(&self, bytes: Option<u64>) -> bool {
@@ -213,7 +221,8 @@ impl Evidence {
 
     /// A limit that was hit without a kill: that of the own group, or that of one above which is still full
     /// (else a neighbour may have hit it).
-    pub(super) fn memory_hit(before: &Self, after: &Self) -> Option<Cause> {
+    #[must_use]
+    pub fn memory_hit(before: &Self, after: &Self) -> Option<Cause> {
         let own = after.memory.first()?;
         let is_ours = |hit: &Hit<'_>| hit.level.path == own.path || hit.limit.is_nearly_full();
         hits(before, after).find(is_ours).map(|hit| hit.without_kill())
@@ -278,8 +287,7 @@ fn hits<'a>(before: &'a Evidence, after: &'a Evidence) -> impl Iterator<Item = H
     let levels = before.memory.iter().zip(&after.memory).filter(|(old, new)| old.path == new.path);
     levels.flat_map(|(old, new)| {
         let limits = old.limits.iter().zip(&new.limits).filter(|(old, new)| old.file == new.file);
-        let counted =
-            limits.map(move |(old, limit)| Hit { level: new, limit, count: moved(old.hits, limit.hits) });
+        let counted = limits.map(move |(old, limit)| Hit { level: new, limit, count: limit.hits_since(old) });
         counted.filter(|hit| hit.count > 0)
     })
 }
@@ -300,6 +308,7 @@ mod tests {
             limits: vec![MemoryLimit {
                 file: "memory.max",
                 hits: Some(hits),
+                exhausted: None,
                 usage: Some(usage),
                 limit: Some(LIMIT),
                 peak: None,
@@ -325,6 +334,18 @@ mod tests {
         assert_eq!(blamed(&evidence((5, 2), (7, 0, 0))), "killed 1 by the host");
         assert_eq!(blamed(&evidence((9, 1), (7, 0, 0))), "hit 4 at /p/own");
         assert_eq!(blamed(&evidence((5, 1), (9, 0, LIMIT - 4096))), "hit 2 at /p");
+    }
+
+    #[test]
+    fn a_limit_written_below_the_usage_is_the_cause_of_its_kill() {
+        let (mut before, mut after) = (evidence((5, 1), (7, 0, 0)), evidence((5, 2), (7, 0, 0)));
+        before.memory[0].limits[0].exhausted = Some(3);
+        after.memory[0].limits[0].exhausted = Some(4);
+        let cause = Evidence::memory_kill(&before, &after);
+        assert!(
+            matches!(&cause, Some(Cause::OomKilled { path, kills: 1, .. }) if path.ends_with("own")),
+            "{cause:?}"
+        );
     }
 
     #[test]

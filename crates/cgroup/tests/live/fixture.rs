@@ -106,7 +106,7 @@ impl Fixture {
     pub(crate) fn only_v1(self, why: &str) -> Option<Self> {
         let v1 = self.cgroup.kind() == Kind::V1;
         if !v1 {
-            eprintln!("NOT RUN {}: {why}", std::thread::current().name().unwrap_or("test"));
+            testkit::partner::not_run(why);
         }
         v1.then_some(self)
     }

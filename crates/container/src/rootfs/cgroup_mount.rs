@@ -86,8 +86,7 @@ impl Prepared<'_> {
         let tree = mounts::show(place, &target.fd, &FileSystem::new("tmpfs", "tmpfs", &frame))?;
         self.finish(place, &tree, options)?;
         let inside = Root::from(tree);
-        let hierarchies =
-            hierarchies(&self.proc.own_mounts_of_types(&["cgroup", "cgroup2"])?, &self.proc.own_cgroups()?);
+        let hierarchies = hierarchies(&self.proc.own_cgroup_mounts()?, &self.proc.own_cgroups()?);
         for hierarchy in &hierarchies {
             self.mount_hierarchy(place, &inside, hierarchy, options)?;
         }
