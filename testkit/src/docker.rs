@@ -159,6 +159,16 @@ impl<'lab> Docker<'lab> {
         DockerApi::at(&self.socket())
     }
 
+    /// Pid of dockerd.
+    ///
+    /// # Panics
+    /// When it was stopped.
+    #[must_use]
+    #[track_caller]
+    pub fn pid(&self) -> i32 {
+        self.daemon.as_ref().unwrap().pid()
+    }
+
     /// Ends dockerd by a signal: TERM stops the containers unless live-restore is on, KILL leaves all as it is.
     ///
     /// # Panics

@@ -25,6 +25,7 @@ fn main() -> Result<()> {
     let mut snapshot = load(Path::new(input)).map_err(Error::other)?;
     let kept = kept(&View::of(&snapshot), prefix, words);
     cut(&mut snapshot, &kept);
+    kills(&mut snapshot, group);
     anonymous(&mut snapshot);
     let others = groups_of_others(&snapshot, group);
     let text = serde_json::to_string(&snapshot)?.replace(prefix, "").replace(group, "docker");
@@ -90,6 +91,15 @@ fn cut(snapshot: &mut Snapshot, kept: &BTreeSet<i32>) {
     }
 }
 
+/// Of the kernel's log only what it said when it killed for memory in the group, to the table of its processes.
+fn kills(snapshot: &mut Snapshot, group: &str) {
+    let is_kill = |text: &str| text.starts_with("oom-kill:") && text.contains(group);
+    let last = snapshot.kernel_log.iter().rposition(|line| is_kill(&line.text));
+    let mut lines = snapshot.kernel_log.drain(..last.map_or(0, |at| at + 1)).collect::<Vec<_>>();
+    let first = lines.iter().rposition(|line| line.text.starts_with("Tasks state")).unwrap_or(lines.len());
+    snapshot.kernel_log = lines.split_off(first);
+}
+
 /// Sockets between two processes that stay, or at which one of them listens.
 fn sockets(snapshot: &mut Snapshot, kept: &BTreeSet<i32>) {
     for socket in &mut snapshot.sockets {
@@ -120,7 +130,6 @@ fn anonymous(snapshot: &mut Snapshot) {
     snapshot.host.kernel = kernel;
     snapshot.mounts.retain(|mount| mount.fuse_waiting > Some(0));
     snapshot.logs.clear();
-    snapshot.kernel_log.clear();
     snapshot.units.clear();
     snapshot.configurations.clear();
     snapshot.unseen.clear();

@@ -151,6 +151,7 @@ fn carry_out(id: &str, action: &Action, directory: &Path) -> Result<Done, Error>
             (vec![drained.text], drained.evidence)
         }
         Action::Kill { process } => (vec![process::hold(*process)?.kill()?], None),
+        Action::Continue { process } => (vec![process::hold(*process)?.go_on()?], None),
         Action::Thaw { group } => (vec![group::thaw(Path::new(group))?], None),
         Action::EnableOomKiller { group } => (vec![group::enable_oom_killer(Path::new(group))?], None),
         Action::RaiseLimit { file, from, to } => (vec![group::replace(Path::new(file), from, to)?], None),

@@ -33,6 +33,11 @@ pub enum Action {
         /// The process.
         process: Identity,
     },
+    /// Let one stopped process go on with SIGCONT.
+    Continue {
+        /// The process.
+        process: Identity,
+    },
     /// Thaw a frozen group.
     Thaw {
         /// Directory of the group in the hierarchy that freezes.

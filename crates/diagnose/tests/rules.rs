@@ -1,8 +1,10 @@
 //! Each rule with the real trouble, and with something that only looks like it.
 //!
 //! `fixtures/rules/NAME.snapshot` was recorded with `sluice-doctor snapshot --save` while the trouble was staged with
-//! Debian 12's dockerd 20.10, containerd 1.6 and runc 1.1 on cgroup v1, and cut down with `examples/excerpt.rs`. What
-//! cannot be staged (FIPS mode, builds that are long gone) is a listing, as people print it: `NAME.txt`.
+//! Debian 12's dockerd 20.10, containerd 1.6 and runc 1.1 on cgroup v1, or on v2 with systemd (`*.v2`), and cut down
+//! with `examples/excerpt.rs`. What cannot be staged (FIPS mode, builds that are long gone) is a listing, as people print
+//! it: `NAME.txt`. A process that a v1 freezer forgot (EX-11) is neither: the kernel loses it in a race that nobody can
+//! call up, so a recorded frozen one is changed to what was reported of those.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -11,6 +13,7 @@ use diagnose::Snapshot;
 use diagnose::diagnose::diagnose;
 use diagnose::finding::Finding;
 use diagnose::rules::RULES;
+use diagnose::snapshot::cgroup::FreezerState;
 use diagnose::view::View;
 
 /// A recorded node, or a listing.
@@ -58,10 +61,12 @@ const POSITIVES: &[Positive] = &[
     positive("blocked_restart", snapshot!("blocked_restart"), "IN-07", "head"),
     positive("d_state_helper", snapshot!("d_state_helper"), "DE-01", "runc-logging"),
     positive("engine_gone", snapshot!("engine_gone"), "LO-01", "dockerd"),
+    positive("engine_gone", snapshot!("engine_gone.exec"), "EX-29", "dockerd"),
     positive("exec_storm", snapshot!("exec_storm"), "EX-42", "processors"),
     positive("fips", listing!("rules/fips"), "EX-39", "FIPS mode"),
     positive("frozen_exec", snapshot!("frozen_exec"), "EX-10", "runc:[2:INIT]"),
     positive("full_pipe", snapshot!("full_pipe"), "EX-03", "head"),
+    positive("full_pipe", snapshot!("full_pipe.stopped"), "LO-01", "dockerd"),
     positive("held_stdout", snapshot!("held_stdout"), "EX-26", "sleep"),
     positive("idle_shim", snapshot!("idle_shim"), "DE-06", "containerd-shim-runc-v2"),
     positive("idle_shim", snapshot!("idle_shim.stuck"), "IN-06", "containerd-shim-runc-v2"),
@@ -69,6 +74,7 @@ const POSITIVES: &[Positive] = &[
     positive("lost_exec_client", snapshot!("lost_exec_client"), "IN-05", "dockerd"),
     positive("lost_shim", snapshot!("lost_shim"), "IN-05", "sleep"),
     positive("memory_limit", snapshot!("memory_limit"), "EX-45", "memory limit"),
+    positive("memory_limit", snapshot!("memory_limit.start.v2"), "ST-01", "memory limit"),
     positive("oom_killer_off", snapshot!("oom_killer_off"), "EX-50", "runc:[2:INIT]"),
     positive("pids_limit", snapshot!("pids_limit"), "EX-04", "pids.max"),
     positive("probes_pile_up", snapshot!("held_stdout"), "EX-27", "sleep"),
@@ -191,6 +197,49 @@ fn a_full_pipe_needs_a_reader_that_waits_for_the_writer() {
     let engine = snapshot.processes.iter().find(|process| process.comm == "dockerd").unwrap().pid;
     full.readers.iter_mut().for_each(|end| end.pid = engine);
     assert_eq!(found(&snapshot, "full_pipe"), Vec::new(), "a reader that waits for nobody");
+}
+
+#[test]
+fn a_reader_behind_a_shim_has_to_stand_still() {
+    let mut snapshot = snapshot!("full_pipe.stopped")();
+    let (finding, _) = one(&snapshot, "full_pipe");
+    assert_eq!(finding.remedies[0].name, "continue");
+    let engine = finding.blocker.unwrap().pid.unwrap();
+    let dockerd = snapshot.processes.iter_mut().find(|it| it.pid == engine).unwrap();
+    assert_eq!(std::mem::replace(&mut dockerd.state, 'S'), 'T');
+    assert_eq!(found(&snapshot, "full_pipe"), Vec::new(), "a flood that dockerd takes as fast as it can");
+}
+
+#[test]
+fn a_start_is_not_killed_where_somebody_else_was() {
+    let (mut log, mut later) = (snapshot!("memory_limit.start.v2")(), snapshot!("memory_limit.start.v2")());
+    let row = log.kernel_log.iter().position(|line| line.text.ends_with("runc:[2:INIT]")).unwrap();
+    let mut other = log.kernel_log[row].clone();
+    other.text = other.text.replace("runc:[2:INIT]", "redis");
+    log.kernel_log.insert(row, other);
+    assert_eq!(found(&log, "memory_limit"), Vec::new(), "an exec's helper in a container that runs");
+    later.taken.since_boot_ms += 3_600_000;
+    assert_eq!(found(&later, "memory_limit"), Vec::new(), "an hour ago");
+}
+
+#[test]
+fn a_process_that_the_freezer_forgot_is_no_paused_one() {
+    let mut snapshot = snapshot!("frozen_exec")();
+    let (frozen, _) = one(&snapshot, "frozen_exec");
+    let helper = frozen.blocker.unwrap().pid.unwrap();
+    for freezer in snapshot.cgroups.iter_mut().filter_map(|group| group.freezer.as_mut()) {
+        (freezer.state, freezer.by_itself) = (FreezerState::Thawed, false);
+    }
+    let process = snapshot.processes.iter_mut().find(|it| it.pid == helper).unwrap();
+    process.state = 'D';
+    process.threads[0].state = 'D';
+    process.threads[0].wchan = Some("__refrigerator".into());
+    age(&mut snapshot, helper, 5);
+    assert_eq!(found(&snapshot, "frozen_exec"), Vec::new(), "a thaw that is on its way");
+    age(&mut snapshot, helper, 60);
+    let (finding, blocker) = one(&snapshot, "frozen_exec");
+    assert_eq!((finding.class.as_deref(), blocker.as_str()), (Some("EX-11"), "runc:[2:INIT]"));
+    assert_eq!(found(&snapshot, "d_state_helper"), Vec::new(), "told once");
 }
 
 #[test]

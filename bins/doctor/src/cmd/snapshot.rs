@@ -30,10 +30,10 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode, Failure> {
     match &options.save {
         Some(path) => {
             diagnose::saved::save(&snapshot, path)?;
-            answer::print(&summary(&snapshot))?;
+            answer::print(&summary(&snapshot))?
         }
         None => answer::print_json(&snapshot)?,
-    }
+    };
     Ok(ExitCode::SUCCESS)
 }
 

@@ -5,12 +5,12 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
-use diagnose::watch::{INTERVAL, Watch};
+use diagnose::watch::{Event, INTERVAL, Watch};
 
-use crate::answer;
+use crate::answer::{self, Reader};
 use crate::failure::Failure;
 
-/// Looks at the node every three seconds until it is stopped, and tells each finding once, as a line of JSON.
+/// Looks at the node every three seconds until it is stopped or nobody reads what it says, and tells each finding once, as a line of JSON.
 #[derive(Debug, Args)]
 pub(crate) struct Options {
     /// Keep the snapshots from each onset here, the newest twenty.
@@ -39,20 +39,31 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode, Failure> {
     let mut watch = Watch::begin(&options.state, options.metrics.as_deref())?;
     let mut looks = 0;
     loop {
-        match watch.round() {
-            Ok(events) => events.iter().try_for_each(answer::print_json)?,
+        let reader = match watch.round() {
+            Ok(events) => tell(&events)?,
             Err(error) => {
                 // A round that failed is no reason to stop watching.
                 let text = Failure::from(error).text();
                 let _ = writeln!(std::io::stderr(), "sluice-doctor: {text}");
+                Reader::There
             }
-        }
+        };
         looks += 1;
-        if options.looks.is_some_and(|most| looks >= most) {
+        let is_enough = options.looks.is_some_and(|most| looks >= most);
+        if is_enough || reader == Reader::Gone || answer::wait(INTERVAL) == Reader::Gone {
             return Ok(ExitCode::SUCCESS);
         }
-        std::thread::sleep(INTERVAL);
     }
+}
+
+/// Prints events, one a line, until nobody reads them.
+fn tell(events: &[Event]) -> Result<Reader, Failure> {
+    for event in events {
+        if answer::print_json(event)? == Reader::Gone {
+            return Ok(Reader::Gone);
+        }
+    }
+    Ok(Reader::There)
 }
 
 /// The unit for the program where it lies now.

@@ -74,6 +74,17 @@ impl Held {
         }
         Ok(format!("pid {pid} has ended"))
     }
+
+    /// Lets it go on, if a signal has stopped it.
+    ///
+    /// # Errors
+    /// When it may not be signalled.
+    pub(super) fn go_on(&self) -> Result<String, Error> {
+        let pid = self.identity.pid;
+        pidfd_send_signal(&self.fd, Signal::CONT)
+            .map_err(Error::call(format!("send SIGCONT to pid {pid}")))?;
+        Ok(format!("pid {pid} goes on"))
+    }
 }
 
 impl AsFd for Held {
@@ -140,6 +151,20 @@ pub(super) mod tests {
         {
         }
         assert!(hold(identity).is_err());
+    }
+
+    #[test]
+    fn a_stopped_process_goes_on() {
+        let sleeper = Sleeper::new();
+        let pid = sleeper.identity().pid;
+        let wait_for = |state: &str| {
+            while !fs::read_to_string(format!("/proc/{pid}/stat")).unwrap().contains(state) {}
+        };
+        let held = hold(sleeper.identity()).unwrap();
+        pidfd_send_signal(&held.fd, Signal::STOP).unwrap();
+        wait_for(") T ");
+        held.go_on().unwrap();
+        wait_for(") S ");
     }
 
     #[test]

@@ -17,7 +17,7 @@
 use crate::finding::{Finding, Severity};
 use crate::graph::build;
 use crate::remedy::Remedy;
-use crate::rules::short;
+use crate::rules::{frozen_exec, short};
 use crate::snapshot::{Process, Role, Thread};
 use crate::view::View;
 
@@ -36,7 +36,7 @@ fn finding(view: &View<'_>, helper: &Process) -> Option<Finding> {
     let starved = build::starved_by(view, helper).is_some();
     let asleep = |thread: &&Thread| thread.state == 'D' && !(starved && build::is_out_of_memory(thread));
     let thread = helper.threads.iter().find(asleep)?;
-    if build::frozen_by(view, helper).is_some() {
+    if build::frozen_by(view, helper).is_some() || frozen_exec::is_left_behind(view, helper) {
         return None;
     }
     let place = thread.wchan.as_deref().unwrap_or("an unknown place");

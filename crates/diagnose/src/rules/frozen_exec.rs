@@ -1,13 +1,16 @@
 //! An exec that sleeps in the freezer of a paused container.
 //!
-//! *What it sees*: a runtime's child in a group that is frozen, itself or at an ancestor.
+//! *What it sees*: a runtime's child in a group that is frozen, itself or at an ancestor (EX-10); or one that sleeps in
+//! the freezer although every group above it is thawed (EX-11).
 //!
 //! *Why it happens*: the container was paused while an exec was starting, or somebody told the runtime to ignore that
-//! it is paused, or an old runtime does not look. On cgroup v1 not even SIGKILL ends a frozen process.
+//! it is paused, or an old runtime does not look. On cgroup v1 not even SIGKILL ends a frozen process. A process that
+//! joins a v1 group while it is frozen and thawed, as systemd and old runtimes do for each change of devices, can be
+//! left behind.
 //!
 //! *How to confirm*: `freezer.state` or `cgroup.freeze` of every level; wchan `__refrigerator` or `do_freezer_trap`.
 //!
-//! *What to do*: resume the container.
+//! *What to do*: resume the container. Move one that was left behind to another group and freeze and thaw that.
 //!
 //! *What that costs*: it runs again, against the will of whoever paused it.
 //!
@@ -17,7 +20,7 @@ use crate::finding::{Finding, Severity};
 use crate::graph::build;
 use crate::remedy::{Action, Identity, Remedy};
 use crate::rules::short;
-use crate::snapshot::{Cgroup, Process, Role};
+use crate::snapshot::{Cgroup, Process, Role, Thread};
 use crate::view::View;
 
 /// A pause goes on for some milliseconds while it begins; an exec that is older than this waits.
@@ -26,7 +29,46 @@ const PATIENCE_MS: u64 = 300;
 pub(super) fn check(view: &View<'_>) -> Vec<Finding> {
     let helpers =
         view.with_role(Role::RuntimeInit).filter(|helper| view.snapshot.age_ms(helper) >= PATIENCE_MS);
-    helpers.filter_map(|helper| finding(view, helper, build::frozen_by(view, helper)?)).collect()
+    let found = helpers.filter_map(|helper| match build::frozen_by(view, helper) {
+        Some(group) => finding(view, helper, group),
+        None => left_behind(view, helper),
+    });
+    found.collect()
+}
+
+/// Whether a process sleeps in the freezer of a group that is thawed, for longer than a thaw takes to reach it.
+pub(super) fn is_left_behind(view: &View<'_>, helper: &Process) -> bool {
+    let place = "__refrigerator";
+    let in_freezer = |thread: &Thread| {
+        thread.state == 'D'
+            && (thread.wchan.as_deref() == Some(place)
+                || thread.stack.iter().any(|function| function.starts_with(place)))
+    };
+    view.snapshot.age_ms(helper) >= THAW_MS
+        && helper.threads.iter().any(in_freezer)
+        && build::frozen_by(view, helper).is_none()
+}
+
+/// A thaw reaches every process of a group within this. Milliseconds.
+const THAW_MS: u64 = 10_000;
+
+fn left_behind(view: &View<'_>, helper: &Process) -> Option<Finding> {
+    if !is_left_behind(view, helper) {
+        return None;
+    }
+    let container = view.container_of(helper);
+    let subject = format!("{}/{}", short(container), helper.pid);
+    let title = format!("an exec sleeps in the freezer, {} old, and no group is frozen", view.age(helper));
+    let mut finding = Finding::new("frozen_exec", &subject, Severity::Critical, title)
+        .class("EX-11")
+        .container(container)
+        .blocker(Some(helper.pid), &view.name(helper), "the freezer, which has forgotten it")
+        .evidence(format!("/proc/{}/wchan", helper.pid), "__refrigerator");
+    for group in view.snapshot.chain(helper, "freezer") {
+        finding = finding.evidence(&group.directory, "thawed");
+    }
+    let rescue = "make a new group in the freezer hierarchy, write the pid to its cgroup.procs, then FROZEN and THAWED to its freezer.state";
+    Some(finding.remedy(Remedy::advise("rescue", rescue).may_follow("the exec is carried out, late")))
 }
 
 fn finding(view: &View<'_>, helper: &Process, group: &Cgroup) -> Option<Finding> {

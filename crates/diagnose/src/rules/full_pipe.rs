@@ -2,7 +2,8 @@
 //!
 //! *What it sees*: a thread that sleeps in `write(2)` on a pipe, and who has the read end. If the writer is a runtime
 //! or its helper, started by a shim, and the shim is the only reader, the two wait for each other for ever (EX-03). If
-//! the writer is the container's program, its reader stands still, and the program with it (LO-01).
+//! the writer is the container's program, whoever should read stands still, and the program with it (LO-01): a reader
+//! that was stopped or frozen, or, behind a shim whose fifo is full as well, dockerd.
 //!
 //! *Why it happens*: a stock shim reads an exec's standard error only after `runc exec` has ended. A helper that dies
 //! leaves a crash dump larger than the pipe, cannot finish to write it, and so `runc exec` does not end. The shim holds
@@ -13,12 +14,14 @@
 //! the same pipe in the shim.
 //!
 //! *What to do*: read the pipe. The bytes are the dump that names the real cause, so they are kept. If that does not
-//! help, end the one process that the shim waits for.
+//! help, end the one process that the shim waits for. Let a reader that was stopped go on.
 //!
 //! *What that costs*: the caller of the exec does not get these bytes. Whatever queued up is answered at once, hours
 //! late perhaps; a kubelet may act on it and evict.
 //!
-//! Source: failure class EX-03; field measurements with containerd 1.6 to 2.3, where 66,000 bytes are enough.
+//! Source: failure classes EX-03 and LO-01; field measurements with containerd 1.6 to 2.3, where 66,000 bytes are enough.
+
+mod unread;
 
 use crate::finding::{Finding, Severity};
 use crate::graph::build;
@@ -44,7 +47,10 @@ pub(super) fn check(view: &View<'_>) -> Vec<Finding> {
         if let Some((pipe, end)) =
             stuck.filter(|(pipe, _)| is_full(pipe) && view.snapshot.age_ms(process) >= PATIENCE_MS)
         {
-            findings.extend(finding(view, process, (pipe, end)));
+            findings.extend(match role {
+                Role::InContainer => unread::finding(view, process, (pipe, end)),
+                _ => finding(view, process, (pipe, end)),
+            });
         }
     }
     findings
@@ -61,49 +67,33 @@ fn is_full(pipe: &Pipe) -> bool {
 const PAGE: u64 = 4096;
 
 fn finding(view: &View<'_>, writer: &Process, (pipe, end): (&Pipe, End)) -> Option<Finding> {
-    let helper = view.role(writer.pid) != Role::InContainer;
     let readers: Vec<&Process> =
         pipe.readers.iter().filter_map(|end| view.snapshot.process(end.pid)).collect();
     let reader = readers.iter().map(|reader| view.label(reader)).collect::<Vec<_>>().join(", ");
     let reader = if reader.is_empty() { String::from("nobody that can be seen") } else { reader };
-    if helper && !readers.iter().all(|reader| waits_for(view, reader, writer)) {
-        return None;
-    }
-    if !helper && !readers.iter().all(|reader| is_still(view, reader)) {
+    if !readers.iter().all(|reader| waits_for(view, reader, writer)) {
         return None;
     }
     let container = view.container_of(writer);
-    let (class, title) = if helper {
-        (
-            "EX-03",
-            format!(
-                "{} cannot write its error output: {reader} reads it only after that has ended",
-                view.label(writer)
-            ),
-        )
-    } else {
-        ("LO-01", format!("{} is blocked in writing its output: {reader} does not read", view.label(writer)))
-    };
+    let title = format!(
+        "{} cannot write its error output: {reader} reads it only after that has ended",
+        view.label(writer)
+    );
     let mut graph = container.map(|id| build::around_container(view, id)).unwrap_or_default();
     if graph.find(&build::process_key(writer.pid)).is_none() {
         graph = build::below(view, writer);
     }
     let fill = fill(pipe);
     let subject = format!("{}/{}", short(container), writer.pid);
-    let finding = Finding::new(
-        "full_pipe",
-        &subject,
-        if helper { Severity::Critical } else { Severity::Warning },
-        title,
-    )
-    .class(class)
-    .container(container)
-    .blocker(
-        Some(writer.pid),
-        &view.name(writer),
-        format!("write(2) to descriptor {}: pipe:[{}], {fill}, read end: {reader}", end.fd, pipe.inode),
-    )
-    .chain(graph.chain_to(&build::process_key(writer.pid)));
+    let finding = Finding::new("full_pipe", &subject, Severity::Critical, title)
+        .class("EX-03")
+        .container(container)
+        .blocker(
+            Some(writer.pid),
+            &view.name(writer),
+            format!("write(2) to descriptor {}: pipe:[{}], {fill}, read end: {reader}", end.fd, pipe.inode),
+        )
+        .chain(graph.chain_to(&build::process_key(writer.pid)));
     Some(with_remedies(
         with_evidence(finding, view, writer, pipe),
         view.started_by_shim(writer),
@@ -121,11 +111,6 @@ fn waits_for(view: &View<'_>, reader: &Process, writer: &Process) -> bool {
         at = parent.ppid;
     }
     false
-}
-
-/// Whether a reader cannot read now, since it is stopped itself; one that is merely slow will.
-fn is_still(view: &View<'_>, reader: &Process) -> bool {
-    matches!(reader.state, 'T' | 't' | 'D') || build::frozen_by(view, reader).is_some()
 }
 
 fn fill(pipe: &Pipe) -> String {

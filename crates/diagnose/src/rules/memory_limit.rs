@@ -1,10 +1,12 @@
-//! A container at its memory limit in which the kernel already kills.
+//! A container at its memory limit in which the kernel already kills, or that its limit kills as it starts.
 //!
-//! *What it sees*: usage at the limit, at the container's level or above, *and* a count of killed processes there. Usage
-//! at the limit alone is what a page cache does.
+//! *What it sees*: usage at the limit, at the container's level or above, *and* a count of killed processes there (EX-45).
+//! Usage at the limit alone is what a page cache does. In the kernel's log of the last ten minutes: a group in which the
+//! runtime itself was killed, when nobody else was in it (ST-01).
 //!
 //! *Why it happens*: an exec's helper is charged to the container. It is killed (exit 137, often without a word), or the
-//! kernel chooses the container's largest process instead: an exec probe can so end the workload.
+//! kernel chooses the container's largest process instead: an exec probe can so end the workload. A limit below what the
+//! runtime needs to start, a few megabytes, or one with the wrong unit, lets no container start.
 //!
 //! *How to confirm*: `memory.events` or `memory.oom_control`, `dmesg`; `docker inspect` says `OOMKilled: false` for an
 //! exec that was killed.
@@ -15,6 +17,8 @@
 //!
 //! Source: failure classes EX-45 and ST-01.
 
+mod killed_start;
+
 use crate::finding::{Finding, Severity};
 use crate::remedy::Remedy;
 use crate::rules::{members, most, subject};
@@ -24,7 +28,8 @@ use crate::view::View;
 
 pub(super) fn check(view: &View<'_>) -> Vec<Finding> {
     let groups = view.snapshot.cgroups.iter();
-    groups.filter_map(|group| finding(view, group, group.memory.as_ref()?)).collect()
+    let full = groups.filter_map(|group| finding(view, group, group.memory.as_ref()?));
+    full.chain(killed_start::check(view)).collect()
 }
 
 /// Processes killed at this level: of the group alone where the kernel counts so.
