@@ -31,10 +31,10 @@ toolchain:
 	@command -v $(CARGO) >/dev/null || { echo "no Rust toolchain ($(CARGO)) in PATH: install one from https://rustup.rs; with sudo: sudo env \"PATH=\$$PATH\" make ..."; exit 1; }
 	@$(HAS_MUSL) || rustup target add $(MUSL) || echo "no $(MUSL) in this toolchain: the binary gets the host's C library and starts more slowly"
 
-# The object file stays beside the binary: `child-side` reads it.
+# The object files stay beside the binaries: `child-side` reads them.
 build: toolchain ## the release binaries: static, one file each
 	$(CARGO) rustc --release --locked --target $(TRIPLE) --package sluice --bin sluice -- --emit=obj
-	$(CARGO) build --release --locked --target $(TRIPLE) --package sluice-shim --bin containerd-shim-sluice-v2
+	$(CARGO) rustc --release --locked --target $(TRIPLE) --package sluice-shim --bin containerd-shim-sluice-v2 -- --emit=obj
 	$(CARGO) build --release --locked --target $(TRIPLE) --package sluice-doctor
 	@echo "built $(RELEASE)/sluice, $(SLUICE_SHIM_BIN) and $(SLUICE_DOCTOR_BIN)"
 

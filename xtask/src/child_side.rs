@@ -1,11 +1,14 @@
 //! Proof from object code that nothing which runs between `clone3` and `execve` can panic or allocate.
 //!
 //! Looked at is the very object that the linker makes the release binary of: the whole program after link-time
-//! optimisation, every function in a section of its own. From each function of the crate `child` the relocations
-//! are followed, through `sys`, `rustix` and `core`, to everything that can be reached. No function that panics or
-//! allocates, and no C function outside a short list, may be among it.
+//! optimisation, every function in a section of its own. From each function of the crate `child`, and from the way in of
+//! each child that is made elsewhere, the relocations are followed, through `sys`, `rustix` and `core`, to everything that
+//! can be reached. No function that panics or allocates, and no C function outside a short list, may be among it.
 //!
-//! **Invariant:** an entrance that was inlined into its caller cannot be seen, so having none is a finding too; the
+//! What `create` makes, init and who goes between, is no part of this: it is the fork of a process with one thread, also
+//! in the shim, which has a process for each verb (docs/decisions/0008-create-forks.md).
+//!
+//! **Invariant:** an entrance that was inlined into its caller cannot be seen, so one that is missing is a finding too; a
 //! way in says `#[inline(never)]`.
 
 mod graph;
@@ -22,8 +25,35 @@ use crate::workspace::{Workspace, output_of, read_bytes};
 
 use graph::Graph;
 
-/// What the names of the entrances begin with.
-const ENTRANCE: &str = "child::";
+/// A program, and the children that it makes.
+struct Program {
+    package: &'static str,
+    binary: &'static str,
+    /// The functions that the children begin with.
+    entrances: &'static [&'static str],
+}
+
+const PROGRAMS: &[Program] = &[
+    Program {
+        package: "sluice",
+        binary: "sluice",
+        entrances: &["child::exec::run", "container::hooks::child_of_hook", "launch::through::go_in"],
+    },
+    Program {
+        package: "sluice-shim",
+        binary: "containerd-shim-sluice-v2",
+        entrances: &[
+            "child::exec::run",
+            "child::again::run",
+            "container::hooks::child_of_hook",
+            "launch::through::go_in",
+            "shim::io::logger::child_of_logger",
+        ],
+    },
+];
+
+/// All of this crate is an entrance.
+const CRATE: &str = "child::";
 /// Where a way must not lead: each of these panics or allocates.
 const FORBIDDEN: &[&str] =
     &["core::panicking::", "alloc::", "std::", "__rust_alloc", "__rust_dealloc", "rust_begin_unwind"];
@@ -42,42 +72,49 @@ const ALLOWED: &[&str] = &[
     "_Unwind_Resume",
 ];
 
-/// Builds the release binary, with `arguments` for cargo (`--target`), follows the calls of the child side, and tells what is wrong.
+/// Builds each release binary, with `arguments` for cargo (`--target`), follows the calls of the child side, and tells
+/// what is wrong.
 ///
 /// # Errors
-/// When the build fails or the object file cannot be read.
+/// When a build fails or an object file cannot be read.
 pub(crate) fn run(workspace: &Workspace, arguments: &[String]) -> Result<ExitCode, Failure> {
-    let object = object_of_the_binary(workspace, arguments)?;
-    let graph = Graph::read(&object.to_string_lossy(), &read_bytes(&object)?)?;
-    let (summary, findings) = judge(&graph);
-    println!("child side: {summary}");
-    for finding in &findings {
-        println!("     {finding}");
+    let mut wrong = 0;
+    for program in PROGRAMS {
+        let object = object_of(program, workspace, arguments)?;
+        let graph = Graph::read(&object.to_string_lossy(), &read_bytes(&object)?)?;
+        let (summary, findings) = judge(&graph, program.entrances);
+        println!("child side of {}: {summary}", program.binary);
+        for finding in &findings {
+            println!("     {finding}");
+        }
+        wrong += findings.len();
     }
-    Ok(if findings.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if wrong == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn judge(graph: &Graph) -> (String, Vec<Finding>) {
-    let reached = graph.reach(ENTRANCE, |name| FORBIDDEN.iter().any(|start| name.starts_with(start)));
+fn judge(graph: &Graph, entrances: &[&str]) -> (String, Vec<Finding>) {
     let mut findings = Vec::new();
-    if reached.entrances == 0 {
-        let text = "no function of this crate is in the binary; is the way in `#[inline(never)]`?";
+    for entrance in entrances.iter().filter(|entrance| !graph.defines(entrance)) {
+        let text = format!("{entrance} is no function of the binary; is it `#[inline(never)]`?");
         findings.push(Finding::new("crates/child", 0, text));
     }
+    let enters = |name: &str| name.starts_with(CRATE) || entrances.contains(&name);
+    let reached = graph.reach(enters, |name| FORBIDDEN.iter().any(|start| name.starts_with(start)));
     for end in reached.ends.iter().filter(|end| !ALLOWED.contains(&end.name.as_str())) {
         let text = format!("{} can be reached: {}", end.name, end.way.join(" -> "));
         findings.push(Finding::new("crates/child", 0, text));
     }
     let verdict = if findings.is_empty() { "none can panic or allocate" } else { "not all are harmless" };
     let summary =
-        format!("{} functions reached from {} of `child`, {verdict}", reached.functions, reached.entrances);
+        format!("{} functions reached from {} entrances, {verdict}", reached.functions, reached.entrances);
     (summary, findings)
 }
 
 /// Builds exactly as `make build` does and gives the object file beside the binary.
-fn object_of_the_binary(workspace: &Workspace, arguments: &[String]) -> Result<PathBuf, Failure> {
+fn object_of(program: &Program, workspace: &Workspace, arguments: &[String]) -> Result<PathBuf, Failure> {
     let mut command = workspace.cargo();
-    command.args(["rustc", "--quiet", "--release", "--locked", "--package", "sluice", "--bin", "sluice"]);
+    command.args(["rustc", "--quiet", "--release", "--locked"]);
+    command.args(["--package", program.package, "--bin", program.binary]);
     command.args(arguments);
     command.args(["--message-format=json-render-diagnostics", "--", "--emit=obj"]);
     let messages = output_of(&mut command)?;
@@ -97,7 +134,7 @@ fn executable(messages: &str) -> Result<Option<PathBuf>, Failure> {
     Ok(found)
 }
 
-/// The binary is a hard link to `deps/sluice-HASH`; the object is `deps/sluice-HASH.o`.
+/// The binary is a hard link to `deps/NAME-HASH`; the object is `deps/NAME-HASH.o`.
 fn object_beside(binary: &Path) -> Result<PathBuf, Failure> {
     let failed = |path: &Path| {
         let path = path.to_owned();
@@ -131,7 +168,7 @@ mod tests {
             .arg(&source);
         output_of(&mut command).unwrap();
         let graph = Graph::read("child.o", &std::fs::read(&object).unwrap()).unwrap();
-        judge(&graph).1.into_iter().map(|finding| finding.text).collect()
+        judge(&graph, &["child::run"]).1.into_iter().map(|finding| finding.text).collect()
     }
 
     #[test]
@@ -159,6 +196,8 @@ mod tests {
 
     #[test]
     fn an_object_without_an_entrance_is_no_proof() {
-        assert_eq!(verdict("").len(), 1);
+        for body in ["", "#[inline(never)] pub fn other() {}"] {
+            assert_eq!(verdict(body), ["child::run is no function of the binary; is it `#[inline(never)]`?"]);
+        }
     }
 }

@@ -1,6 +1,5 @@
 //! The child that executes the caller's own program again, for work that the caller must not do itself.
 
-use crate::exec::reset_signals;
 use crate::program::{self, Finish, Program};
 use crate::session;
 use crate::stage::{Failure, Report, Stage};
@@ -20,19 +19,16 @@ pub struct Plan<'a> {
 }
 
 /// Runs the plan. Ends in the program, or reports and exits with 255.
+#[inline(never)]
 pub fn run(report: Report<'_>, plan: &Plan<'_>) -> ! {
-    let failure = match steps(report, plan) {
-        Err(failure) => failure,
-        Ok(never) => match never {},
-    };
-    report.send(failure);
-    sys::clone::exit(255)
+    let Err(failure) = steps(report, plan);
+    report.end(failure)
 }
 
 fn steps(report: Report<'_>, plan: &Plan<'_>) -> Result<Infallible, Failure> {
-    report.step(Stage::Signals, reset_signals)?;
+    session::reset_signals(report)?;
     session::take_streams(report, Some(plan.streams))?;
     // Here and not in the parent, where another fork would hand it on as well.
     report.step(Stage::CloseDescriptors, || rustix::io::fcntl_setfd(plan.kept, FdFlags::empty()))?;
-    Err(program::run(report, &Finish { oom_score: None, label: None, filter: None, program: plan.program }))
+    Err(program::run(report, &Finish::from(plan.program)))
 }

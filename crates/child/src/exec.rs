@@ -68,19 +68,16 @@ struct Attributes {
 }
 
 /// Runs the plan. Ends in the program, or reports and exits with 255.
+#[inline(never)]
 pub fn run(report: Report<'_>, plan: &Plan<'_>) -> ! {
-    let failure = match steps(report, plan) {
-        Err(failure) => failure,
-        Ok(never) => match never {},
-    };
-    report.send(failure);
-    sys::clone::exit(255)
+    let Err(failure) = steps(report, plan);
+    report.end(failure)
 }
 
 /// The script of an exec. The order is the point: each line says why it stands where it stands.
 fn steps(report: Report<'_>, plan: &Plan<'_>) -> Result<Infallible, Failure> {
     // A signal of the caller's process group must find default actions.
-    report.step(Stage::Signals, reset_signals)?;
+    session::reset_signals(report)?;
     // Before the memory cgroup is joined: from then on every page we touch can bring its limit down on someone.
     let attributes = open_attributes(report, plan)?;
     // Raising a hard limit needs the host's CAP_SYS_RESOURCE.
@@ -119,12 +116,6 @@ fn steps(report: Report<'_>, plan: &Plan<'_>) -> Result<Infallible, Failure> {
         report.step(Stage::NoNewPrivs, sys::prctl::set_no_new_privs)?;
     }
     Err(program::run(report, &finish(plan, &attributes)))
-}
-
-pub(crate) fn reset_signals() -> Result<(), Errno> {
-    // Kernel: a signal that the caller ignores stays ignored over execve.
-    sys::signal::set_all_default()?;
-    sys::signal::set_mask(0).map(drop)
 }
 
 fn open_attributes(report: Report<'_>, plan: &Plan<'_>) -> Result<Attributes, Failure> {

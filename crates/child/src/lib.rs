@@ -10,7 +10,7 @@
 //! ```
 //!
 //! **Invariant:** `no_std` without `alloc`. The child is a fork of a process that may have had other threads, so
-//! it allocates nothing, locks nothing and cannot panic (`cargo xtask tidy` looks for panics in the object code).
+//! it allocates nothing, locks nothing and cannot panic (`cargo xtask child-side` proves it from the object code).
 #![no_std]
 
 pub mod again;

@@ -57,6 +57,13 @@ pub struct Finish<'a> {
     pub program: Program<'a>,
 }
 
+impl<'a> From<Program<'a>> for Finish<'a> {
+    /// Nothing but the program.
+    fn from(program: Program<'a>) -> Self {
+        Self { oom_score: None, label: None, filter: None, program }
+    }
+}
+
 /// Loads a filter and hands a listener over.
 ///
 /// # Errors

@@ -1,10 +1,23 @@
-//! Session, controlling terminal, session keyring, working directory.
+//! Signals, session, controlling terminal, session keyring, working directory.
 
 use crate::stage::{Failure, Report, Stage};
 use core::ffi::CStr;
 use rustix::fd::BorrowedFd;
 use rustix::io::Errno;
 use sys::working_directory::Place;
+
+/// Gives every signal its default action, and takes none out by a mask.
+///
+/// Kernel: a signal that the caller ignores stays ignored over `execve`.
+///
+/// # Errors
+/// The step the kernel refused.
+pub fn reset_signals(report: Report<'_>) -> Result<(), Failure> {
+    report.step(Stage::Signals, || {
+        sys::signal::set_all_default()?;
+        sys::signal::set_mask(0).map(drop)
+    })
+}
 
 /// Starts a session and, with a terminal, takes it as the controlling one on 0, 1 and 2.
 ///

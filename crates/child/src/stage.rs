@@ -180,6 +180,12 @@ impl Report<'_> {
         let _ = rustix::io::write(self.pipe, &failure.to_bytes());
     }
 
+    /// The end of a child that did not reach its program.
+    pub fn end(&self, failure: Failure) -> ! {
+        self.send(failure);
+        sys::clone::exit(255)
+    }
+
     /// The failure that was left in the shared page, if one was.
     #[must_use]
     pub fn left(word: &SharedWord) -> Option<Failure> {

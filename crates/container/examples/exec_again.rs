@@ -12,8 +12,7 @@ use std::os::unix::ffi::OsStringExt as _;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use container::create::Terminal;
-use container::exec::{ExecProcess, ExecRequest, Overrides, Paused};
+use container::exec::{ExecProcess, ExecRequest, Overrides};
 use container::held::Held;
 use container::{ContainerId, Store};
 use launch::process::{Reap, ended, wait_dead};
@@ -50,21 +49,8 @@ fn protect() -> Result<(), Box<dyn Error>> {
 }
 
 fn request(id: ContainerId, program: String) -> ExecRequest {
-    ExecRequest {
-        id,
-        process: ExecProcess::Derived(Overrides { args: vec![program], ..Overrides::default() }),
-        pid_file: None,
-        console_socket: None,
-        pidfd_socket: None,
-        preserve_fds: 0,
-        listen_fds: 0,
-        inherited: 0,
-        cgroup: Vec::new(),
-        paused: Paused::Refuse,
-        streams: None,
-        terminal: Terminal::Socket,
-        nested: None,
-    }
+    let overrides = Overrides { args: vec![program], ..Overrides::default() };
+    ExecRequest::new(id, ExecProcess::Derived(overrides))
 }
 
 fn once(held: &mut Held, request: &ExecRequest) -> Result<String, Box<dyn Error>> {

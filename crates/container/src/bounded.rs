@@ -1,24 +1,83 @@
-//! A look into a container's files that cannot hang the command: a short-lived child tries it first.
+//! A look into a container's files that cannot hang who looks.
 //!
-//! **Invariant:** the command has one thread, so that the child may use all of its memory.
+//! A process with one thread has a child look first, which can be killed. In the child of a process with several threads
+//! every lock would stay as it was at its birth, the allocator's among them; so there a thread looks, and is left behind
+//! when the files do not answer. A process cannot end while one of its threads sleeps in the kernel, so a command, which
+//! somebody waits for, does better with the child.
+//!
+//! **Invariant:** a child is made by a process with one thread only, so that it may use all of its memory; the number of
+//! threads left behind is bounded.
 
 use launch::Process;
 use launch::process::{Reap, ended, wait_dead};
+use proc::Procfs;
 use rustix::fd::AsFd;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc;
 use std::time::Duration;
 use sys::clone::{Clone3, Parent, Side, clone3};
 
 /// How long a look may take.
 const LIMIT: Duration = Duration::from_secs(2);
 
-/// Whether `look` comes to an end; a look that does not is killed.
+/// How many threads may look at once; who comes then does not look.
+const MOST: usize = 32;
+
+/// Stack of a thread that looks, in bytes.
+const STACK: usize = 256 << 10;
+
+/// How many threads look, or are left behind.
+static LOOKING: AtomicUsize = AtomicUsize::new(0);
+
+/// What `look` gives, unless it does not come to an end; it is carried out twice in a process with one thread.
 ///
-/// Without a child, for want of memory or processes, nothing is looked at.
-pub(crate) fn answers(look: impl FnOnce()) -> bool {
+/// For want of memory, of processes or of threads nothing is looked at.
+pub(crate) fn look<T: Send + 'static>(proc: &Procfs, look: impl Fn() -> T + Send + 'static) -> Option<T> {
+    let own = i32::try_from(std::process::id()).unwrap_or(0);
+    if proc.threads(own).len() == 1 { in_child(&look).then(look) } else { on_thread(look) }
+}
+
+fn on_thread<T: Send + 'static>(look: impl Fn() -> T + Send + 'static) -> Option<T> {
+    let place = Place::take()?;
+    let (tell, told) = mpsc::sync_channel(1);
+    let looker = move || {
+        let _place = place;
+        let _ = tell.send(look());
+    };
+    let thread = std::thread::Builder::new().name("look".to_owned()).stack_size(STACK);
+    if let Err(error) = thread.spawn(looker) {
+        log::warn!("make a thread that looks into the container: {error}");
+        return None;
+    }
+    told.recv_timeout(LIMIT).ok()
+}
+
+/// The right to be one of the threads that look.
+struct Place;
+
+impl Place {
+    fn take() -> Option<Self> {
+        let more = |looking| (looking < MOST).then_some(looking + 1);
+        let taken = LOOKING.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more);
+        if taken.is_err() {
+            log::warn!("{MOST} threads look into containers whose files do not answer");
+        }
+        taken.ok().map(|_| Self)
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        LOOKING.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Whether `look` comes to an end in a child; one that does not is killed.
+fn in_child<T>(look: &impl Fn() -> T) -> bool {
     let how = Clone3 { namespaces: 0, cgroup: None, parent: Parent::Caller };
     match clone3(&how) {
         Ok(Side::Child) => {
-            let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(look));
+            let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| drop(look())));
             sys::clone::exit(0)
         }
         Ok(Side::Parent { pid, pidfd }) => ends(&Process { pid, pidfd }),
@@ -45,4 +104,55 @@ fn ends(looker: &Process) -> bool {
         log::debug!("{error}");
     }
     in_time
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Mutex;
+
+    fn proc() -> Procfs {
+        Procfs::host().unwrap()
+    }
+
+    /// Whoever holds it lets go of it when the look has begun, of which the holder of a child's copy would never hear.
+    #[test]
+    fn a_lock_that_another_thread_holds_is_let_go_of() {
+        static LOCK: Mutex<u8> = Mutex::new(7);
+        let (begun, heard) = mpsc::channel();
+        let (held, ready) = mpsc::channel();
+        let holder = std::thread::spawn(move || {
+            let guard = LOCK.lock().unwrap();
+            held.send(()).unwrap();
+            heard.recv().unwrap();
+            drop(guard);
+        });
+        ready.recv().unwrap();
+        let found = look(&proc(), move || {
+            begun.send(()).unwrap();
+            *LOCK.lock().unwrap()
+        });
+        assert_eq!(found, Some(7));
+        holder.join().unwrap();
+    }
+
+    #[test]
+    fn a_look_that_does_not_end_is_given_up() {
+        let (go, stay) = mpsc::channel::<()>();
+        let stay = Mutex::new(stay);
+        let (gone, end) = mpsc::channel();
+        let found = look(&proc(), move || {
+            let _ = stay.lock().unwrap().recv();
+            gone.send(()).unwrap();
+        });
+        assert_eq!(found, None);
+        go.send(()).unwrap();
+        end.recv().unwrap();
+    }
+
+    #[test]
+    fn a_look_that_panics_finds_nothing() {
+        let found: Option<()> = look(&proc(), || panic!("on purpose"));
+        assert_eq!(found, None);
+    }
 }

@@ -432,32 +432,32 @@ pub(crate) fn of_program(context: &Context<'_>, errno: Errno) -> Cause {
 }
 
 fn of_program_in(context: &Context<'_>, errno: Errno, root: Option<&Root>) -> Cause {
-    let process = context.process;
-    let program = process.args.first().map_or("", String::as_str);
-    let found = context.root();
-    let Some(root) = found.as_ref().or(root) else {
-        return Cause::NoSuchFile { path: program.to_owned() };
+    let twin = || root?.as_fd().try_clone_to_owned().ok().map(Root::from);
+    let attempt = attempt(context, errno);
+    let Some(root) = context.root().or_else(twin) else {
+        return Cause::NoSuchFile { path: attempt.program };
     };
+    let looked = attempt.clone();
+    // What lies on the way may be a file system of the container that never answers.
+    bounded::look(context.proc, move || program::diagnose(&root, &looked)).unwrap_or_else(|| {
+        let program = &attempt.program;
+        log::warn!(
+            "a file system of the container does not answer, so why {program:?} cannot run is not known"
+        );
+        program::undiagnosed(&attempt)
+    })
+}
+
+fn attempt(context: &Context<'_>, errno: Errno) -> Attempt {
+    let process = context.process;
+    let program = process.args.first().cloned().unwrap_or_default();
     let paths = match context.last_mile {
         Some(last_mile) => last_mile.paths().to_vec(),
-        None => program::candidates(program, &process.env).unwrap_or_default(),
+        None => program::candidates(&program, &process.env).unwrap_or_default(),
     };
-    let gids: Vec<u32> =
-        std::iter::once(process.user.gid).chain(process.user.additional_gids.clone()).collect();
-    let attempt = Attempt {
-        program,
-        paths: &paths,
-        directory: &process.cwd,
-        uid: process.user.uid,
-        gids: &gids,
-        errno,
-    };
-    // Once in a child: what lies on the way may be a file system of the container that never answers.
-    if bounded::answers(|| drop(program::diagnose(root, &attempt))) {
-        return program::diagnose(root, &attempt);
-    }
-    log::warn!("a file system of the container does not answer, so why {program:?} cannot run is not known");
-    program::undiagnosed(&attempt)
+    let gids = std::iter::once(process.user.gid).chain(process.user.additional_gids.clone());
+    let (directory, uid) = (process.cwd.clone(), process.user.uid);
+    Attempt { program, paths, directory, uid, gids: gids.collect(), errno }
 }
 
 /// Whether a namespace kind of a record is one of its own.

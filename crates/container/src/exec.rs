@@ -100,6 +100,28 @@ pub struct ExecRequest {
     pub nested: Option<Arc<OwnedFd>>,
 }
 
+impl ExecRequest {
+    /// A process with everything else off: no files, no descriptors but the caller's streams, no terminal that is relayed.
+    #[must_use]
+    pub fn new(id: ContainerId, process: ExecProcess) -> Self {
+        Self {
+            id,
+            process,
+            pid_file: None,
+            console_socket: None,
+            pidfd_socket: None,
+            preserve_fds: 0,
+            listen_fds: 0,
+            inherited: 0,
+            cgroup: Vec::new(),
+            paused: Paused::Refuse,
+            streams: None,
+            terminal: Terminal::Socket,
+            nested: None,
+        }
+    }
+}
+
 /// A process that executed its program; it may have ended since.
 #[derive(Debug)]
 pub struct Running {
@@ -416,12 +438,11 @@ fn root(target: &Target<'_>) -> Result<Root, Error> {
 
 fn open_terminal(target: &Target<'_>, last_mile: &LastMile) -> Result<console::Pty, Error> {
     let root = root(target)?;
-    // Once in a child: the container's /dev may be a file system that never answers.
-    if !bounded::answers(|| drop(console::open(root.as_fd()))) {
-        let step = "open /dev/pts/ptmx of the container, which does not answer";
-        return Err(Error::Step { step, source: Errno::TIMEDOUT });
-    }
-    let pty = console::open(root.as_fd()).map_err(Error::Console)?;
+    // The container's /dev may be a file system that never answers.
+    let step = "open /dev/pts/ptmx of the container, which does not answer";
+    let opened = bounded::look(target.proc, move || console::open(root.as_fd()));
+    let opened = opened.ok_or(Error::Step { step, source: Errno::TIMEDOUT })?;
+    let pty = opened.map_err(Error::Console)?;
     if let Some(size) = last_mile.process.console_size {
         pty.resize(size).map_err(Error::Console)?;
     }

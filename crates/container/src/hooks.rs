@@ -19,6 +19,7 @@ use crate::program::c_string;
 use crate::record::{Record, RunningHook};
 use crate::store::Entry;
 use crate::{Error, Status};
+use child::program::{Finish, Program};
 use launch::{Birth, Outcome, Process};
 use proc::Procfs;
 use rustix::event::{PollFd, PollFlags, poll};
@@ -27,6 +28,7 @@ use rustix::io::Errno;
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::Signal;
 use serde_json::json;
+use std::convert::Infallible;
 use std::ffi::CString;
 use std::time::{Duration, Instant};
 use sys::exec::Vector;
@@ -182,9 +184,7 @@ struct HookPlan<'a> {
     input: OwnedFd,
     error: OwnedFd,
     gate: OwnedFd,
-    path: &'a CString,
-    arguments: Vector<'a>,
-    environment: Vector<'a>,
+    program: Program<'a>,
 }
 
 /// The parent's ends of a running hook's streams.
@@ -221,9 +221,11 @@ fn spawn(
         input,
         error,
         gate,
-        path: &path,
-        arguments: Vector::new(&arguments).ok_or_else(invalid)?,
-        environment: Vector::new(&environment).ok_or_else(invalid)?,
+        program: Program {
+            paths: &[&path],
+            arguments: Vector::new(&arguments).ok_or_else(invalid)?,
+            environment: Vector::new(&environment).ok_or_else(invalid)?,
+        },
     };
     let launched = launch::spawn(&Birth::default(), &plan, child_of_hook).map_err(Error::Launch)?;
     let HookPlan { input, .. } = plan;
@@ -260,38 +262,29 @@ fn executed(proc: Option<&Procfs>, launched: launch::Launched, hook: &Hook) -> R
     }
 }
 
+#[inline(never)]
 fn child_of_hook(report: child::Report<'_>, plan: &HookPlan<'_>) -> ! {
-    use child::{Failure, Stage};
+    let Err(failure) = steps_of_hook(report, plan);
+    report.end(failure)
+}
+
+fn steps_of_hook(report: child::Report<'_>, plan: &HookPlan<'_>) -> Result<Infallible, child::Failure> {
     let mut kept = [plan.input.as_fd(), plan.error.as_fd(), plan.gate.as_fd(), report.pipe]
         .map(|fd| fd.as_raw_fd().unsigned_abs());
     kept.sort_unstable();
-    let steps = || -> Result<(), Failure> {
-        // Above all its copy of the runtime's end of the gate, else the runtime's death could not be noticed.
-        child::session::close_others(report, 0, &kept)?;
-        report.step(Stage::Session, || rustix::process::setpgid(None, None))?;
-        let mut word = [0; 2];
-        let released = report.step(Stage::Start, || rustix::io::read(&plan.gate, &mut word))?;
-        if released == 0 {
-            sys::clone::exit(255);
-        }
-        report.step(Stage::Signals, || {
-            sys::signal::set_all_default()?;
-            sys::signal::set_mask(0).map(drop)
-        })?;
-        report.step(Stage::Terminal, || {
-            rustix::stdio::dup2_stdin(&plan.input)?;
-            // What a hook prints must not become the answer of the runtime.
-            rustix::stdio::dup2_stdout(&plan.error)?;
-            rustix::stdio::dup2_stderr(&plan.error)
-        })
-    };
-    let failure = steps().err().unwrap_or_else(|| {
-        report.word.set(Stage::Execve as u32);
-        let errno = sys::exec::execve(plan.path, plan.arguments, plan.environment);
-        Failure { stage: Stage::Execve, errno, detail: 0 }
-    });
-    report.send(failure);
-    sys::clone::exit(255)
+    // Above all its copy of the runtime's end of the gate, else the runtime's death could not be noticed.
+    child::session::close_others(report, 0, &kept)?;
+    report.step(child::Stage::Session, || rustix::process::setpgid(None, None))?;
+    let mut word = [0; 2];
+    let released = report.step(child::Stage::Start, || rustix::io::read(&plan.gate, &mut word))?;
+    if released == 0 {
+        sys::clone::exit(255);
+    }
+    child::session::reset_signals(report)?;
+    // What a hook prints must not become the answer of the runtime.
+    let error = plan.error.as_fd();
+    child::session::take_streams(report, Some([plan.input.as_fd(), error, error]))?;
+    Err(child::program::run(report, &Finish::from(plan.program)))
 }
 
 impl Running {

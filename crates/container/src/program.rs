@@ -49,26 +49,26 @@ pub(crate) fn c_string(text: &str, place: &str) -> Result<CString, Error> {
 }
 
 /// An `execve` that was refused.
-#[derive(Clone, Copy, Debug)]
-pub struct Attempt<'a> {
+#[derive(Clone, Debug)]
+pub struct Attempt {
     /// The program as the user wrote it.
-    pub program: &'a str,
+    pub program: String,
     /// The paths tried.
-    pub paths: &'a [CString],
+    pub paths: Vec<CString>,
     /// Working directory, for relative paths.
-    pub directory: &'a Path,
+    pub directory: PathBuf,
     /// User.
     pub uid: u32,
     /// Group and additional groups.
-    pub gids: &'a [u32],
+    pub gids: Vec<u32>,
     /// What the kernel said.
     pub errno: Errno,
 }
 
 /// Why the kernel refused.
 #[must_use]
-pub fn diagnose(root: &Root, attempt: &Attempt<'_>) -> Cause {
-    let program = attempt.program.to_owned();
+pub fn diagnose(root: &Root, attempt: &Attempt) -> Cause {
+    let program = attempt.program.clone();
     let by_name = !attempt.program.contains('/');
     let paths = attempt.paths.iter().map(|path| attempt.directory.join(path.to_string_lossy().as_ref()));
     let mut verdict = None;
@@ -86,8 +86,8 @@ pub fn diagnose(root: &Root, attempt: &Attempt<'_>) -> Cause {
 
 /// The reason as far as the errno tells it.
 #[must_use]
-pub(crate) fn undiagnosed(attempt: &Attempt<'_>) -> Cause {
-    unseen(attempt.errno, attempt.program.to_owned(), !attempt.program.contains('/'))
+pub(crate) fn undiagnosed(attempt: &Attempt) -> Cause {
+    unseen(attempt.errno, attempt.program.clone(), !attempt.program.contains('/'))
 }
 
 /// The kernel met something where we see nothing: `/proc/self` of a container, for one, is another's for us.
@@ -108,7 +108,7 @@ enum Verdict {
     Because(Cause),
 }
 
-fn inspect(root: &Root, attempt: &Attempt<'_>, path: &Path) -> Verdict {
+fn inspect(root: &Root, attempt: &Attempt, path: &Path) -> Verdict {
     if let Some(cause) = closed_directory(root, attempt, path) {
         return Verdict::Because(cause);
     }
@@ -120,7 +120,7 @@ fn inspect(root: &Root, attempt: &Attempt<'_>, path: &Path) -> Verdict {
         return Verdict::Because(cause);
     }
     let Ok(stat) = rustix::fs::fstat(&file) else { return Verdict::Missing };
-    let name = attempt.program.to_owned();
+    let name = attempt.program.clone();
     Verdict::Because(match FileType::from_raw_mode(stat.st_mode) {
         FileType::Directory => Cause::IsDirectory { path: name },
         FileType::RegularFile => of_file(root, attempt, path, &stat),
@@ -147,8 +147,8 @@ fn kind(file_type: FileType) -> &'static str {
     }
 }
 
-fn unreachable(root: &Root, attempt: &Attempt<'_>, path: &Path, errno: Option<Errno>) -> Verdict {
-    let name = attempt.program.to_owned();
+fn unreachable(root: &Root, attempt: &Attempt, path: &Path, errno: Option<Errno>) -> Verdict {
+    let name = attempt.program.clone();
     match errno {
         Some(Errno::LOOP) => Verdict::Because(Cause::LinkLoop { path: name }),
         Some(Errno::NOTDIR) => {
@@ -173,7 +173,7 @@ fn is_file(root: &Root, path: &Path) -> bool {
 }
 
 /// The first directory on the way that the user may not search.
-fn closed_directory(root: &Root, attempt: &Attempt<'_>, path: &Path) -> Option<Cause> {
+fn closed_directory(root: &Root, attempt: &Attempt, path: &Path) -> Option<Cause> {
     prefixes(path)
         .into_iter()
         .filter(|prefix| prefix.components().next() == Some(Component::RootDir))
@@ -184,7 +184,7 @@ fn closed_directory(root: &Root, attempt: &Attempt<'_>, path: &Path) -> Option<C
                 && attempt.errno == Errno::ACCESS
                 && !may_execute(attempt, &stat);
             denied.then(|| Cause::NoSearch {
-                path: attempt.program.to_owned(),
+                path: attempt.program.clone(),
                 uid: attempt.uid,
                 component: prefix.display().to_string(),
                 mode: stat.st_mode & 0o7777,
@@ -195,7 +195,7 @@ fn closed_directory(root: &Root, attempt: &Attempt<'_>, path: &Path) -> Option<C
 }
 
 /// The classic rule; capabilities and ACLs are not looked at, so it is used only to explain a refusal.
-fn may_execute(attempt: &Attempt<'_>, stat: &rustix::fs::Stat) -> bool {
+fn may_execute(attempt: &Attempt, stat: &rustix::fs::Stat) -> bool {
     let shift = if stat.st_uid == attempt.uid {
         6
     } else if attempt.gids.contains(&stat.st_gid) {
@@ -206,8 +206,8 @@ fn may_execute(attempt: &Attempt<'_>, stat: &rustix::fs::Stat) -> bool {
     (stat.st_mode >> shift) & 1 == 1
 }
 
-fn of_file(root: &Root, attempt: &Attempt<'_>, path: &Path, stat: &rustix::fs::Stat) -> Cause {
-    let name = attempt.program.to_owned();
+fn of_file(root: &Root, attempt: &Attempt, path: &Path, stat: &rustix::fs::Stat) -> Cause {
+    let name = attempt.program.clone();
     let mode = stat.st_mode & 0o7777;
     match attempt.errno {
         Errno::ACCESS if mode & 0o111 == 0 => Cause::NotExecutable { path: name, mode },
@@ -271,7 +271,7 @@ fn wants(root: &Root, wanted: String, depth: usize) -> String {
     }
 }
 
-fn closed_interpreter(root: &Root, attempt: &Attempt<'_>, path: &Path) -> Cause {
+fn closed_interpreter(root: &Root, attempt: &Attempt, path: &Path) -> Cause {
     let interpreter = script_interpreter(&head(root, path)).unwrap_or_default();
     let stat =
         root.open(Path::new(&interpreter), OFlags::PATH).ok().and_then(|file| rustix::fs::fstat(file).ok());
@@ -280,7 +280,7 @@ fn closed_interpreter(root: &Root, attempt: &Attempt<'_>, path: &Path) -> Cause 
         Some((_, mode)) if mode & 0o111 == 0 => format!("is not executable (mode {mode:04o})"),
         _ => format!("may not be executed by uid {}", attempt.uid),
     };
-    Cause::ClosedInterpreter { path: attempt.program.to_owned(), interpreter, reason }
+    Cause::ClosedInterpreter { path: attempt.program.clone(), interpreter, reason }
 }
 
 /// The program after `#!`.

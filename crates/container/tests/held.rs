@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use container::create::{CreateRequest, Keyring, Pivot, Terminal};
 use container::delete::Force;
-use container::exec::{ExecProcess, ExecRequest, Overrides, Paused};
+use container::exec::{ExecProcess, ExecRequest, Overrides};
 use container::held::Held;
 use container::{ContainerId, Error, Status, Store};
 use launch::process::{Reap, ended, wait_dead};
@@ -151,21 +151,8 @@ impl Lab {
         nested: Option<Arc<OwnedFd>>,
     ) -> Result<Ended, Error> {
         let args = ["/bin/busybox", "sh", "-c", script].map(str::to_owned).to_vec();
-        let running = held.exec(&ExecRequest {
-            id: self.id.clone(),
-            process: ExecProcess::Derived(Overrides { args, ..Overrides::default() }),
-            pid_file: None,
-            console_socket: None,
-            pidfd_socket: None,
-            preserve_fds: 0,
-            listen_fds: 0,
-            inherited: 0,
-            cgroup: Vec::new(),
-            paused: Paused::Refuse,
-            streams: None,
-            terminal: Terminal::Socket,
-            nested,
-        })?;
+        let process = ExecProcess::Derived(Overrides { args, ..Overrides::default() });
+        let running = held.exec(&ExecRequest { nested, ..ExecRequest::new(self.id.clone(), process) })?;
         let process = Process { pid: running.pid, pidfd: running.pidfd };
         assert!(wait_dead(process.pidfd.as_fd(), LIMIT).unwrap());
         Ok(ended(&process, Reap::Yes).unwrap().unwrap())

@@ -96,6 +96,7 @@ fn bytes((step, value): (u8, i32)) -> [u8; 5] {
 }
 
 /// In the go-between: allocates nothing.
+#[inline(never)]
 fn go_in(
     through: &Through<'_>,
     pid_namespace_of: Option<BorrowedFd<'_>>,

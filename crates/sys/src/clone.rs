@@ -129,11 +129,14 @@ pub fn clone3(how: &Clone3<'_>) -> Result<Side, Errno> {
             }
             Ok(Side::Child)
         }
-        pid => Ok(Side::Parent {
-            pid: pid as i32,
+        pid => {
+            // A descriptor is never negative. Written as a mask, the compiler sees it and drops the panic for -1, which a
+            // child that makes another must not have.
+            let pidfd = pidfd & libc::c_int::MAX;
             // SAFETY: the kernel stored a fresh descriptor that nobody else owns.
-            pidfd: unsafe { OwnedFd::from_raw_fd(pidfd) },
-        }),
+            let pidfd = unsafe { OwnedFd::from_raw_fd(pidfd) };
+            Ok(Side::Parent { pid: pid as i32, pidfd })
+        }
     }
 }
 

@@ -75,17 +75,23 @@ impl Graph {
         }
     }
 
-    /// Follows every reference from the functions whose names begin with `entrance`; `is_the_end` says at which
-    /// function to stop and tell.
-    pub(super) fn reach(&self, entrance: &str, is_the_end: impl Fn(&str) -> bool) -> Reached {
+    /// Whether there is a function of this name.
+    pub(super) fn defines(&self, name: &str) -> bool {
+        self.nodes.iter().any(|node| node.is_function && node.name == name)
+    }
+
+    /// Follows every reference from the functions whose names are those of entrances; `is_the_end` says at which function
+    /// to stop and tell.
+    pub(super) fn reach(
+        &self,
+        is_entrance: impl Fn(&str) -> bool,
+        is_the_end: impl Fn(&str) -> bool,
+    ) -> Reached {
         let mut walk = Walk::default();
-        for (id, _) in self
-            .nodes
-            .iter()
-            .enumerate()
-            .filter(|(_, node)| node.is_function && node.name.starts_with(entrance))
-        {
-            walk.meet(id, None);
+        for (id, node) in self.nodes.iter().enumerate() {
+            if node.is_function && is_entrance(&node.name) {
+                walk.meet(id, None);
+            }
         }
         let entrances = walk.queue.len();
         let mut ends: BTreeMap<String, End> = BTreeMap::new();

@@ -11,12 +11,14 @@
 //!
 //! **Invariant:** a logger that has died is named in the log, and what it would have read is read into nothing.
 
+use std::convert::Infallible;
 use std::ffi::CString;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::time::Duration;
 
-use child::{Failure, Report as StageReport, Stage};
+use child::program::{self, Finish, Program};
+use child::{Failure, Report as StageReport, Stage, session};
 use launch::process::{Reap, ended};
 use launch::{Birth, Outcome as Launch, Process};
 use rustix::process::Signal;
@@ -214,10 +216,9 @@ fn entries(texts: &[CString]) -> Vec<Entry<'_>> {
 
 /// What the child is given: raw parts only.
 struct Parts<'a> {
-    plan: &'a Plan,
+    ends: &'a [OwnedFd; 3],
     null: OwnedFd,
-    arguments: Vector<'a>,
-    environment: Vector<'a>,
+    program: Program<'a>,
 }
 
 fn launch(plan: &Plan) -> Result<Process, String> {
@@ -228,10 +229,13 @@ fn launch(plan: &Plan) -> Result<Process, String> {
     let (arguments, environment) = (entries(&plan.arguments), entries(&plan.environment));
     let vector = "its arguments have no end";
     let parts = Parts {
-        plan,
+        ends: &plan.ends,
         null,
-        arguments: Vector::new(&arguments).ok_or(vector)?,
-        environment: Vector::new(&environment).ok_or(vector)?,
+        program: Program {
+            paths: &[&plan.program],
+            arguments: Vector::new(&arguments).ok_or(vector)?,
+            environment: Vector::new(&environment).ok_or(vector)?,
+        },
     };
     let launched = launch::spawn(&Birth::default(), &parts, child_of_logger);
     match launched.and_then(|launched| launched.outcome(None, START)) {
@@ -243,30 +247,21 @@ fn launch(plan: &Plan) -> Result<Process, String> {
     }
 }
 
+#[inline(never)]
 fn child_of_logger(report: StageReport<'_>, parts: &Parts<'_>) -> ! {
-    let [output, errors, ready] = &parts.plan.ends;
-    let steps = || -> Result<(), Failure> {
-        report.step(Stage::Signals, || {
-            sys::signal::set_all_default()?;
-            sys::signal::set_mask(0).map(drop)
-        })?;
-        report.step(Stage::Terminal, || {
-            rustix::stdio::dup2_stdin(&parts.null)?;
-            rustix::stdio::dup2_stdout(&parts.null)?;
-            rustix::stdio::dup2_stderr(&parts.null)?;
-            for (end, number) in [(output, 3), (errors, 4), (ready, 5)] {
-                sys::stdio::duplicate_to(end.as_fd(), number)?;
-            }
-            Ok(())
-        })?;
-        let pipe = report.pipe.as_raw_fd().unsigned_abs();
-        child::session::close_others(report, 3, &[pipe])
-    };
-    let failure = steps().err().unwrap_or_else(|| {
-        report.word.set(Stage::Execve as u32);
-        let errno = sys::exec::execve(&parts.plan.program, parts.arguments, parts.environment);
-        Failure { stage: Stage::Execve, errno, detail: 0 }
-    });
-    report.send(failure);
-    sys::clone::exit(255)
+    let Err(failure) = steps_of_logger(report, parts);
+    report.end(failure)
+}
+
+fn steps_of_logger(report: StageReport<'_>, parts: &Parts<'_>) -> Result<Infallible, Failure> {
+    session::reset_signals(report)?;
+    session::take_streams(report, Some([parts.null.as_fd(); 3]))?;
+    let [output, errors, ready] = parts.ends;
+    report.step(Stage::Streams, || {
+        sys::stdio::duplicate_to(output.as_fd(), 3)?;
+        sys::stdio::duplicate_to(errors.as_fd(), 4)?;
+        sys::stdio::duplicate_to(ready.as_fd(), 5)
+    })?;
+    session::close_others(report, 3, &[report.pipe.as_raw_fd().unsigned_abs()])?;
+    Err(program::run(report, &Finish::from(parts.program)))
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use container::ContainerId;
 use container::config::Process as Configured;
 use container::create::Terminal;
-use container::exec::{ExecProcess, ExecRequest, Paused, Running};
+use container::exec::{ExecProcess, ExecRequest, Running};
 use containerd_shim_protos::api::{StartRequest, StartResponse};
 use containerd_shim_protos::events::task::{TaskExecStarted, TaskStart};
 use containerd_shim_protos::topics::{TASK_EXEC_STARTED_EVENT_TOPIC, TASK_START_EVENT_TOPIC};
@@ -178,21 +178,10 @@ fn request(task: &Task, process: &Process, streams: Option<[OwnedFd; 3]>) -> Res
     if let Some(group) = group {
         process.keep_group(group);
     }
-    Ok(ExecRequest {
-        id: ContainerId::parse(&task.id).map_err(|error| Failure::of_library(PREFIX, &error))?,
-        process: ExecProcess::Described(Box::new(described)),
-        pid_file: None,
-        console_socket: None,
-        pidfd_socket: None,
-        preserve_fds: 0,
-        listen_fds: 0,
-        inherited: 0,
-        cgroup: Vec::new(),
-        paused: Paused::Refuse,
-        streams: streams.map(Arc::new),
-        terminal: Terminal::Relay,
-        nested,
-    })
+    let id = ContainerId::parse(&task.id).map_err(|error| Failure::of_library(PREFIX, &error))?;
+    let process = ExecProcess::Described(Box::new(described));
+    let streams = streams.map(Arc::new);
+    Ok(ExecRequest { streams, terminal: Terminal::Relay, nested, ..ExecRequest::new(id, process) })
 }
 
 fn settle(mut started: Started, stdio: &Stdio) -> Result<(Running, OwnedFd), Failure> {

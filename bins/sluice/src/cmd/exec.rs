@@ -65,9 +65,8 @@ fn run(call: &Invocation<'_>) -> Result<u8, Failure> {
 }
 
 fn request(call: &Invocation<'_>) -> Result<ExecRequest, Failure> {
+    let plain = ExecRequest::new(call.id()?, process(call)?);
     Ok(ExecRequest {
-        id: call.id()?,
-        process: process(call)?,
         pid_file: call.path("pid-file"),
         console_socket: call.path("console-socket"),
         pidfd_socket: call.path("pidfd-socket"),
@@ -76,9 +75,8 @@ fn request(call: &Invocation<'_>) -> Result<ExecRequest, Failure> {
         inherited: call.environment.inherited,
         cgroup: call.texts("cgroup")?,
         paused: if call.is("ignore-paused") { Paused::Wait } else { Paused::Refuse },
-        streams: None,
         terminal: if call.is("detach") { Terminal::Socket } else { Terminal::Relay },
-        nested: None,
+        ..plain
     })
 }
 
