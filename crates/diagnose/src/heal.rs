@@ -20,9 +20,14 @@ use crate::remedy::{Action, Remedy};
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// No finding has this id now.
-    #[error("heal {0}: there is no such finding now")]
-    NoFinding(String),
+    /// No finding has this id now; what could not be looked at may be why.
+    #[error("heal {finding}: there is no such finding now{}", besides(unseen))]
+    NoFinding {
+        /// The id.
+        finding: String,
+        /// What could not be looked at.
+        unseen: Vec<String>,
+    },
     /// The finding has no such remedy.
     #[error("heal {finding}: it has no remedy {remedy}")]
     NoRemedy {
@@ -103,7 +108,8 @@ pub fn choose<'a>(
     remedy: Option<&str>,
 ) -> Result<(&'a Finding, &'a Remedy), Error> {
     let found = diagnosis.findings.iter().find(|finding| finding.id == id);
-    let finding = found.ok_or_else(|| Error::NoFinding(id.to_owned()))?;
+    let none = || Error::NoFinding { finding: id.to_owned(), unseen: diagnosis.unseen.clone() };
+    let finding = found.ok_or_else(none)?;
     let remedy = match remedy {
         None => finding.remedies.iter().find(|remedy| remedy.action.is_some()),
         Some(name) => Some(
@@ -118,13 +124,15 @@ pub fn choose<'a>(
     Ok((finding, remedy.ok_or_else(|| Error::OnlyAdvice(id.to_owned()))?))
 }
 
-/// Carries out `action` of the finding `id`, and looks with `look` until the finding is gone or ten seconds are over.
+/// Carries out `action` of the finding `id` of `diagnosis`, and looks with `look` until the finding is gone or ten seconds
+/// are over. A look that could not see what the diagnosis saw proves nothing.
 ///
 /// What is drained goes into a new file in `directory`, which is made when it is needed.
 ///
 /// # Errors
 /// When the action cannot be carried out on exactly what was found; nothing was done then.
 pub fn apply(
+    diagnosis: &Diagnosis,
     id: &str,
     action: &Action,
     directory: &Path,
@@ -133,7 +141,7 @@ pub fn apply(
     let mut done = carry_out(id, action, directory)?;
     let start = Instant::now();
     while !done.healed && start.elapsed() < EFFECT {
-        done.healed = !look().findings.iter().any(|finding| finding.id == id);
+        done.healed = is_gone(id, diagnosis, &look());
         if !done.healed {
             std::thread::sleep(PAUSE);
         }
@@ -141,6 +149,16 @@ pub fn apply(
     let verdict = if done.healed { "the finding is gone" } else { "the finding is still there" };
     done.steps.push(format!("{verdict} after {:.1} s", start.elapsed().as_secs_f64()));
     Ok(done)
+}
+
+fn is_gone(id: &str, before: &Diagnosis, now: &Diagnosis) -> bool {
+    let sees_as_much = now.unseen.iter().all(|it| before.unseen.contains(it));
+    sees_as_much && !now.findings.iter().any(|finding| finding.id == id)
+}
+
+/// For the end of a sentence.
+fn besides(unseen: &[String]) -> String {
+    if unseen.is_empty() { String::new() } else { format!("; not looked at: {}", unseen.join("; ")) }
 }
 
 fn carry_out(id: &str, action: &Action, directory: &Path) -> Result<Done, Error> {
@@ -170,6 +188,21 @@ mod tests {
         let id = diagnosis.findings[0].id.clone();
         assert_eq!(choose(&diagnosis, &id, None).unwrap().1.name, "kill");
         assert!(matches!(choose(&diagnosis, &id, Some("drain")), Err(Error::NoRemedy { .. })));
-        assert!(matches!(choose(&diagnosis, "full_pipe/other", None), Err(Error::NoFinding(_))));
+        assert!(matches!(choose(&diagnosis, "full_pipe/other", None), Err(Error::NoFinding { .. })));
+    }
+
+    #[test]
+    fn what_was_not_looked_at_is_no_proof_that_a_finding_is_gone() {
+        let before = example("runc");
+        let id = before.findings[0].id.clone();
+        let mut now = Diagnosis { findings: Vec::new(), ..before.clone() };
+        assert!(is_gone(&id, &before, &now) && !is_gone(&id, &before, &before));
+        now.unseen.push("pipes: no answer within 500 ms".to_owned());
+        assert!(!is_gone(&id, &before, &now));
+        let text = choose(&now, &id, None).unwrap_err().to_string();
+        assert!(
+            text.ends_with("no such finding now; not looked at: pipes: no answer within 500 ms"),
+            "{text}"
+        );
     }
 }

@@ -35,7 +35,8 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode, Failure> {
     let (_, remedy) = heal::choose(&diagnosis, id, options.remedy.as_deref())?;
     answer::print(&findings::plan(remedy))?;
     let Some(action) = &remedy.action else { return Ok(ExitCode::SUCCESS) };
-    let done = heal::apply(id, action, &options.evidence, || look().unwrap_or_else(|_| diagnosis.clone()))?;
+    let look = || look().unwrap_or_else(|_| diagnosis.clone());
+    let done = heal::apply(&diagnosis, id, action, &options.evidence, look)?;
     answer::print(&findings::done(&done))?;
     Ok(if done.healed { ExitCode::SUCCESS } else { ExitCode::from(diagnosis.exit_code()) })
 }
