@@ -21,9 +21,9 @@ const LANES: &[(&str, &str)] = &[
 /// The lanes that take longest; what is in them is begun first.
 const LONG_LANES: &[&str] = &["docker", "podman"];
 
-/// The executables whose tests have stock daemons in them, which have races of their own. What nextest does on the
-/// host (`.config/nextest.toml`).
-const WITH_STOCK_DAEMONS: &[&str] = &["partners", "shim", "doctor"];
+/// The tests that have stock daemons or podman in them, which have races of their own. What nextest does on the host
+/// (`.config/nextest.toml`).
+const WITH_STOCK_DAEMONS: &[&str] = &["partners", "shim", "doctor", "rootless::podman"];
 
 /// How the names of the cases end that show what runc does: it gives up on some waits after a tenth of a second, which
 /// is short under emulation.
@@ -100,7 +100,8 @@ pub(super) fn lane(test: &Test) -> Option<String> {
 /// How often a test is run until it passes: once where all the code is ours.
 pub(super) fn tries(test: &Test) -> u32 {
     let speaks_to_ours_alone = test.binary.name == "shim" && test.test.ends_with("::sluice");
-    let has_daemons = WITH_STOCK_DAEMONS.contains(&test.binary.name.as_str()) && !speaks_to_ours_alone;
+    let name = test.name();
+    let has_daemons = WITH_STOCK_DAEMONS.iter().any(|row| begins(&name, row)) && !speaks_to_ours_alone;
     let is_stock = has_daemons || test.test.ends_with(STOCK_CASE);
     1 + u32::from(is_stock)
 }
@@ -160,6 +161,8 @@ mod tests {
         assert_eq!(tries(&test("partners", "docker::a::sluice")), 2);
         assert_eq!(tries(&test("oci", "exec::a::runc")), 2);
         assert_eq!(tries(&test("shim", "io::a")), 2);
+        assert_eq!(tries(&test("rootless", "podman::a::sluice")), 2);
+        assert_eq!(tries(&test("rootless", "exec::a::sluice")), 1);
         assert_eq!(tries(&test("shim", "states::a::sluice")), 1);
         assert_eq!(tries(&test("oci", "exec::a::sluice")), 1);
         assert_eq!(tries(&test("truth", "pids::a")), 1);
