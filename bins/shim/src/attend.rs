@@ -78,7 +78,7 @@ pub fn init(pod: &Arc<Pod>, task: &Arc<Task>, child: Child) {
 async fn end_the_others(pod: &Arc<Pod>, task: &Arc<Task>) {
     let operation = pod.operations.begin("end", &task.id, "");
     let kill = Verb::Kill { signal: rustix::process::Signal::KILL.as_raw(), all: true };
-    if !task.execs().iter().all(|exec| exec.exit().is_some() || exec.pidfd().is_none())
+    if !task.execs().iter().all(|exec| exec.exit().is_some() || exec.known().is_none())
         && let Err(failure) = pod.verbs.ask(&operation, &task.request(kill), None).await
     {
         log::debug!("{}: end what outlives init: {failure}", task.id);

@@ -103,7 +103,7 @@ impl Daemon {
 const OWN: [Signal; 4] = [Signal::CHILD, Signal::TERM, Signal::INT, Signal::USR1];
 
 fn block_signals() -> Result<OwnedFd, Errno> {
-    let mask = OWN.iter().fold(0_u64, |mask, signal| mask | 1 << (signal.as_raw() - 1));
+    let mask = OWN.into_iter().fold(0, |mask, signal| mask | bit(signal));
     sys::signal::set_mask(mask)?;
     sys::signalfd::open(mask)
 }
@@ -112,23 +112,28 @@ fn block_signals() -> Result<OwnedFd, Errno> {
 async fn obey(pod: &Arc<Pod>, signals: &AsyncFd<OwnedFd>, bundle: &Path) {
     loop {
         let Ok(mut ready) = signals.readable().await else { return };
-        loop {
-            match sys::signalfd::next(signals.get_ref().as_fd()) {
-                Ok(Some(signal)) if signal == Signal::CHILD.as_raw() => pod.children.look(),
-                Ok(Some(signal)) if signal == Signal::USR1.as_raw() => tell(pod, bundle),
-                Ok(Some(signal)) => {
-                    log::info!("signal {signal}: the shim ends");
-                    return;
-                }
-                Ok(None) => break,
-                Err(errno) => {
-                    log::error!("read the signals: {errno}");
-                    break;
-                }
-            }
-        }
+        let pending = sys::signalfd::pending(signals.get_ref().as_fd()).unwrap_or_else(|errno| {
+            log::error!("read the signals: {errno}");
+            0
+        });
         ready.clear_ready();
+        let came = |signal: Signal| pending & bit(signal) != 0;
+        if came(Signal::CHILD) {
+            pod.children.look();
+        }
+        if came(Signal::USR1) {
+            tell(pod, bundle);
+        }
+        if let Some(signal) = [Signal::TERM, Signal::INT].into_iter().find(|signal| came(*signal)) {
+            log::info!("signal {}: the shim ends", signal.as_raw());
+            return;
+        }
     }
+}
+
+/// Its place in a set of signals.
+fn bit(signal: Signal) -> u64 {
+    1 << (signal.as_raw() - 1)
 }
 
 /// Writes down what is going on, on a worker; a worker that is stuck is told of by the next one.

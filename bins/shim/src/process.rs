@@ -8,10 +8,10 @@
 //!
 //! **Invariant:** everything that a question asks for is in memory, behind a lock that is never held across a wait.
 
-use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
+use launch::Process as Known;
 use tokio::sync::watch;
 
 use crate::failure::Failure;
@@ -66,7 +66,7 @@ pub struct Process {
 struct Now {
     phase: Phase,
     pid: i32,
-    pidfd: Option<Arc<OwnedFd>>,
+    known: Option<Arc<Known>>,
     stdio: Option<Arc<Stdio>>,
     /// The nested group that an exec was born in.
     group: Option<Group>,
@@ -77,7 +77,7 @@ impl Process {
     /// A process that is known and not started.
     #[must_use]
     pub fn new(exec_id: &str, streams: Streams, spec: Vec<u8>) -> Self {
-        let now = Now { phase: Phase::Added, pid: 0, pidfd: None, stdio: None, group: None, begun: None };
+        let now = Now { phase: Phase::Added, pid: 0, known: None, stdio: None, group: None, begun: None };
         Self {
             exec_id: exec_id.to_owned(),
             streams,
@@ -102,8 +102,8 @@ impl Process {
 
     /// Its identity; none before it is there and after it was reaped.
     #[must_use]
-    pub fn pidfd(&self) -> Option<Arc<OwnedFd>> {
-        self.now().pidfd.clone()
+    pub fn known(&self) -> Option<Arc<Known>> {
+        self.now().known.clone()
     }
 
     /// Its streams, as long as they are open.
@@ -163,10 +163,10 @@ impl Process {
     }
 
     /// It is there.
-    pub fn born(&self, pid: i32, pidfd: Arc<OwnedFd>) {
+    pub fn born(&self, known: Arc<Known>) {
         let mut now = self.now();
-        now.pid = pid;
-        now.pidfd = Some(pidfd);
+        now.pid = known.pid;
+        now.known = Some(known);
     }
 
     /// It runs its program.
@@ -198,7 +198,7 @@ impl Process {
     pub fn stop(&self, exit: Exit) {
         let mut now = self.now();
         now.phase = Phase::Stopped;
-        now.pidfd = None;
+        now.known = None;
         drop(now);
         self.starting.send_replace(false);
         self.exit.send_if_modified(|known| {

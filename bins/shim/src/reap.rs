@@ -7,7 +7,7 @@
 //! **Invariant:** a process is taken away by its own waiter, never by the sweep.
 
 use std::collections::HashSet;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use launch::process::{Reap, ended};
@@ -28,6 +28,8 @@ struct Shared {
     owned: Mutex<HashSet<i32>>,
     /// Births under way: a child may be there whose waiter is not.
     births: AtomicUsize,
+    /// The last sweep may have left something to whoever held it up.
+    missed: AtomicBool,
     sweep: Notify,
 }
 
@@ -39,7 +41,7 @@ pub struct Birth(Children);
 #[derive(Debug)]
 pub struct Child {
     children: Children,
-    process: Process,
+    process: Arc<Process>,
 }
 
 impl Children {
@@ -52,7 +54,7 @@ impl Children {
 
     /// Takes a process that is a child, or will be when its parent ends.
     #[must_use]
-    pub fn adopt(&self, process: Process) -> Child {
+    pub fn adopt(&self, process: Arc<Process>) -> Child {
         self.owned().insert(process.pid);
         Child { children: self.clone(), process }
     }
@@ -66,18 +68,34 @@ impl Children {
     pub async fn sweep(self) {
         loop {
             self.0.sweep.notified().await;
-            while self.0.births.load(Ordering::SeqCst) == 0 && self.sweep_one() {}
+            self.sweep_all();
         }
     }
 
-    /// Whether there may be another. One that has a waiter ends the round; its waiter calls again.
-    fn sweep_one(&self) -> bool {
-        let Ok(Some(pid)) = sys::children::next_dead() else { return false };
-        if self.owned().contains(&pid) {
-            return false;
+    /// A birth, or a dead child that has a waiter, ends the round; whoever held it up calls again.
+    fn sweep_all(&self) {
+        // Before the look: who lets go during it has to find that.
+        self.0.missed.store(true, Ordering::SeqCst);
+        while self.0.births.load(Ordering::SeqCst) == 0 {
+            let Ok(Some(pid)) = sys::children::next_dead() else {
+                self.0.missed.store(false, Ordering::SeqCst);
+                return;
+            };
+            if self.owned().contains(&pid) {
+                return;
+            }
+            log::debug!("orphan {pid} has ended");
+            if sys::children::reap(pid).is_err() {
+                return;
+            }
         }
-        log::debug!("orphan {pid} has ended");
-        sys::children::reap(pid).is_ok()
+    }
+
+    /// Somebody who may have held a sweep up does so no more.
+    fn let_go(&self) {
+        if self.0.missed.swap(false, Ordering::SeqCst) {
+            self.look();
+        }
     }
 
     fn owned(&self) -> std::sync::MutexGuard<'_, HashSet<i32>> {
@@ -88,7 +106,7 @@ impl Children {
 impl Drop for Birth {
     fn drop(&mut self) {
         self.0.0.births.fetch_sub(1, Ordering::SeqCst);
-        self.0.look();
+        self.0.let_go();
     }
 }
 
@@ -115,7 +133,7 @@ impl Child {
     /// # Errors
     /// When the kernel does not let it be waited for.
     pub async fn dead(&self) -> std::io::Result<()> {
-        let pidfd = watched(self.process.pidfd.try_clone()?, Interest::READABLE)?;
+        let pidfd = watched(self.process.pidfd.as_fd(), Interest::READABLE)?;
         let _ready = pidfd.readable().await?;
         Ok(())
     }
@@ -143,6 +161,37 @@ impl Child {
 impl Drop for Child {
     fn drop(&mut self) {
         self.children.owned().remove(&self.process.pid);
-        self.children.look();
+        self.children.let_go();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    /// Whether a sweep was called for.
+    fn called(children: &Children) -> bool {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        runtime.block_on(async {
+            tokio::time::timeout(Duration::ZERO, children.0.sweep.notified()).await.is_ok()
+        })
+    }
+
+    #[test]
+    fn a_sweep_that_a_birth_held_up_is_made_up_for_and_no_other() {
+        let children = Children::default();
+        drop(children.birth());
+        assert!(!called(&children), "nothing was held up");
+        let (first, second) = (children.birth(), children.birth());
+        children.sweep_all();
+        drop(first);
+        assert!(called(&children));
+        // It is held up by the second.
+        children.sweep_all();
+        drop(second);
+        assert!(called(&children));
+        drop(children.birth());
+        assert!(!called(&children));
     }
 }

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use cgroup::Paths;
 use container::held::Held;
 use container::{ContainerId, Store};
+use proc::Procfs;
 use tokio::sync::watch;
 
 use crate::counters::Counters;
@@ -72,6 +73,8 @@ pub struct Task {
     running: watch::Sender<usize>,
     deleting: Mutex<bool>,
     oom: OnceLock<Oom>,
+    /// The host's, kept open for the looks at processes that start.
+    proc: OnceLock<Procfs>,
     counters: Mutex<Counted>,
 }
 
@@ -115,6 +118,7 @@ impl Task {
             running: watch::Sender::new(0),
             deleting: Mutex::new(false),
             oom: OnceLock::new(),
+            proc: OnceLock::new(),
             counters: Mutex::default(),
         }
     }
@@ -277,10 +281,19 @@ impl Task {
         *locked(&self.deleting) = false;
     }
 
+    fn proc(&self) -> Option<&Procfs> {
+        if self.proc.get().is_none()
+            && let Ok(proc) = Procfs::host()
+        {
+            let _ = self.proc.set(proc);
+        }
+        self.proc.get()
+    }
+
     /// Notes that a process was started, with what makes it the one with that pid. Gives the number of the record, which
     /// somebody has to write.
     pub fn note_started(&self, exec_id: &str, pid: i32) -> u64 {
-        let stat = proc::Procfs::host().and_then(|proc| proc.stat(pid));
+        let stat = self.proc().and_then(|proc| proc.stat(pid).ok());
         let start_time = stat.map_or(0, |stat| stat.start_time);
         self.journal.note(Record::Started { exec: exec_id.to_owned(), pid, start_time })
     }

@@ -5,6 +5,9 @@ use rustix::io::Errno;
 
 const SIGSET_SIZE: usize = 8;
 
+/// Of one record, in bytes.
+const SIZE: usize = core::mem::size_of::<libc::signalfd_siginfo>();
+
 /// A descriptor that delivers the signals of `mask` (bit n-1 = signal n), which should be blocked as well; it is
 /// close-on-exec and does not block.
 ///
@@ -32,13 +35,40 @@ pub fn open(mask: u64) -> Result<OwnedFd, Errno> {
 /// # Errors
 /// The errno of read(2), except `EAGAIN`.
 pub fn next(signals: BorrowedFd<'_>) -> Result<Option<i32>, Errno> {
-    let mut record = [0_u8; core::mem::size_of::<libc::signalfd_siginfo>()];
+    let mut record = [0_u8; SIZE];
     match rustix::io::read(signals, &mut record) {
-        // Source: signalfd(2): `ssi_signo` is the first field, 32 bits.
-        Ok(_) => Ok(Some(i32::from_ne_bytes([record[0], record[1], record[2], record[3]]))),
+        Ok(_) => Ok(i32::try_from(number(&record)).ok()),
         Err(Errno::AGAIN | Errno::INTR) => Ok(None),
         Err(errno) => Err(errno),
     }
+}
+
+/// All pending signals at once, bit n-1 = signal n; 0 when there are none.
+///
+/// # Errors
+/// The errno of read(2), except `EAGAIN`.
+pub fn pending(signals: BorrowedFd<'_>) -> Result<u64, Errno> {
+    /// One call is enough for eight.
+    const MOST: usize = 8;
+    let mut records = [0_u8; MOST * SIZE];
+    let mut mask = 0;
+    loop {
+        let length = match rustix::io::retry_on_intr(|| rustix::io::read(signals, &mut records)) {
+            Err(Errno::AGAIN) => 0,
+            length => length?,
+        };
+        for record in records.chunks_exact(SIZE).take(length / SIZE) {
+            mask |= number(record).checked_sub(1).and_then(|bit| 1_u64.checked_shl(bit)).unwrap_or(0);
+        }
+        if length < records.len() {
+            return Ok(mask);
+        }
+    }
+}
+
+/// Source: signalfd(2): `ssi_signo` is the first field, 32 bits.
+fn number(record: &[u8]) -> u32 {
+    record.first_chunk().map_or(0, |bytes| u32::from_ne_bytes(*bytes))
 }
 
 /// Sends signal `number`, real-time ones included, to the process of a pidfd; 0 only checks.

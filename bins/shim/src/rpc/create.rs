@@ -159,13 +159,10 @@ fn adopt(pod: &Pod, task: &Task, stdio: Arc<Stdio>, done: Done) -> Result<Child,
     if let Some(master) = descriptors.next() {
         stdio.attach(master)?;
     }
-    let twin = pidfd.try_clone().map_err(|error| Failure::Step {
-        step: "keep a second descriptor of init",
-        source: rustix::io::Errno::from_io_error(&error).unwrap_or(rustix::io::Errno::MFILE),
-    })?;
-    task.init.born(done.pid, Arc::new(twin));
+    let born = Arc::new(Born { pid: done.pid, pidfd });
+    task.init.born(Arc::clone(&born));
     task.init.keep_streams(stdio);
-    Ok(pod.children.adopt(Born { pid: done.pid, pidfd }))
+    Ok(pod.children.adopt(born))
 }
 
 /// Makes the container that a verb has made one that is known here.

@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use containerd_shim_protos::api::KillRequest;
-use launch::Process as Known;
 use protobuf::well_known_types::empty::Empty;
 use rustix::io::Errno;
 use rustix::process::Signal;
@@ -70,13 +69,13 @@ fn finished(failure: Failure) -> Failure {
 }
 
 fn send(process: &Process, signal: i32) -> Result<(), Failure> {
-    let Some(pidfd) = process.pidfd() else {
+    let Some(known) = process.known() else {
         return match process.phase() {
             Phase::Stopped => Err(Failure::Finished),
             _ => Err(Failure::State { verb: "kill", what: "a process that is not started" }),
         };
     };
-    match sys::signalfd::send(&*pidfd, signal) {
+    match sys::signalfd::send(&known.pidfd, signal) {
         Ok(()) => Ok(()),
         Err(Errno::SRCH) => Err(Failure::Finished),
         Err(source) => Err(Failure::Step { step: "send the signal", source }),
@@ -86,10 +85,10 @@ fn send(process: &Process, signal: i32) -> Result<(), Failure> {
 /// Kills an exec with everything that it started. Once it has its signal the answer is yes, whoever does not end.
 async fn kill_tree(pod: &Pod, task: &Arc<Task>, process: &Arc<Process>) -> Result<(), Failure> {
     send(process, Signal::KILL.as_raw())?;
-    let Some(pidfd) = process.pidfd().and_then(|pidfd| pidfd.try_clone().ok()) else { return Ok(()) };
-    let (pid, group) = (process.pid(), process.take_group());
+    let Some(known) = process.known() else { return Ok(()) };
+    let group = process.take_group();
     let work = move || {
-        let reach = tree::kill(&Known { pid, pidfd }, group.as_ref(), END);
+        let reach = tree::kill(&known, group.as_ref(), END);
         (reach, group)
     };
     let name = format!("kill exec {} in {}", process.exec_id, task.id);

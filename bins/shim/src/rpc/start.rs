@@ -184,27 +184,23 @@ fn request(task: &Task, process: &Process, streams: Option<[OwnedFd; 3]>) -> Res
     Ok(ExecRequest { streams, terminal: Terminal::Relay, nested, ..ExecRequest::new(id, process) })
 }
 
-fn settle(mut started: Started, stdio: &Stdio) -> Result<(Running, OwnedFd), Failure> {
-    let second = started.0.as_ref().map(|running| running.pidfd.try_clone());
-    let twin = second.transpose().map_err(|error| Failure::Step {
-        step: "keep a second descriptor of the process",
-        source: rustix::io::Errno::from_io_error(&error).unwrap_or(rustix::io::Errno::MFILE),
-    })?;
+fn settle(mut started: Started, stdio: &Stdio) -> Result<Running, Failure> {
     if let Some(master) = started.0.as_mut().and_then(|running| running.console.take()) {
         stdio.attach(master)?;
     }
-    started.0.take().zip(twin).ok_or(Failure::Panicked)
+    started.0.take().ok_or(Failure::Panicked)
 }
 
 fn announce(
     pod: &Arc<Pod>,
     task: &Arc<Task>,
     process: &Arc<Process>,
-    ((running, twin), birth): ((Running, OwnedFd), Birth),
+    (running, birth): (Running, Birth),
 ) -> i32 {
     let pid = running.pid;
-    process.born(pid, Arc::new(twin));
-    let child = pod.children.adopt(Born { pid, pidfd: running.pidfd });
+    let born = Arc::new(Born { pid, pidfd: running.pidfd });
+    process.born(Arc::clone(&born));
+    let child = pod.children.adopt(born);
     drop(birth);
     let event = TaskExecStarted {
         container_id: task.id.clone(),

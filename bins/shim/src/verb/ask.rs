@@ -3,6 +3,7 @@
 use std::ffi::CString;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::sync::Arc;
 use std::time::Duration;
 
 use launch::{Birth, Outcome, Process};
@@ -82,7 +83,7 @@ impl Verbs {
         let birth = self.children.birth();
         let task = Task { name: format!("start the process of {name}"), limit: BIRTH };
         let begun = self.workers.run(task, move || spawn(&socket, streams)).await??;
-        let child = self.children.adopt(begun);
+        let child = self.children.adopt(Arc::new(begun));
         drop(birth);
         Ok(child)
     }
