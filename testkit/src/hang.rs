@@ -13,9 +13,12 @@ const PATIENCE: &str = "SLUICE_TEST_PATIENCE";
 /// One minute, times `SLUICE_TEST_PATIENCE` where that is set.
 pub static GUARD: LazyLock<Duration> = LazyLock::new(|| Duration::from_mins(1) * patience());
 
+/// How many times slower than usual this machine is: `SLUICE_TEST_PATIENCE`, else 1. A test without a fixed count may do so
+/// much less.
+///
 /// # Panics
 /// When the variable is no whole number above 0.
-fn patience() -> u32 {
+pub fn patience() -> u32 {
     let Some(value) = std::env::var_os(PATIENCE) else { return 1 };
     let number = value.to_str().and_then(|text| text.parse().ok()).filter(|number| *number > 0);
     number.unwrap_or_else(|| panic!("{PATIENCE} is {}, not a whole number above 0", value.display()))
