@@ -229,17 +229,23 @@ impl Store {
 
     /// Removes a temporary directory. What cannot be removed now is swept by a later `create` or `delete`.
     pub fn discard(&self, name: &str) {
-        // A command that does not know yet may write one more temporary file.
-        const TRIES: u32 = 5;
+        // A command that does not know yet may write one more temporary file, and another thread of this one may hold the
+        // last descriptor for a moment.
+        const TRIES: u32 = 20;
+        const MOMENT: Duration = Duration::from_millis(1);
         let path = self.root.join(name);
         for _ in 0..TRIES {
-            match std::fs::remove_dir_all(&path) {
-                Err(error) if error.kind() == std::io::ErrorKind::DirectoryNotEmpty => {}
-                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            let Err(error) = std::fs::remove_dir_all(&path) else { return };
+            match Errno::from_io_error(&error) {
+                Some(Errno::NOENT) => return,
+                Some(Errno::NOTEMPTY) => {}
+                // A directory without files takes no descriptor.
+                Some(Errno::MFILE) if std::fs::remove_dir(&path).is_ok() => return,
+                Some(Errno::MFILE) => std::thread::sleep(MOMENT),
+                _ => {
                     log::debug!("remove {}: {error}", path.display());
                     return;
                 }
-                _ => return,
             }
         }
     }
