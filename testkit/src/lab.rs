@@ -128,6 +128,14 @@ impl Lab {
         if self.driver.is_systemd() { self.slice() } else { self.group.clone() }
     }
 
+    /// How many processes of the lab's containers have a command line that ends in these words.
+    #[must_use]
+    pub fn running(&self, words: &[&str]) -> usize {
+        let wanted: String = words.iter().flat_map(|word| [word, "\0"]).collect();
+        let line = |pid: &i32| fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        self.in_groups().iter().filter(|pid| line(pid).ends_with(&wanted)).count()
+    }
+
     /// Writes a file of the lab; returns its path.
     ///
     /// # Panics
@@ -301,10 +309,13 @@ impl Lab {
             environment.windows(mark.len()).any(|window| window == mark)
         };
         let mut pids: Vec<i32> = process::all().into_iter().filter(marked).collect();
-        pids.extend(hierarchy::pids(&self.group));
-        pids.extend(hierarchy::pids(&format!("/{}", self.slice())));
+        pids.extend(self.in_groups());
         pids.retain(|pid| process::is_alive(*pid));
         pids
+    }
+
+    fn in_groups(&self) -> Vec<i32> {
+        [hierarchy::pids(&self.group), hierarchy::pids(&format!("/{}", self.slice()))].concat()
     }
 
     /// Ends what is in the lab's groups and removes them; a slice goes by systemd, which made it.

@@ -32,9 +32,7 @@ fn id_of(docker: &Docker<'_>, name: &str) -> String {
 
 /// Whether a process of the lab's containers has this `sleep NUMBER` as its command line.
 fn sleeps(lab: &Lab, number: u32) -> bool {
-    let wanted = format!("sleep\0{number}\0");
-    let line = |pid: &i32| fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-    hierarchy::pids(lab.group()).iter().any(|pid| line(pid).ends_with(&wanted))
+    lab.running(&["sleep", &number.to_string()]) > 0
 }
 
 /// Stock: the client is there for ever; containerd tells of the container's end, and nobody of the exec's.
