@@ -70,7 +70,7 @@ test-vm: ## all integration tests in a guest with systemd and pure cgroup v2, on
 	$(MAKE) build
 	$(CARGO) xtask vm test --sluice $(RELEASE)/sluice $(GUEST:%=--kernel %) $(FILTER)
 
-soak: build ## the big counts, twenty minutes on two processors (root)
+soak: build ## the big counts: kills, execs, a busy node under the doctor's eyes; most of an hour (root)
 	$(CARGO) test --locked --package sluice-tests --tests -- --ignored --nocapture soak
 
 fuzz: ## every fuzz target for one minute (needs cargo-fuzz, see fuzz/README.md)
