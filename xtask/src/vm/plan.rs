@@ -5,6 +5,9 @@ use serde::{Deserialize, Serialize};
 /// Name of the file.
 pub(super) const FILE: &str = "plan.json";
 
+/// The lane of tests that change what every other one finds: they run when no other does.
+pub(super) const ALONE: &str = "alone";
+
 /// What is to be run in the guest.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct Plan {
@@ -25,7 +28,7 @@ pub(super) struct Planned {
     pub(super) test: String,
     /// What people call it: the executable's short name and the test's.
     pub(super) name: String,
-    /// Two tests of the same lane never run at the same time.
+    /// Two tests of the same lane never run at the same time; see also [`ALONE`].
     pub(super) lane: Option<String>,
     /// How often it is run until it passes, at least once.
     pub(super) tries: u32,

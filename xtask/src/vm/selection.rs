@@ -6,6 +6,7 @@
 use crate::failure::Failure;
 use crate::vm::binaries::Test;
 use crate::vm::options::Options;
+use crate::vm::plan;
 
 /// The beginnings of the names of tests, and what they contend for, so that two of them only slow each other down.
 const LANES: &[(&str, &str)] = &[
@@ -16,6 +17,8 @@ const LANES: &[(&str, &str)] = &[
     ("doctor", "nodes"),
     ("field_reports", "limits"),
     ("systemd", "bus"),
+    // No other group may have the processor then.
+    ("v2::cpu::a_partition_takes_its_processor_from_the_host", plan::ALONE),
 ];
 
 /// The lanes that take longest; what is in them is begun first.

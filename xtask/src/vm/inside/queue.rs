@@ -3,7 +3,7 @@
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use crate::vm::plan::Planned;
+use crate::vm::plan::{self, Planned};
 
 /// Tests for several workers.
 pub(super) struct Queue<'a> {
@@ -59,7 +59,11 @@ impl<'a> Queue<'a> {
 
 impl State<'_> {
     fn is_free(&self, test: &Planned) -> bool {
-        test.lane.is_none() || self.running.iter().all(|running| running.lane != test.lane)
+        let is_alone = |test: &Planned| test.lane.as_deref() == Some(plan::ALONE);
+        let is_in_the_way = |running: &&Planned| {
+            is_alone(running) || is_alone(test) || (test.lane.is_some() && running.lane == test.lane)
+        };
+        !self.running.iter().any(is_in_the_way)
     }
 }
 
@@ -87,6 +91,20 @@ mod tests {
         queue.done(&tests[0]);
         assert_eq!(names(1), ["b"]);
         assert_eq!(queue.take(), None);
+    }
+
+    #[test]
+    fn nothing_runs_beside_one_that_runs_alone() {
+        let tests = [planned("a", None), planned("b", Some(plan::ALONE)), planned("c", None)];
+        let queue = Queue::new(&tests);
+        let is_free = |test: &Planned| queue.lock().is_free(test);
+        assert_eq!(queue.take().map(|test| &*test.name), Some("a"));
+        assert!(!is_free(&tests[1]) && is_free(&tests[2]));
+        queue.done(&tests[0]);
+        assert_eq!(queue.take().map(|test| &*test.name), Some("b"));
+        assert!(!is_free(&tests[2]));
+        queue.done(&tests[1]);
+        assert!(is_free(&tests[2]));
     }
 
     #[test]
