@@ -1,5 +1,5 @@
-/* child-killer N FILE PROGRAM...: runs PROGRAM and kills its first child before the child's N-th system call; FILE
- * then holds N. With 0 nothing is killed, and FILE holds how many calls the child made until it executed a program or
+/* child-killer N FILE PROGRAM...: runs PROGRAM and kills its first child process, threads left aside, before the child's
+ * N-th system call; FILE then holds N. With 0 nothing is killed, and FILE holds how many calls the child made until it executed a program or
  * PROGRAM ended. Ends as PROGRAM does; 99 is a failure of the tracer. */
 #define _GNU_SOURCE
 #include <signal.h>
@@ -19,6 +19,18 @@ static void fail(const char *what) {
 static void note(const char *file, long number) {
     FILE *out = fopen(file, "w");
     if (!out || fprintf(out, "%ld", number) < 0 || fclose(out)) fail("note");
+}
+
+/* Whether pid is a thread of the runtime. */
+static int is_thread(pid_t pid, pid_t runtime) {
+    char path[64], line[256];
+    int group = 0;
+    snprintf(path, sizeof path, "/proc/%d/status", pid);
+    FILE *in = fopen(path, "r");
+    while (in && fgets(line, sizeof line, in))
+        if (sscanf(line, "Tgid: %d", &group) == 1) break;
+    if (in) fclose(in);
+    return group == runtime;
 }
 
 int main(int argc, char **argv) {
@@ -42,8 +54,8 @@ int main(int argc, char **argv) {
             return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
         }
         int signal = WSTOPSIG(status), event = status >> 16;
-        if (pid == runtime) {
-            ptrace(PTRACE_CONT, pid, 0, event || signal == SIGTRAP ? 0 : signal);
+        if (pid == runtime || (pid != first && is_thread(pid, runtime))) {
+            ptrace(PTRACE_CONT, pid, 0, event || signal == SIGTRAP || signal == SIGSTOP ? 0 : signal);
         } else if (!first) {
             first = pid;
             ptrace(PTRACE_SETOPTIONS, pid, 0, PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACEEXEC);

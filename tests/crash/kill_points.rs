@@ -10,6 +10,9 @@ use testkit::soak::Section;
 /// Points of the sample for one scenario and victim.
 const SAMPLE: usize = 20;
 
+/// Every command, and every child that becomes a process of a container, makes more system calls.
+const FEWEST: usize = 50;
+
 /// How the points of a sweep are chosen.
 #[derive(Debug, Clone, Copy)]
 enum Density {
@@ -61,6 +64,7 @@ fn sweep(scenario: Scenario, victim: Victim, density: Density) -> Sweep {
         Density::Sample(wanted) => (points.len() / wanted).max(1),
     };
     done.calls = points.len();
+    assert!(done.calls > FEWEST, "{done}: this is not the process that was meant");
     for point in points.iter().step_by(step) {
         done.tried += 1;
         done.killed += usize::from(scenario.kill_at(&container, &lab, victim, point));
