@@ -166,7 +166,7 @@ truth! {
         let spared = Config::new().set("/process/oomScoreAdj", serde_json::json!(-1000));
         let c = lab.started(&spared.mount("/fill", "tmpfs", "tmpfs", &["size=32m"]));
         c.exec(&["dd", "if=/dev/zero", "of=/fill/x", "bs=1M", "count=24"]).ok();
-        // At the first capset the child has its own score for a moment, so that it too may not be killed.
+        // At the third capset the child has its own score for a moment, so that it too may not be killed.
         for steps in ["execve", "capset:when=3"] {
             let before = memory(&c).kills();
             let output = squeezed(lab, &c, steps);

@@ -13,7 +13,7 @@ use launch::process::{Reap, ended, wait_dead};
 use proc::Procfs;
 use rustix::fd::AsFd;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc;
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::Duration;
 use sys::clone::{Clone3, Parent, Side, clone3};
 
@@ -29,16 +29,42 @@ const STACK: usize = 256 << 10;
 /// How many threads look, or are left behind.
 static LOOKING: AtomicUsize = AtomicUsize::new(0);
 
-/// What `look` gives, unless it does not come to an end; it is carried out twice in a process with one thread.
-///
-/// For want of memory, of processes or of threads nothing is looked at.
-pub(crate) fn look<T: Send + 'static>(proc: &Procfs, look: impl Fn() -> T + Send + 'static) -> Option<T> {
-    let own = i32::try_from(std::process::id()).unwrap_or(0);
-    if proc.threads(own).len() == 1 { in_child(&look).then(look) } else { on_thread(look) }
+/// Why nothing was seen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Unseen {
+    /// The files do not answer.
+    Silent,
+    /// As many threads as may look at once do so already, in this container or in others; this one was not looked at.
+    Busy,
+    /// No process or thread could be made that looks, or it broke; this container was not looked at to the end.
+    Failed,
 }
 
-fn on_thread<T: Send + 'static>(look: impl Fn() -> T + Send + 'static) -> Option<T> {
-    let place = Place::take()?;
+impl Unseen {
+    /// The end of a sentence that begins with what was to be seen.
+    pub(crate) fn says(self) -> &'static str {
+        match self {
+            Self::Silent => "the container's files do not answer",
+            Self::Busy => "too many looks into containers whose files do not answer are under way",
+            Self::Failed => "no process or thread that looks could do so",
+        }
+    }
+}
+
+/// What `look` gives, unless it does not come to an end; it is carried out twice in a process with one thread.
+///
+/// # Errors
+/// [`Unseen`].
+pub(crate) fn look<T: Send + 'static>(
+    proc: &Procfs,
+    look: impl Fn() -> T + Send + 'static,
+) -> Result<T, Unseen> {
+    let own = i32::try_from(std::process::id()).unwrap_or(0);
+    if proc.threads(own).len() == 1 { in_child(&look).map(|()| look()) } else { on_thread(look) }
+}
+
+fn on_thread<T: Send + 'static>(look: impl Fn() -> T + Send + 'static) -> Result<T, Unseen> {
+    let place = Place::take().ok_or(Unseen::Busy)?;
     let (tell, told) = mpsc::sync_channel(1);
     let looker = move || {
         let _place = place;
@@ -47,9 +73,12 @@ fn on_thread<T: Send + 'static>(look: impl Fn() -> T + Send + 'static) -> Option
     let thread = std::thread::Builder::new().name("look".to_owned()).stack_size(STACK);
     if let Err(error) = thread.spawn(looker) {
         log::warn!("make a thread that looks into the container: {error}");
-        return None;
+        return Err(Unseen::Failed);
     }
-    told.recv_timeout(LIMIT).ok()
+    told.recv_timeout(LIMIT).map_err(|error| match error {
+        RecvTimeoutError::Timeout => Unseen::Silent,
+        RecvTimeoutError::Disconnected => Unseen::Failed,
+    })
 }
 
 /// The right to be one of the threads that look.
@@ -73,17 +102,23 @@ impl Drop for Place {
 }
 
 /// Whether `look` comes to an end in a child; one that does not is killed.
-fn in_child<T>(look: &impl Fn() -> T) -> bool {
+fn in_child<T>(look: &impl Fn() -> T) -> Result<(), Unseen> {
     let how = Clone3 { namespaces: 0, cgroup: None, parent: Parent::Caller };
     match clone3(&how) {
         Ok(Side::Child) => {
             let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| drop(look())));
             sys::clone::exit(0)
         }
-        Ok(Side::Parent { pid, pidfd }) => ends(&Process { pid, pidfd }),
+        Ok(Side::Parent { pid, pidfd }) => {
+            if ends(&Process { pid, pidfd }) {
+                Ok(())
+            } else {
+                Err(Unseen::Silent)
+            }
+        }
         Err(errno) => {
             log::warn!("make a process that looks into the container: {errno}");
-            false
+            Err(Unseen::Failed)
         }
     }
 }
@@ -132,7 +167,7 @@ mod tests {
             begun.send(()).unwrap();
             *LOCK.lock().unwrap()
         });
-        assert_eq!(found, Some(7));
+        assert_eq!(found, Ok(7));
         holder.join().unwrap();
     }
 
@@ -145,14 +180,14 @@ mod tests {
             let _ = stay.lock().unwrap().recv();
             gone.send(()).unwrap();
         });
-        assert_eq!(found, None);
+        assert_eq!(found, Err(Unseen::Silent));
         go.send(()).unwrap();
         end.recv().unwrap();
     }
 
     #[test]
     fn a_look_that_panics_finds_nothing() {
-        let found: Option<()> = look(&proc(), || panic!("on purpose"));
-        assert_eq!(found, None);
+        let found: Result<(), Unseen> = look(&proc(), || panic!("on purpose"));
+        assert_eq!(found, Err(Unseen::Failed));
     }
 }

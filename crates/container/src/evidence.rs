@@ -101,7 +101,8 @@ pub(crate) fn stuck(proc: Option<&Procfs>, stage: Stage, waited: Duration, pid: 
     Cause::Stuck { pid, stage, waited_ms: waited.as_millis(), state, wchan }
 }
 
-/// A child of an exec that did not get past a step, and lives: what stands in its way, as far as the groups tell.
+/// A process that did not get past a step before its program, and lives: what stands in its way, as far as the groups
+/// tell.
 pub(crate) fn of_stuck(context: &Context<'_>, stage: Stage, waited: Duration, pid: i32) -> Cause {
     let now = context.after();
     let obstacle = now.obstacle();
@@ -109,7 +110,7 @@ pub(crate) fn of_stuck(context: &Context<'_>, stage: Stage, waited: Duration, pi
         return self::obstacle(context.cgroup, found);
     }
     let cause = stuck(Some(context.proc), stage, waited, pid);
-    match hit_again(context, &now) {
+    match exhausted_again(context, &now) {
         Some(limit) if matches!(cause, Cause::Stuck { state: 'R', .. }) => {
             Cause::NoMemory { stage, cause: limit }
         }
@@ -117,12 +118,12 @@ pub(crate) fn of_stuck(context: &Context<'_>, stage: Stage, waited: Duration, pi
     }
 }
 
-/// The limit that is hit again and again: on cgroup v2 a process tries for ever to touch a page when nobody may be killed
+/// The limit that fails again and again: on cgroup v2 a process tries for ever to touch a page when nobody may be killed
 /// for it.
-fn hit_again(context: &Context<'_>, now: &Evidence) -> Option<cgroup::Cause> {
+fn exhausted_again(context: &Context<'_>, now: &Evidence) -> Option<cgroup::Cause> {
     const SOME_TRIES: Duration = Duration::from_millis(20);
     std::thread::sleep(SOME_TRIES);
-    Evidence::memory_hit(now, &context.after())
+    Evidence::memory_exhausted(now, &context.after())
 }
 
 /// What stands in the way of a start before it is tried, in the groups of `own`.
@@ -390,8 +391,9 @@ fn of_directory(context: &Context<'_>, stage: Stage, errno: Errno) -> Cause {
 /// Source: `include/uapi/linux/binfmts.h`, `MAX_ARG_STRLEN` is 32 pages.
 const LONGEST_ARGUMENT: usize = 32 * 4096;
 
-/// Bytes of arguments and environment that every `RLIMIT_STACK` takes. Source: `include/uapi/linux/limits.h`, `ARG_MAX`.
-const ALWAYS_TAKEN: usize = 128 * 1024;
+/// Bytes of arguments and environment that every `RLIMIT_STACK` takes: of `ARG_MAX` (`include/uapi/linux/limits.h`) an
+/// eighth, since each string of two bytes takes a pointer as well.
+const SURELY_TAKEN: usize = 128 * 1024 / 8;
 
 fn of_execve(context: &Context<'_>, errno: Errno, root: Option<&Root>) -> Cause {
     let name = context.process.args.first().cloned().unwrap_or_default();
@@ -422,7 +424,8 @@ fn too_big(context: &Context<'_>, path: String) -> Cause {
         return Cause::ArgumentTooLong { path, what, index, bytes, limit: LONGEST_ARGUMENT };
     }
     // Kernel: a page for the arguments that cannot be had is told as E2BIG too.
-    let memory = (total <= ALWAYS_TAKEN).then(|| no_memory(context, Stage::Execve)).flatten();
+    let is_small = context.last_mile.is_some() && total <= SURELY_TAKEN;
+    let memory = is_small.then(|| no_memory(context, Stage::Execve)).flatten();
     memory.unwrap_or(Cause::ArgumentsTooLong { path, bytes: total })
 }
 
@@ -439,11 +442,9 @@ fn of_program_in(context: &Context<'_>, errno: Errno, root: Option<&Root>) -> Ca
     };
     let looked = attempt.clone();
     // What lies on the way may be a file system of the container that never answers.
-    bounded::look(context.proc, move || program::diagnose(&root, &looked)).unwrap_or_else(|| {
+    bounded::look(context.proc, move || program::diagnose(&root, &looked)).unwrap_or_else(|unseen| {
         let program = &attempt.program;
-        log::warn!(
-            "a file system of the container does not answer, so why {program:?} cannot run is not known"
-        );
+        log::warn!("why {program:?} cannot run is not known: {}", unseen.says());
         program::undiagnosed(&attempt)
     })
 }

@@ -439,14 +439,23 @@ fn root(target: &Target<'_>) -> Result<Root, Error> {
 fn open_terminal(target: &Target<'_>, last_mile: &LastMile) -> Result<console::Pty, Error> {
     let root = root(target)?;
     // The container's /dev may be a file system that never answers.
-    let step = "open /dev/pts/ptmx of the container, which does not answer";
-    let opened = bounded::look(target.proc, move || console::open(root.as_fd()));
-    let opened = opened.ok_or(Error::Step { step, source: Errno::TIMEDOUT })?;
+    let opened = bounded::look(target.proc, move || console::open(root.as_fd())).map_err(no_terminal)?;
     let pty = opened.map_err(Error::Console)?;
     if let Some(size) = last_mile.process.console_size {
         pty.resize(size).map_err(Error::Console)?;
     }
     Ok(pty)
+}
+
+fn no_terminal(unseen: bounded::Unseen) -> Error {
+    const SILENT: &str = "open /dev/pts/ptmx of the container, which does not answer";
+    const NOT_TRIED: &str =
+        "open /dev/pts/ptmx of the container, for want of a process or thread that may hang";
+    let (step, source) = match unseen {
+        bounded::Unseen::Silent => (SILENT, Errno::TIMEDOUT),
+        bounded::Unseen::Busy | bounded::Unseen::Failed => (NOT_TRIED, Errno::AGAIN),
+    };
+    Error::Step { step, source }
 }
 
 /// Pid file, pidfd socket, console socket.

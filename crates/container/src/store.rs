@@ -248,6 +248,7 @@ impl Store {
                 }
             }
         }
+        log::debug!("remove {}: not done in {TRIES} tries", path.display());
     }
 
     /// Removes the temporary directories whose maker is dead; `last` gets the record of each that has one.

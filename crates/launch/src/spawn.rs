@@ -161,13 +161,8 @@ impl Launched {
         }
     }
 
-    /// Kernel: where nobody may be killed for a page, whoever touches it tries for ever; so a child can have left its last
-    /// word and yet not end.
     fn out_of_time(self, waited: Duration) -> Outcome {
-        match Report::left(&self.word) {
-            Some(failure) => Outcome::Refused(failure),
-            None => Outcome::Stuck { stage: self.stage(), waited, launched: self },
-        }
+        Outcome::Stuck { stage: self.stage(), waited, launched: self }
     }
 
     /// Kernel: an unreaped child is always in `/proc`, so an error there is no answer; then the shared word decides,

@@ -142,10 +142,6 @@ impl MemoryLimit {
         self.is_reached_by(self.usage)
     }
 
-    fn hits_since(&self, old: &Self) -> u64 {
-        moved(old.hits, self.hits).max(moved(old.exhausted, self.exhausted))
-    }
-
     fn is_reached_by(&self, bytes: Option<u64>) -> bool {
         let free = self.limit.zip(bytes).map(|(limit, bytes)| limit.saturating_sub(bytes));
         free.is_some_and(|free| free < NEARLY_FULL)
@@ -219,10 +215,20 @@ impl Evidence {
         Self::memory_kill(before, after).or_else(|| Self::memory_hit(before, after)).or_else(full)
     }
 
+    /// A limit (v2) below which nothing could be reclaimed in between, and nobody was killed: whoever touches a page there
+    /// tries for ever.
+    #[must_use]
+    pub fn memory_exhausted(before: &Self, after: &Self) -> Option<Cause> {
+        if Self::memory_kill(before, after).is_some() {
+            return None;
+        }
+        let is_exhausted = |hit: &Hit<'_>| hit.exhausted > 0;
+        hits(before, after).find(is_exhausted).map(|hit| hit.without_kill())
+    }
+
     /// A limit that was hit without a kill: that of the own group, or that of one above which is still full
     /// (else a neighbour may have hit it).
-    #[must_use]
-    pub fn memory_hit(before: &Self, after: &Self) -> Option<Cause> {
+    pub(super) fn memory_hit(before: &Self, after: &Self) -> Option<Cause> {
         let own = after.memory.first()?;
         let is_ours = |hit: &Hit<'_>| hit.level.path == own.path || hit.limit.is_nearly_full();
         hits(before, after).find(is_ours).map(|hit| hit.without_kill())
@@ -258,6 +264,7 @@ struct Hit<'a> {
     level: &'a MemoryLevel,
     limit: &'a MemoryLimit,
     count: u64,
+    exhausted: u64,
 }
 
 impl Hit<'_> {
@@ -271,7 +278,7 @@ fn limits(evidence: &Evidence) -> impl Iterator<Item = Hit<'_>> {
     evidence
         .memory
         .iter()
-        .flat_map(|level| level.limits.iter().map(move |limit| Hit { level, limit, count: 0 }))
+        .flat_map(|level| level.limits.iter().map(move |limit| Hit { level, limit, count: 0, exhausted: 0 }))
 }
 
 /// The nearest limit that was reached once, where the counters of hits stand still.
@@ -287,7 +294,10 @@ fn hits<'a>(before: &'a Evidence, after: &'a Evidence) -> impl Iterator<Item = H
     let levels = before.memory.iter().zip(&after.memory).filter(|(old, new)| old.path == new.path);
     levels.flat_map(|(old, new)| {
         let limits = old.limits.iter().zip(&new.limits).filter(|(old, new)| old.file == new.file);
-        let counted = limits.map(move |(old, limit)| Hit { level: new, limit, count: limit.hits_since(old) });
+        let counted = limits.map(move |(old, limit)| {
+            let exhausted = moved(old.exhausted, limit.exhausted);
+            Hit { level: new, limit, count: moved(old.hits, limit.hits).max(exhausted), exhausted }
+        });
         counted.filter(|hit| hit.count > 0)
     })
 }
