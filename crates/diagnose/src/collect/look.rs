@@ -433,7 +433,7 @@ mod tests {
         put(lab.path(), "srv/exec/runtime-runc/moby/1e26/state.json", "{}");
         assert_eq!(eyes.look().states, []);
         let args = ["dockerd", "--exec-root=/srv/exec"].map(str::to_owned).to_vec();
-        let engine = Process { args: Some(args), ..Process::default() };
+        let engine = Process { args: Some(args), uid: Some(0), ..Process::default() };
         eyes.learn(&Snapshot { processes: vec![engine], ..Snapshot::default() });
         let states = eyes.look().states;
         assert_eq!(states[0].0, "/srv/exec/runtime-runc/moby/1e26/state.json");

@@ -54,7 +54,9 @@ pub(super) fn configurations(snapshot: &Snapshot) -> Vec<String> {
     });
     let is_known =
         |path: &String| snapshot.configurations.iter().any(|it| it.path.trim_start_matches('/') == path);
-    let new: BTreeSet<String> = named.filter(|path| !is_known(path)).collect();
+    // A file of the kernel may be changed by being read.
+    let is_kernels = |path: &String| ["proc", "sys", "dev"].contains(&path.split('/').next().unwrap_or(""));
+    let new: BTreeSet<String> = named.filter(|path| !is_known(path) && !is_kernels(path)).collect();
     new.into_iter().collect()
 }
 
@@ -122,8 +124,12 @@ impl<'a> Told<'a> {
 
 /// Command lines: of those that run on the host, of the unit, and the options that its start script adds.
 fn commands(daemon: &Daemon, snapshot: &Snapshot) -> Vec<Vec<String>> {
+    // Only root's: anybody can name a process so and give it any file to read.
     let is_one = |it: &&Process| {
-        !it.is_in_a_pid_namespace() && it.container.is_none() && role::by_name(it) == daemon.role
+        it.uid == Some(0)
+            && !it.is_in_a_pid_namespace()
+            && it.container.is_none()
+            && role::by_name(it) == daemon.role
     };
     let running = snapshot.processes.iter().filter(is_one).filter_map(|it| it.args.clone());
     let units = snapshot.units.iter().filter(|unit| unit.name == daemon.unit);
@@ -169,7 +175,7 @@ mod tests {
 
     fn running(args: &[&str]) -> Process {
         let args = Some(args.iter().map(|&word| word.to_owned()).collect());
-        Process { args, ns_pids: vec![7], ..Process::default() }
+        Process { args, uid: Some(0), ns_pids: vec![7], ..Process::default() }
     }
 
     fn configured(path: &str, text: &str) -> Snapshot {
@@ -244,6 +250,10 @@ mod tests {
     #[test]
     fn a_container_tells_nothing() {
         let inside = Process { ns_pids: vec![7, 1], ..running(&["dockerd", "--data-root", "/hung"]) };
+        let of_a_user = Process { uid: Some(1000), ..running(&["dockerd", "--config-file", "/etc/shadow"]) };
+        let kernels = running(&["dockerd", "--config-file", "/proc/kmsg"]);
+        let snapshot = Snapshot { processes: vec![of_a_user, kernels], ..Snapshot::default() };
+        assert!(configurations(&snapshot).is_empty(), "{:?}", configurations(&snapshot));
         let relative = running(&["dockerd", "--data-root", "docker", "--exec-root", "/"]);
         let snapshot = Snapshot { processes: vec![inside, relative], ..Snapshot::default() };
         assert_eq!(Places::of(&snapshot), Places::well_known());

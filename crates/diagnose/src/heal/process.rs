@@ -83,7 +83,7 @@ impl Held {
         let pid = self.identity.pid;
         pidfd_send_signal(&self.fd, Signal::CONT)
             .map_err(Error::call(format!("send SIGCONT to pid {pid}")))?;
-        Ok(format!("pid {pid} goes on"))
+        Ok(format!("sent SIGCONT to pid {pid}"))
     }
 }
 
@@ -158,7 +158,11 @@ pub(super) mod tests {
         let sleeper = Sleeper::new();
         let pid = sleeper.identity().pid;
         let wait_for = |state: &str| {
-            while !fs::read_to_string(format!("/proc/{pid}/stat")).unwrap().contains(state) {}
+            let begun = std::time::Instant::now();
+            while !fs::read_to_string(format!("/proc/{pid}/stat")).unwrap().contains(state) {
+                assert!(begun.elapsed().as_secs() < 60, "still not{state}");
+                std::thread::sleep(std::time::Duration::from_millis(1));
+            }
         };
         let held = hold(sleeper.identity()).unwrap();
         pidfd_send_signal(&held.fd, Signal::STOP).unwrap();

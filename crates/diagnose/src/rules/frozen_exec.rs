@@ -20,6 +20,7 @@ use crate::finding::{Finding, Severity};
 use crate::graph::build;
 use crate::remedy::{Action, Identity, Remedy};
 use crate::rules::short;
+use crate::snapshot::cgroup::{Freezer, FreezerState};
 use crate::snapshot::{Cgroup, Process, Role, Thread};
 use crate::view::View;
 
@@ -36,7 +37,9 @@ pub(super) fn check(view: &View<'_>) -> Vec<Finding> {
     found.collect()
 }
 
-/// Whether a process sleeps in the freezer of a group that is thawed, for longer than a thaw takes to reach it.
+/// Whether a process that is no longer young sleeps in the freezer although every group above it was seen thawed. The
+/// thaw may have come between the look at the process and that at its groups, so such a finding is looked for twice
+/// ([`crate::diagnose::observe`]).
 pub(super) fn is_left_behind(view: &View<'_>, helper: &Process) -> bool {
     let place = "__refrigerator";
     let in_freezer = |thread: &Thread| {
@@ -46,7 +49,15 @@ pub(super) fn is_left_behind(view: &View<'_>, helper: &Process) -> bool {
     };
     view.snapshot.age_ms(helper) >= THAW_MS
         && helper.threads.iter().any(in_freezer)
-        && build::frozen_by(view, helper).is_none()
+        && is_thawed(view, helper)
+}
+
+/// Whether there are groups that can be frozen above a process, and all were seen thawed; a root cannot be frozen.
+fn is_thawed(view: &View<'_>, helper: &Process) -> bool {
+    let mut groups = view.snapshot.chain(helper, "freezer");
+    groups.retain(|group| group.path != "/");
+    let thawed = |freezer: &Freezer| freezer.state == FreezerState::Thawed;
+    !groups.is_empty() && groups.iter().all(|group| group.freezer.as_ref().is_some_and(thawed))
 }
 
 /// A thaw reaches every process of a group within this. Milliseconds.
@@ -64,7 +75,7 @@ fn left_behind(view: &View<'_>, helper: &Process) -> Option<Finding> {
         .container(container)
         .blocker(Some(helper.pid), &view.name(helper), "the freezer, which has forgotten it")
         .evidence(format!("/proc/{}/wchan", helper.pid), "__refrigerator");
-    for group in view.snapshot.chain(helper, "freezer") {
+    for group in view.snapshot.chain(helper, "freezer").into_iter().filter(|group| group.freezer.is_some()) {
         finding = finding.evidence(&group.directory, "thawed");
     }
     let rescue = "make a new group in the freezer hierarchy, write the pid to its cgroup.procs, then FROZEN and THAWED to its freezer.state";

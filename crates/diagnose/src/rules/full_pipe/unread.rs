@@ -12,6 +12,7 @@ use crate::view::View;
 /// Why somebody does not go on.
 enum Stop<'a> {
     Signal,
+    Tracer,
     Freezer(&'a Cgroup),
     Kernel,
 }
@@ -88,7 +89,8 @@ fn readers<'a>(view: &View<'a>, pipe: &Pipe) -> Vec<&'a Process> {
 fn stop<'a>(view: &View<'a>, process: &Process) -> Option<Stop<'a>> {
     let frozen = || build::frozen_by(view, process).map(Stop::Freezer);
     match process.state {
-        'T' | 't' => Some(Stop::Signal),
+        'T' => Some(Stop::Signal),
+        't' => Some(Stop::Tracer),
         _ if frozen().is_some() => frozen(),
         'D' => Some(Stop::Kernel),
         _ => None,
@@ -105,6 +107,7 @@ impl Stop<'_> {
     fn says(&self) -> &'static str {
         match self {
             Self::Signal => "is stopped and does not read",
+            Self::Tracer => "is held by a tracer and does not read",
             Self::Freezer(_) => "is frozen and does not read",
             Self::Kernel => "sleeps in the kernel and does not read",
         }
@@ -112,7 +115,8 @@ impl Stop<'_> {
 
     fn waits_for(&self) -> String {
         match self {
-            Self::Signal => String::from("SIGCONT: it was stopped by a signal or is being traced"),
+            Self::Signal => String::from("SIGCONT: it was stopped by a signal"),
+            Self::Tracer => String::from("its tracer, TracerPid of its /proc/PID/status"),
             Self::Freezer(group) => format!("the freezer {} to thaw", group.directory),
             Self::Kernel => String::from("the kernel, in uninterruptible sleep"),
         }
@@ -138,8 +142,11 @@ fn remedy(view: &View<'_>, reader: &Process, stop: &Stop<'_>) -> Remedy {
             let process = Identity { pid: reader.pid, start_time: reader.start_time };
             let what = format!("let {} go on with SIGCONT", view.label(reader));
             Remedy::act("continue", what, Action::Continue { process })
-                .costs("whoever stopped it wanted it to stand still; a debugger still does")
+                .costs("whoever stopped it wanted it to stand still")
                 .may_follow(late)
+        }
+        Stop::Tracer => {
+            Remedy::advise("detach", "end its tracer: TracerPid of its /proc/PID/status").may_follow(late)
         }
         Stop::Freezer(group) => {
             Remedy::act("thaw", "thaw the group", Action::Thaw { group: group.directory.clone() })

@@ -41,7 +41,7 @@ fn starts<'a>(view: &View<'a>) -> Vec<Killed<'a>> {
     for line in view.snapshot.kernel_log.iter().filter(|line| line.at_us / 1000 >= since_ms) {
         if line.text.starts_with("Tasks state") {
             names.clear();
-        } else if line.text.starts_with("[ ") && !line.text.contains("oom_score_adj") {
+        } else if is_row(&line.text) {
             names.extend(line.text.split_ascii_whitespace().last());
         } else if let Some(rest) = line.text.strip_prefix("oom-kill:constraint=CONSTRAINT_MEMCG,") {
             let alone = !names.is_empty() && names.drain(..).all(is_runtime);
@@ -53,6 +53,12 @@ fn starts<'a>(view: &View<'a>) -> Vec<Killed<'a>> {
         }
     }
     killed
+}
+
+/// Whether a line is one of a task: it begins with a pid, of up to seven digits, in brackets.
+fn is_row(text: &str) -> bool {
+    let pid = text.strip_prefix('[').and_then(|rest| rest.split_once(']'));
+    pid.is_some_and(|(pid, _)| pid.trim().parse::<u32>().is_ok())
 }
 
 /// Names of runtimes before they become the container's program.
