@@ -8,6 +8,9 @@
 //! What `create` makes, init and who goes between, is no part of this: it is the fork of a process with one thread, also
 //! in the shim, which has a process for each verb (docs/decisions/0008-create-forks.md).
 //!
+//! The few lines between `clone3` and an entrance (`sys::clone::clone3` itself, the ends of `launch::spawn` and
+//! `launch::through`) are in functions that the parent runs as well, and so are read, not proved.
+//!
 //! **Invariant:** an entrance that was inlined into its caller cannot be seen, so one that is missing is a finding too; a
 //! way in says `#[inline(never)]`.
 
