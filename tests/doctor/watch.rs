@@ -31,10 +31,12 @@ fn an_onset_is_told_once_with_its_snapshot_and_its_end_once() {
         let watch = watch.args(["--metrics"]).args([&metrics]).spawn();
         hang::eventually("the first look", || metrics.is_file());
         docker.sleeper("one", &["--runtime=flood"]);
+        // While the exec hangs, an inspect does too.
+        let container = id_of(docker, "one");
 
         lab.step("an exec hangs");
-        let exec = docker.cli(&["exec", &id_of(docker, "one"), "true"]).spawn();
-        let found = doctor.finding("full_pipe", &id_of(docker, "one"));
+        let exec = docker.cli(&["exec", &container, "true"]).spawn();
+        let found = doctor.finding("full_pipe", &container);
         let id = found["id"].as_str().unwrap();
         let onset = hang::eventually_some("the watch to tell it", || events(&watch, id).pop());
         assert_eq!((&onset["event"], &onset["finding"]["blocker"]), (&"onset".into(), &found["blocker"]));
