@@ -359,6 +359,21 @@ mod tests {
     }
 
     #[test]
+    fn only_a_limit_that_fails_without_a_kill_is_tried_for_ever() {
+        let (mut before, mut after) = (evidence((5, 1), (7, 0, 0)), evidence((9, 1), (7, 0, 0)));
+        assert_eq!(Evidence::memory_exhausted(&before, &after), None, "what was reclaimed is no lack");
+        before.memory[0].limits[0].exhausted = Some(3);
+        after.memory[0].limits[0].exhausted = Some(4);
+        let cause = Evidence::memory_exhausted(&before, &after);
+        assert!(
+            matches!(&cause, Some(Cause::MemoryLimit { path, .. }) if path.ends_with("own")),
+            "{cause:?}"
+        );
+        after.memory[0].kills = Some(2);
+        assert_eq!(Evidence::memory_exhausted(&before, &after), None, "a kill makes room");
+    }
+
+    #[test]
     fn a_noisy_neighbour_is_not_our_cause() {
         let before = evidence((5, 1), (7, 0, 0));
         // The neighbour hit the limit of the parent and was killed there; the parent has room again.
