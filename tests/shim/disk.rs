@@ -65,6 +65,14 @@ fn fill(disk: &Path) {
     while std::io::Write::write(&mut file, &[b'x'; 4096]).is_ok_and(|count| count > 0) {}
 }
 
+/// Waits until the first container can be made anew, and takes it through its life.
+fn the_id_is_free_again(session: &Session<'_>) {
+    configure(session, Config::new(), &session.lab.path("tree"));
+    eventually("the id to be free", || session.create(session.first()).is_ok());
+    session.start_process(session.first().id(), "").unwrap();
+    session.remove_first();
+}
+
 /// Has the shim write dumps to its bundle, on a frozen disk, until as many threads are stuck as may be.
 fn exhaust_threads(session: &Session<'_>) {
     let connect: ConnectResponse = session.ok("Connect", &ConnectRequest::new());
@@ -172,10 +180,7 @@ sessions! {
         session.refused("Create", &request, Code::ALREADY_EXISTS);
         session.lab.write("go", "");
         disk.thaw();
-        configure(session, Config::new(), &session.lab.path("tree"));
-        eventually("the id to be free", || session.create(session.first()).is_ok());
-        session.start_process(session.first().id(), "").unwrap();
-        session.remove_first();
+        the_id_is_free_again(session);
     }
 
     ours
@@ -199,10 +204,7 @@ sessions! {
         disk.thaw();
         let group = session.first().control("pids", "cgroup.procs");
         eventually("the group to go", || !group.exists());
-        configure(session, Config::new(), &session.lab.path("tree"));
-        eventually("the id to be free", || session.create(session.first()).is_ok());
-        session.start_process(session.first().id(), "").unwrap();
-        session.remove_first();
+        the_id_is_free_again(session);
     }
 
     ours
