@@ -82,7 +82,7 @@ fn until_sure(
 
 /// How long something has to be missing before that is told.
 fn patience(seen: &Seen) -> Duration {
-    let restart = restart_delay(seen).map_or(MOMENT, |delay| (delay + MOMENT).min(LONGEST));
+    let restart = restart_delay(seen).map_or(MOMENT, |delay| delay.saturating_add(MOMENT).min(LONGEST));
     if is_busy(&seen.0.host) { LONGEST } else { restart }
 }
 
