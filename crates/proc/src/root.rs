@@ -110,7 +110,8 @@ impl Root {
                 walk.step(name, Mode::from_raw_mode(0o755)).map_err(in_directory)?;
                 continue;
             }
-            let made = walk.file(name, mode).map_err(|source| Error::Open { path: path.to_owned(), source })?;
+            let made =
+                walk.file(name, mode).map_err(|source| Error::Open { path: path.to_owned(), source })?;
             if let Some(file) = made {
                 return Ok(file);
             }
