@@ -43,6 +43,9 @@ const KERNEL_ARGUMENTS: &str = "root=/dev/vda rw console=ttyS0 quiet net.ifnames
 /// quickest way to copy, which makes filling a page cost three times as much.
 const PROCESSOR: &str = "max,la57=off,erms=off,fsrm=off";
 
+/// Two hundred clients of Docker at a time, as a test of the doctor starts them, do not fit into half of it.
+const MEMORY_MIB: &str = "4096";
+
 /// Runs the planned tests on a kernel; true when all is well.
 ///
 /// # Errors
@@ -92,7 +95,8 @@ fn qemu(
     let (image, initrd) = guest.kernel(kernel)?;
     let mut command = Command::new("setpriv");
     command.args(["--pdeathsig", "KILL", "qemu-system-x86_64", "-nodefaults", "-no-reboot"]);
-    command.args(["-accel", "tcg,thread=multi,tb-size=512", "-cpu", PROCESSOR, "-smp", "2", "-m", "2048"]);
+    command.args(["-accel", "tcg,thread=multi,tb-size=512", "-cpu", PROCESSOR]);
+    command.args(["-smp", "2", "-m", MEMORY_MIB]);
     command.args(["-nic", "none", "-device", "virtio-rng-pci"]);
     command.arg("-kernel").arg(image).arg("-initrd").arg(initrd);
     command.arg("-append").arg(format!("{KERNEL_ARGUMENTS} {} {arguments}", layout.kernel_arguments()));

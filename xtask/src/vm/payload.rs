@@ -29,7 +29,7 @@ const SPARE_MIB: u64 = 32;
 pub(super) struct Payload {
     folder: TempDir,
     tests: usize,
-    ignored: usize,
+    skipped: usize,
 }
 
 impl Payload {
@@ -40,7 +40,7 @@ impl Payload {
     pub(super) fn new(selected: &Selected, options: &Options) -> Result<Self, Failure> {
         let folder = tempfile::Builder::new().prefix("sluice-vm-").tempdir();
         let folder = folder.map_err(failed("make a folder in", &std::env::temp_dir()))?;
-        let payload = Self { folder, tests: selected.tests.len(), ignored: selected.ignored };
+        let payload = Self { folder, tests: selected.tests.len(), skipped: selected.skipped };
         payload.fill(selected, options)?;
         payload.pack()?;
         Ok(payload)
@@ -61,9 +61,9 @@ impl Payload {
         self.tests
     }
 
-    /// How many tests were left out for being marked `#[ignore]`.
-    pub(super) fn ignored(&self) -> usize {
-        self.ignored
+    /// How many tests were left out, see [`Selected`].
+    pub(super) fn skipped(&self) -> usize {
+        self.skipped
     }
 
     fn tree(&self) -> PathBuf {

@@ -56,7 +56,7 @@ impl Results {
     /// Nothing yet.
     pub(super) fn new(kernel: &str, payload: &Payload) -> Self {
         println!("guest: Linux {kernel} boots");
-        Self::of(kernel, payload.tests(), payload.ignored())
+        Self::of(kernel, payload.tests(), payload.skipped())
     }
 
     fn of(kernel: &str, planned: usize, skipped: usize) -> Self {

@@ -21,6 +21,9 @@ const LANES: &[(&str, &str)] = &[
     ("v2::cpu::a_partition_takes_its_processor_from_the_host", plan::ALONE),
 ];
 
+/// What needs no guest, and a browser that is larger than all the rest of it.
+const ON_THE_HOST: &[&str] = &["doctor::page"];
+
 /// The lanes that take longest; what is in them is begun first.
 const LONG_LANES: &[&str] = &["docker", "podman"];
 
@@ -32,11 +35,11 @@ const WITH_STOCK_DAEMONS: &[&str] = &["partners", "shim", "doctor", "rootless::p
 /// is short under emulation.
 const STOCK_CASE: &str = "::runc";
 
-/// The tests to run, and how many were left out for being marked `#[ignore]`.
+/// The tests to run, and how many were left out for being marked `#[ignore]` or having nothing to do with a guest.
 #[derive(Debug, Default)]
 pub(super) struct Selected {
     pub(super) tests: Vec<Test>,
-    pub(super) ignored: usize,
+    pub(super) skipped: usize,
 }
 
 /// Chooses by the part and the filters of the command line.
@@ -83,7 +86,8 @@ fn filtered(tests: Vec<Test>, filters: &[String]) -> Result<Selected, Failure> {
         let name = test.name();
         filters.is_empty() || filters.iter().any(|filter| name.contains(filter.as_str()))
     };
-    let (ignored, tests): (Vec<_>, Vec<_>) = tests.into_iter().filter(wanted).partition(|test| test.ignored);
+    let is_skipped = |test: &Test| test.ignored || ON_THE_HOST.iter().any(|row| begins(&test.name(), row));
+    let (skipped, tests): (Vec<_>, Vec<_>) = tests.into_iter().filter(wanted).partition(is_skipped);
     if tests.is_empty() {
         return Err(Failure::Usage(format!("no test is selected by {}", filters.join(" "))));
     }
@@ -91,7 +95,7 @@ fn filtered(tests: Vec<Test>, filters: &[String]) -> Result<Selected, Failure> {
         .into_iter()
         .partition(|test| lane(test).is_some_and(|lane| LONG_LANES.contains(&lane.as_str())));
     let tests = [long, short].concat();
-    Ok(Selected { tests, ignored: ignored.len() })
+    Ok(Selected { tests, skipped: skipped.len() })
 }
 
 /// The lane of a test, see [`LANES`].
@@ -144,10 +148,11 @@ mod tests {
     }
 
     #[test]
-    fn filters_are_pieces_of_names_and_ignored_tests_are_counted() {
-        let chosen = filtered(all(), &["exec".to_owned(), "soak".to_owned()]).unwrap();
+    fn filters_are_pieces_of_names_and_skipped_tests_are_counted() {
+        let all = [all(), vec![test("doctor", "page::e")]].concat();
+        let chosen = filtered(all, &["exec", "soak", "page"].map(str::to_owned)).unwrap();
         assert_eq!(names(&chosen.tests), ["oci::exec::a", "oci::exec_log::b"]);
-        assert_eq!(chosen.ignored, 1);
+        assert_eq!(chosen.skipped, 2);
     }
 
     #[test]
