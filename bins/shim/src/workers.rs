@@ -302,7 +302,10 @@ mod tests {
     /// Work that ends when the sender is dropped.
     fn slow() -> (mpsc::Sender<()>, impl FnOnce() + Send + 'static) {
         let (release, held) = mpsc::channel::<()>();
-        (release, move || drop(held.recv()))
+        let work = move || {
+            let _ = held.recv();
+        };
+        (release, work)
     }
 
     #[test]
