@@ -7,7 +7,7 @@ use crate::cause::Cause;
 use crate::config::{NamespaceType, Process as Configured};
 use crate::error::errno_text;
 use crate::last_mile::{LastMile, RLIMITS};
-use crate::program::{self, Attempt};
+use crate::program::{self, Attempt, IdMap};
 use cgroup::{Cgroup, Evidence};
 use child::{Failure, Stage};
 use launch::{Ended, Process};
@@ -216,7 +216,8 @@ fn of_no_pids(context: &Context<'_>) -> Cause {
     Cause::HostProcesses { threads_max: read("sys/kernel/threads-max"), pid_max: read("sys/kernel/pid_max") }
 }
 
-fn no_memory(context: &Context<'_>, stage: Stage) -> Option<Cause> {
+/// The limit on memory that is full, if one is.
+pub(crate) fn no_memory(context: &Context<'_>, stage: Stage) -> Option<Cause> {
     context.memory_limit().map(|cause| Cause::NoMemory { stage, cause })
 }
 
@@ -458,7 +459,18 @@ fn attempt(context: &Context<'_>, errno: Errno) -> Attempt {
     };
     let gids = std::iter::once(process.user.gid).chain(process.user.additional_gids.clone());
     let (directory, uid) = (process.cwd.clone(), process.user.uid);
-    Attempt { program, paths, directory, uid, gids: gids.collect(), errno }
+    let effective = process.capabilities.as_ref().map_or(0, |sets| capability::mask(&sets.effective).0);
+    Attempt {
+        program,
+        paths,
+        directory,
+        uid,
+        gids: gids.collect(),
+        capabilities: effective,
+        user_ids: IdMap(id_map(context, "uid_map")),
+        group_ids: IdMap(id_map(context, "gid_map")),
+        errno,
+    }
 }
 
 /// Whether a namespace kind of a record is one of its own.
