@@ -441,9 +441,9 @@ fn of_program_in(context: &Context<'_>, errno: Errno, root: Option<&Root>) -> Ca
     let Some(root) = context.root().or_else(twin) else {
         return Cause::NoSuchFile { path: attempt.program };
     };
-    let looked = attempt.clone();
+    let (looked, init) = (attempt.clone(), context.init.map_or(0, |init| init.pid));
     // What lies on the way may be a file system of the container that never answers.
-    bounded::look(context.proc, move || program::diagnose(&root, &looked)).unwrap_or_else(|unseen| {
+    bounded::look(context.proc, init, move || program::diagnose(&root, &looked)).unwrap_or_else(|unseen| {
         let program = &attempt.program;
         log::warn!("why {program:?} cannot run is not known: {}", unseen.says());
         program::undiagnosed(&attempt)
