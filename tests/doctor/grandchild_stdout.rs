@@ -1,5 +1,6 @@
 //! A grandchild that keeps the output of an exec that has ended.
 
+use rustix::process::Signal;
 use testkit::process;
 
 use crate::{blocker, id_of, on_stock};
@@ -9,7 +10,11 @@ fn the_grandchild_is_named_and_ended() {
     on_stock(|lab, docker, doctor| {
         docker.sleeper("one", &[]);
         let id = id_of(docker, "one");
-        docker.ok(&["exec", &id, "sh", "-c", "sleep 1000001 & exit 0"]);
+        let exec = docker.cli(&["exec", &id, "sh", "-c", "sleep 1000001 & echo begun; sleep 3"]).spawn();
+        exec.wait_stdout("begun");
+        lab.step("dockerd would give up after two seconds; others wait for ever, and so does it, stopped");
+        let engine = docker.pid();
+        process::signal(engine, Signal::STOP);
         let found = doctor.finding("held_stdout", &id);
 
         lab.step("named");
@@ -18,6 +23,8 @@ fn the_grandchild_is_named_and_ended() {
 
         lab.step("healed");
         doctor.heal(&found, &[]);
+        process::signal(engine, Signal::CONT);
+        exec.wait().ok();
         docker.ok(&["exec", &id, "true"]);
         docker.ok(&["rm", "--force", "one"]);
     });

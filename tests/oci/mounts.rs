@@ -32,6 +32,20 @@ conformance! {
         lab.run_once(&config.args(&["cat", "/made/by/mount"])).ok().prints("of the host");
     }
 
+    fn a_file_is_mounted_where_a_dangling_link_points(lab) {
+        let file = lab.write("file", "of the host\n");
+        for (link, target) in [
+            ("/etc/localtime", "/usr/share/zoneinfo/Etc/UTC"),
+            ("/etc/resolv.conf", "../run/systemd/resolve/stub-resolv.conf"),
+        ] {
+            let config = Config::new().mount(link, "bind", file.to_str().unwrap(), &["bind", "ro"]);
+            let c = lab.bundle(&config.args(&["cat", link, target]));
+            symlink(target, c.rootfs(link)).unwrap();
+            let output = c.run();
+            assert_eq!(output.ok().stdout, "of the host\nof the host\n", "{link}");
+        }
+    }
+
     fn writes_through_a_bind_mount_reach_the_host(lab) {
         fs::create_dir(lab.path("shared")).unwrap();
         let config =

@@ -1,6 +1,7 @@
 //! Namespaces: new, joined by path, shared with the host; user namespaces and their mappings.
 
 use std::fs;
+use std::os::unix::fs::{PermissionsExt, chown};
 
 use serde_json::json;
 use testkit::{Config, conformance, hierarchy, process};
@@ -143,6 +144,21 @@ conformance! {
         c.exec(&["id", "-u"]).ok().prints("0");
         c.exec_with(&["--user", "1000:1000"], &["id", "-u"]).ok().prints("1000");
         c.exec(&["sh", "-c", "exit 8"]).code(8);
+    }
+
+    fn a_program_that_root_may_not_reach_is_left_to_its_user(lab) {
+        // The owner has no id in the container, so its root has no right to the directory; group 7 has.
+        let config = Config::new()
+            .user_namespace(100_000)
+            .set("/process/user", json!({"uid": 1000, "gid": 7}))
+            .set("/process/args", json!(["/foreign/busybox", "echo", "it runs"]));
+        let c = lab.bundle(&config);
+        give_away(&c, 100_000);
+        fs::create_dir(c.rootfs("/foreign")).unwrap();
+        fs::copy(c.rootfs("/bin/busybox"), c.rootfs("/foreign/busybox")).unwrap();
+        chown(c.rootfs("/foreign"), Some(5), Some(100_007)).unwrap();
+        fs::set_permissions(c.rootfs("/foreign"), fs::Permissions::from_mode(0o750)).unwrap();
+        c.run().ok().prints("it runs");
     }
 
     fn a_user_namespace_is_joined_by_path(lab) {

@@ -6,6 +6,7 @@
     reason = "a panic is a failed assertion; a count is told aloud"
 )]
 
+mod abandoned;
 mod bootstrap;
 mod connections;
 mod crash;

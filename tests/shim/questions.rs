@@ -13,26 +13,26 @@ use testkit::{Config, Container};
 use crate::session::{Session, call, sessions};
 
 /// A hook that stalls until the file `go` is there, and says by the file `stalled` that it does.
-struct Stall {
+pub(crate) struct Stall {
     stalled: PathBuf,
     go: PathBuf,
 }
 
 impl Stall {
-    fn new(session: &Session<'_>) -> Self {
+    pub(crate) fn new(session: &Session<'_>) -> Self {
         Self { stalled: session.lab.path("stalled"), go: session.lab.path("go") }
     }
 
-    fn script(&self) -> String {
+    pub(crate) fn script(&self) -> String {
         let Self { stalled, go } = self;
         format!("touch {}; while [ ! -e {} ]; do sleep 0.01; done", stalled.display(), go.display())
     }
 
-    fn wait(&self) {
+    pub(crate) fn wait(&self) {
         eventually("the verb to stall", || self.stalled.exists());
     }
 
-    fn end(&self, session: &Session<'_>) {
+    pub(crate) fn end(&self, session: &Session<'_>) {
         assert_eq!(self.go, session.lab.path("go"));
         session.lab.write("go", "");
     }

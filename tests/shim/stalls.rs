@@ -124,7 +124,7 @@ fn assert_answers(session: &Session<'_>, other: &Container<'_>) {
 }
 
 /// The dump has a line that begins so, with the age of the operation and what it waits for.
-fn assert_dumped(session: &Session<'_>, line: &str, stage: &str) {
+pub(crate) fn assert_dumped(session: &Session<'_>, line: &str, stage: &str) {
     let request = ConnectRequest::new();
     let connect: ConnectResponse = session.ok("Connect", &request);
     let dump = session.first().bundle().join("sluice.dump");
@@ -137,7 +137,7 @@ fn assert_dumped(session: &Session<'_>, line: &str, stage: &str) {
 }
 
 /// The process that carries out a verb for the shim.
-fn verb_process(session: &Session<'_>) -> i32 {
+pub(crate) fn verb_process(session: &Session<'_>) -> i32 {
     let connect: ConnectResponse = session.ok("Connect", &ConnectRequest::new());
     let is_one = |pid: &i32| {
         let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();

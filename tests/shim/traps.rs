@@ -55,6 +55,11 @@ fn zombies(parent: i32) -> Vec<i32> {
 
 /// A shim whose options name this group is in it.
 fn assert_goes_to(session: &Session<'_>, group: &str) {
+    assert_starts_in(session, group);
+    hierarchy::destroy(group);
+}
+
+fn assert_starts_in(session: &Session<'_>, group: &str) {
     let options = Options { shim_cgroup: group.to_owned(), ..Options::default() };
     let input = any("containerd.runc.v1.Options", &options).write_to_bytes().unwrap();
     let address = start(session, &Beginning { input: &input, ..Beginning::default() });
@@ -62,7 +67,6 @@ fn assert_goes_to(session: &Session<'_>, group: &str) {
     assert!(hierarchy::pids(group).contains(&pid), "{:?}", hierarchy::pids(group));
     end(&address);
     eventually("the shim to end", || !process::is_alive(pid));
-    hierarchy::destroy(group);
 }
 
 /// Makes a group, below one that may be there, in every hierarchy.
@@ -166,6 +170,11 @@ sessions! {
         let group = format!("{}/the-shim", session.lab.group());
         make_group(session.lab.group(), &group);
         assert_goes_to(session, &group);
+    }
+
+    #[doc = "The root is a group, too."]
+    fn a_shim_goes_to_the_root_of_every_hierarchy(session) {
+        assert_starts_in(session, "/");
     }
 
     #[doc = "The same container in two namespaces has two shims."]

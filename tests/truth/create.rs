@@ -1,11 +1,12 @@
 //! The same conditions met by `create`, `start` and `run`: exit code 1, the same words, nothing half-made.
 
 use std::fs;
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::PermissionsExt;
 
 use serde_json::json;
 use testkit::freezer::Freezer;
-use testkit::{Config, hierarchy};
+use testkit::{Config, Container, Lab, hierarchy};
 
 use crate::refusal::{create_refused, text, verb, write};
 use crate::truth;
@@ -77,6 +78,21 @@ truth! {
         drop(neighbour);
     }
 
+    fn a_pid_namespace_without_init_is_named_and_not_memory(lab) {
+        let (_kept, path) = namespace_of_a_former(lab.sleeper(), "pid");
+        let c = lab.bundle(&Config::new().namespace("pid", Some(&path)));
+        refused_for_an_ended_namespace(lab, &c, &path);
+    }
+
+    fn a_pid_namespace_without_init_is_named_through_a_joined_user_namespace_too(lab) {
+        let users = lab.started(&Config::new().user_namespace(100_000));
+        let (_kept, path) = namespace_of_a_former(lab.sleeper(), "pid");
+        let config = Config::new()
+            .namespace("user", Some(&format!("/proc/{}/ns/user", users.pid())))
+            .namespace("pid", Some(&path));
+        refused_for_an_ended_namespace(lab, &lab.bundle(&config), &path);
+    }
+
     fn a_limit_too_small_for_init_is_named(lab) {
         let c = lab.bundle(&Config::new().set("/linux/resources/memory", json!({"limit": 4096, "swap": 4096})));
         let bundle = c.bundle().to_str().unwrap();
@@ -109,4 +125,22 @@ truth! {
         c.resume().ok();
         c.start().ok();
     }
+}
+
+/// A namespace that nothing is in any more, held open by this process, and the path to it.
+fn namespace_of_a_former(c: Container<'_>, kind: &str) -> (fs::File, String) {
+    let file = fs::File::open(format!("/proc/{}/ns/{kind}", c.pid())).unwrap();
+    c.delete_force().ok();
+    let path = format!("/proc/{}/fd/{}", std::process::id(), file.as_raw_fd());
+    (file, path)
+}
+
+fn refused_for_an_ended_namespace(lab: &Lab, c: &Container<'_>, path: &str) {
+    let bundle = c.bundle().to_str().unwrap();
+    let output = verb(lab, "create", &["--bundle", bundle]).args([c.id()]).run().code(1);
+    let text = text(&output);
+    assert!(text.starts_with("config.json/linux/namespaces/"), "{text}");
+    let expected = format!("the pid namespace {path} has no init any more, so no process can be made in it");
+    assert!(text.ends_with(&expected), "{text}");
+    assert_eq!(hierarchy::existing(&c.group()), Vec::<std::path::PathBuf>::new());
 }

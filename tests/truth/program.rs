@@ -1,7 +1,7 @@
 //! Programs that are missing, closed, or no programs.
 
 use std::fs;
-use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::fs::{PermissionsExt, chown, symlink};
 use std::path::Path;
 
 use serde_json::json;
@@ -130,6 +130,36 @@ truth! {
             let text = format!("exec: \"{program}\": permission denied: {reason}");
             refused(lab, &c, &flags, &[program], &text);
         }
+    }
+
+    fn a_capability_or_an_id_of_the_container_is_not_what_closes_a_directory(lab) {
+        // Root goes through with CAP_DAC_OVERRIDE; in its user namespace 1000 owns what is 101000's on the host.
+        for (config, owner) in [(Config::new(), 1000), (Config::new().user_namespace(100_000), 101_000)] {
+            let c = lab.bundle(&config);
+            plant(&c, "/home/u/prog", &busybox(&c), 0o644);
+            for path in ["/home/u", "/home/u/prog"] {
+                chown(c.rootfs(path), Some(owner), Some(owner)).unwrap();
+            }
+            fs::set_permissions(c.rootfs("/home/u"), fs::Permissions::from_mode(0o700)).unwrap();
+            c.create().ok();
+            c.start().ok();
+            for user in ["0:0", "1000:1000"] {
+                let text = "exec: \"/home/u/prog\": permission denied: the file is not executable (mode 0644)";
+                refused(lab, &c, &["--user", user], &["/home/u/prog"], text);
+            }
+        }
+    }
+
+    fn a_file_of_an_id_that_is_not_mapped_is_not_roots(lab) {
+        let c = lab.bundle(&Config::new().user_namespace(100_000));
+        plant(&c, "/foreign/busybox", &busybox(&c), 0o755);
+        chown(c.rootfs("/foreign"), Some(5), Some(100_007)).unwrap();
+        fs::set_permissions(c.rootfs("/foreign"), fs::Permissions::from_mode(0o750)).unwrap();
+        c.create().ok();
+        c.start().ok();
+        let text = "exec: \"/foreign/busybox\": permission denied: \
+                    uid 0 may not search /foreign (mode 0750, owner 65534:7)";
+        refused(lab, &c, &[], &["/foreign/busybox"], text);
     }
 
     fn a_script_whose_interpreter_may_not_run_says_so(lab) {

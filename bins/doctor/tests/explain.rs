@@ -53,3 +53,14 @@ fn an_answer_that_cannot_be_written_is_said_to_be_so() {
         assert!(!text.contains("read"), "{text}");
     }
 }
+
+#[test]
+fn a_path_that_leads_nowhere_is_no_log_line() {
+    let told = explain(&["/var/log/no-such-log"]).output().unwrap();
+    assert_eq!(told.status.code(), Some(64), "{told:?}");
+    let text = String::from_utf8(told.stderr).unwrap();
+    assert!(text.contains("open /var/log/no-such-log: No such file"), "{text}");
+    let told = explain(&["/bin/sh: fork: retry: No child processes"]).output().unwrap();
+    assert_eq!(told.status.code(), Some(0), "{told:?}");
+    assert!(String::from_utf8(told.stdout).unwrap().contains("EX-04"));
+}

@@ -23,6 +23,7 @@ use crate::pod::Pod;
 use crate::process::Process;
 use crate::reap::Child;
 use crate::task::{Freezer, Task};
+use crate::tree::Group;
 use crate::verb::Verb;
 use crate::wire;
 use crate::workers;
@@ -33,6 +34,9 @@ const EXECS: Duration = Duration::from_secs(10);
 
 /// How long the disk may take to note a start or an exit before it is told without; a busy machine gets that far, too.
 const DISK: Duration = Duration::from_secs(3);
+
+/// How long the removal of a group may take.
+const REMOVAL: Duration = Duration::from_secs(5);
 
 /// Reports the end of an exec when it comes.
 pub fn exec(pod: &Arc<Pod>, task: &Arc<Task>, process: &Arc<Process>, child: Child) {
@@ -48,7 +52,19 @@ pub fn exec(pod: &Arc<Pod>, task: &Arc<Task>, process: &Arc<Process>, child: Chi
             stdio.leader_exited();
         }
         if let Some(group) = process.take_group() {
-            task.exec_groups.put_back(group);
+            put_back(&pod, &task, group);
+        }
+    });
+}
+
+/// Keeps the group of an exec for a later one, or has it removed by a worker.
+pub fn put_back(pod: &Pod, task: &Task, group: Group) {
+    let Some(spent) = task.exec_groups.put_back(group) else { return };
+    let (workers, name) = (pod.workers.clone(), format!("remove the group of a killed exec of {}", task.id));
+    tokio::spawn(async move {
+        let work = workers::Task { name, limit: REMOVAL };
+        if let Err(failure) = workers.run(work, move || spent.remove()).await {
+            log::debug!("{failure}");
         }
     });
 }
@@ -74,18 +90,24 @@ pub fn init(pod: &Arc<Pod>, task: &Arc<Task>, child: Child) {
     });
 }
 
-/// Ends what outlives an init: a container that shares the pids of another has no kernel to do that.
+/// Ends what outlives an init: a container that shares the pids of another has no kernel to do that. The exits are waited
+/// for and not the kill, which may get stuck on the way to processes that have ended meanwhile.
 async fn end_the_others(pod: &Arc<Pod>, task: &Arc<Task>) {
-    let operation = pod.operations.begin("end", &task.id, "");
-    let kill = Verb::Kill { signal: rustix::process::Signal::KILL.as_raw(), all: true };
-    if !task.execs().iter().all(|exec| exec.exit().is_some() || exec.known().is_none())
-        && let Err(failure) = pod.verbs.ask(&operation, &task.request(kill), None).await
-    {
-        log::debug!("{}: end what outlives init: {failure}", task.id);
+    if !task.execs().iter().all(|exec| exec.exit().is_some() || exec.known().is_none()) {
+        tokio::spawn(kill_the_others(Arc::clone(pod), Arc::clone(task)));
     }
+    let operation = pod.operations.begin("end", &task.id, "");
     operation.stage("the exits of its execs");
     if tokio::time::timeout(EXECS, task.without_execs()).await.is_err() {
         log::warn!("{}: init has ended, and some execs have not after {} s", task.id, EXECS.as_secs());
+    }
+}
+
+async fn kill_the_others(pod: Arc<Pod>, task: Arc<Task>) {
+    let operation = pod.operations.begin("end the execs", &task.id, "");
+    let kill = Verb::Kill { signal: rustix::process::Signal::KILL.as_raw(), all: true };
+    if let Err(failure) = pod.verbs.ask(&operation, &task.request(kill), None).await {
+        log::debug!("{}: end what outlives init: {failure}", task.id);
     }
 }
 

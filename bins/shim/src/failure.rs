@@ -78,6 +78,24 @@ pub enum Failure {
         /// How many.
         count: usize,
     },
+    /// No thread took the work in time.
+    #[error("{what} was not begun within {} s: {count} operations are stuck; see the shim's log", limit.as_secs())]
+    NotBegun {
+        /// The operation.
+        what: String,
+        /// How long it had.
+        limit: Duration,
+        /// How many operations are stuck.
+        count: usize,
+    },
+    /// An operation failed, and what it had made is still there.
+    #[error("{}; what it had made is not removed: {left}", container::chain(failure))]
+    Remains {
+        /// Why it failed.
+        failure: Box<Failure>,
+        /// What is in the way of the removal.
+        left: String,
+    },
     /// The process that carried out a verb ended without an answer.
     #[error("the process that had to {verb} the container ended without an answer: {how}")]
     VerbDied {
@@ -160,8 +178,24 @@ impl Failure {
         Self::Told { prefix, kind: Kind::of(error), text: container::chain(error) }
     }
 
+    /// The same, and what it had made is still there for this reason, if there is one.
+    #[must_use]
+    pub fn with_remains(self, left: Option<String>) -> Self {
+        match left {
+            Some(left) => Self::Remains { failure: Box::new(self), left },
+            None => self,
+        }
+    }
+
+    /// Whether it was not begun for want of threads: later it may be.
+    #[must_use]
+    pub fn is_want_of_threads(&self) -> bool {
+        matches!(self, Self::Exhausted { .. } | Self::NotBegun { .. })
+    }
+
     fn code(&self) -> Code {
         match self {
+            Self::Remains { failure, .. } => failure.code(),
             Self::NoContainer { .. } | Self::NoProcess { .. } | Self::Finished => Code::NOT_FOUND,
             Self::Exists { .. } => Code::ALREADY_EXISTS,
             Self::State { .. } => Code::FAILED_PRECONDITION,
@@ -169,7 +203,7 @@ impl Failure {
             Self::Unsupported { .. } => Code::UNIMPLEMENTED,
             Self::ShuttingDown => Code::UNAVAILABLE,
             Self::Stuck { .. } => Code::DEADLINE_EXCEEDED,
-            Self::Exhausted { .. } => Code::RESOURCE_EXHAUSTED,
+            Self::Exhausted { .. } | Self::NotBegun { .. } => Code::RESOURCE_EXHAUSTED,
             Self::Told { kind, .. } => match kind {
                 Kind::NotFound => Code::NOT_FOUND,
                 Kind::Exists => Code::ALREADY_EXISTS,

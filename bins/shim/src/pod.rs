@@ -39,9 +39,26 @@ pub struct Pod {
 
 #[derive(Debug, Default)]
 struct Tasks {
-    /// None while a container is being created.
-    known: BTreeMap<String, Option<Arc<Task>>>,
+    known: BTreeMap<String, Entry>,
     closed: bool,
+    /// The shim ends when the last container that nobody wants is gone.
+    leaving: bool,
+}
+
+/// What an id stands for.
+#[derive(Debug)]
+enum Entry {
+    /// A container that is being created.
+    Coming(Wanted),
+    /// A container.
+    There(Arc<Task>),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Wanted {
+    Yes,
+    /// It was deleted before it was there.
+    No,
 }
 
 /// An id that is being created; freed when nothing comes of it.
@@ -75,14 +92,20 @@ impl Pod {
     /// # Errors
     /// [`Failure::NoContainer`].
     pub fn task(&self, id: &str) -> Result<Arc<Task>, Failure> {
-        let known = self.tasks().known.get(id).cloned().flatten();
-        known.ok_or_else(|| Failure::NoContainer { id: id.to_owned() })
+        match self.tasks().known.get(id) {
+            Some(Entry::There(task)) => Ok(Arc::clone(task)),
+            Some(Entry::Coming(_)) | None => Err(Failure::NoContainer { id: id.to_owned() }),
+        }
     }
 
     /// All containers that are there.
     #[must_use]
     pub fn all(&self) -> Vec<Arc<Task>> {
-        self.tasks().known.values().flatten().cloned().collect()
+        let there = |entry: &Entry| match entry {
+            Entry::There(task) => Some(Arc::clone(task)),
+            Entry::Coming(_) => None,
+        };
+        self.tasks().known.values().filter_map(there).collect()
     }
 
     /// Takes an id for a new container.
@@ -97,8 +120,19 @@ impl Pod {
         if tasks.known.contains_key(id) {
             return Err(Failure::Exists { what: "container", id: id.to_owned() });
         }
-        tasks.known.insert(id.to_owned(), None);
+        tasks.known.insert(id.to_owned(), Entry::Coming(Wanted::Yes));
+        tasks.leaving = false;
         Ok(Reserved { pod: Arc::clone(self), id: id.to_owned() })
+    }
+
+    /// Nobody wants the container with this id if it is one that is being created: then it is not to stay.
+    ///
+    /// Compat: containerd deletes a container whose creation it gave up, takes `NotFound` for an answer, and never asks for
+    /// it again.
+    pub fn disown(&self, id: &str) {
+        if let Some(Entry::Coming(wanted)) = self.tasks().known.get_mut(id) {
+            *wanted = Wanted::No;
+        }
     }
 
     /// Forgets a container.
@@ -106,11 +140,25 @@ impl Pod {
         self.tasks().known.remove(id);
     }
 
-    /// Takes no container any more; not while there is one.
-    pub fn close(&self) -> bool {
+    /// Takes no container any more and lets the shim end; not while there is a container. Those that are being created and
+    /// that nobody wants are waited for: with the last one the shim ends, unless another container comes before.
+    pub fn close(&self) {
         let mut tasks = self.tasks();
-        tasks.closed |= tasks.known.is_empty();
-        tasks.closed
+        let unwanted = |entry: &Entry| matches!(entry, Entry::Coming(Wanted::No));
+        tasks.leaving |= tasks.known.values().all(unwanted);
+        self.leave(tasks);
+    }
+
+    fn leave(&self, mut tasks: MutexGuard<'_, Tasks>) {
+        // Once: what is found there later is another shim.
+        if tasks.closed || !tasks.leaving || !tasks.known.is_empty() {
+            return;
+        }
+        tasks.closed = true;
+        drop(tasks);
+        // Before the answer: whoever comes after it finds no socket, and starts a new shim.
+        self.withdraw();
+        self.end.notify_one();
     }
 
     /// Makes the shim one that nobody finds any more.
@@ -131,17 +179,30 @@ impl Pod {
 
 impl Reserved {
     /// The container is there.
-    pub fn fill(self, task: Arc<Task>) {
-        self.pod.tasks().known.insert(self.id.clone(), Some(task));
+    ///
+    /// # Errors
+    /// [`Failure::State`] when it was deleted meanwhile; the id stays taken until this is dropped.
+    pub fn fill(&self, task: &Arc<Task>) -> Result<(), Failure> {
+        match self.pod.tasks().known.get_mut(&self.id) {
+            Some(entry @ Entry::Coming(Wanted::Yes)) => *entry = Entry::There(Arc::clone(task)),
+            _ => {
+                return Err(Failure::State {
+                    verb: "create",
+                    what: "a container that was deleted meanwhile",
+                });
+            }
+        }
+        Ok(())
     }
 }
 
 impl Drop for Reserved {
     fn drop(&mut self) {
         let mut tasks = self.pod.tasks();
-        if let Some(None) = tasks.known.get(&self.id) {
+        if let Some(Entry::Coming(_)) = tasks.known.get(&self.id) {
             tasks.known.remove(&self.id);
         }
+        self.pod.leave(tasks);
     }
 }
 
@@ -155,9 +216,40 @@ mod tests {
         let reserved = pod.reserve("c").expect("free");
         assert!(matches!(pod.reserve("c"), Err(Failure::Exists { .. })));
         assert!(matches!(pod.task("c"), Err(Failure::NoContainer { .. })));
-        assert!(!pod.close(), "a container is being created");
+        pod.close();
+        assert!(pod.reserve("d").is_ok(), "a container is being created");
         drop(reserved);
-        assert!(pod.close());
+        pod.close();
         assert!(matches!(pod.reserve("c"), Err(Failure::ShuttingDown)));
+    }
+
+    fn task(id: &str) -> Arc<Task> {
+        let place = crate::task::Place { id: id.to_owned(), ..crate::task::Place::default() };
+        let init = crate::process::Process::new("", crate::process::Streams::default(), Vec::new());
+        Arc::new(Task::new(place, crate::options::Options::default(), Arc::new(init)))
+    }
+
+    #[test]
+    fn the_last_unwanted_container_takes_the_shim_with_it() {
+        let pod = Arc::new(Pod::new("ns", None, Vec::new()));
+        let reserved = pod.reserve("c").expect("free");
+        pod.disown("c");
+        pod.close();
+        assert!(matches!(reserved.fill(&task("c")), Err(Failure::State { .. })));
+        assert!(matches!(pod.reserve("c"), Err(Failure::Exists { .. })), "it is not removed yet");
+        drop(reserved);
+        assert!(matches!(pod.reserve("c"), Err(Failure::ShuttingDown)));
+    }
+
+    #[test]
+    fn a_shim_stays_for_a_container_that_comes_after_an_unwanted_one() {
+        let pod = Arc::new(Pod::new("ns", None, Vec::new()));
+        let unwanted = pod.reserve("c").expect("free");
+        pod.disown("c");
+        pod.close();
+        pod.reserve("d").expect("free").fill(&task("d")).expect("wanted");
+        drop(unwanted);
+        pod.forget("d");
+        assert!(pod.reserve("e").is_ok());
     }
 }

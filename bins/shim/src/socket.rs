@@ -1,7 +1,7 @@
 //! The shim's socket: its path, and who gets it when several ask.
 
 use rustix::fd::OwnedFd;
-use rustix::fs::{AtFlags, CWD, Mode};
+use rustix::fs::{AtFlags, CWD, FlockOperation, Mode, OFlags};
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 use sha2::{Digest, Sha256};
@@ -51,7 +51,8 @@ pub fn path(directory: Option<&Path>, address: &str, namespace: &str, group: &st
 
 /// Listens at `path`, unless a live shim does.
 ///
-/// A socket at which nobody listens is what a killed shim left; it is taken away and tried again once.
+/// A socket at which nobody listens is what a killed shim left; it is taken away and tried again once. Meanwhile no other
+/// process may claim one in that directory: who has bound and does not listen yet looks like a dead shim, too.
 ///
 /// # Errors
 /// [`Error::Step`].
@@ -61,6 +62,7 @@ pub fn claim(path: &Path) -> Result<Claim, Error> {
         made.map_err(|error| refused("make", directory)(Errno::from_io_error(&error).unwrap_or(Errno::IO)))?;
         rustix::fs::chmod(directory, Mode::RWXU).map_err(refused("change the mode of", directory))?;
     }
+    let _turn = path.parent().map(turn).transpose()?;
     match listen(path) {
         Err(Errno::ADDRINUSE) if answers(path) => Ok(Claim::Theirs),
         Err(Errno::ADDRINUSE) => {
@@ -69,6 +71,16 @@ pub fn claim(path: &Path) -> Result<Claim, Error> {
         }
         other => other.map(Claim::Ours).map_err(refused("listen at", path)),
     }
+}
+
+/// Waits until nobody else claims a socket in this directory; it is over when the descriptor is closed.
+fn turn(directory: &Path) -> Result<OwnedFd, Error> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let opened =
+        rustix::fs::openat(CWD, directory, flags, Mode::empty()).map_err(refused("open", directory))?;
+    let locked = rustix::io::retry_on_intr(|| rustix::fs::flock(&opened, FlockOperation::LockExclusive));
+    locked.map_err(refused("lock", directory))?;
+    Ok(opened)
 }
 
 fn refused(step: &'static str, path: &Path) -> impl FnOnce(Errno) -> Error {
@@ -119,5 +131,20 @@ mod tests {
         drop(first);
         assert!(path.exists());
         assert!(matches!(claim(&path).expect("free again"), Claim::Ours(_)));
+    }
+
+    #[test]
+    fn of_many_who_find_a_dead_shim_one_gets_its_socket() {
+        let directory = tempfile::tempdir().expect("a directory");
+        for round in 0..50 {
+            let path = directory.path().join(round.to_string());
+            drop(claim(&path).expect("free"));
+            let claims = std::thread::scope(|scope| {
+                let all = [(); 4].map(|()| scope.spawn(|| claim(&path).expect("claimed")));
+                all.map(|one| one.join().expect("no panic"))
+            });
+            let ours = claims.iter().filter(|claim| matches!(claim, Claim::Ours(_))).count();
+            assert_eq!(ours, 1, "in round {round}");
+        }
     }
 }

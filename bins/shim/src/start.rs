@@ -6,7 +6,7 @@
 use std::io::Read as _;
 use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt as _;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use cgroup::{Cgroup, Layout, Paths};
@@ -186,9 +186,25 @@ fn place(pid: u32, options: &Options) -> Result<(), Error> {
 fn join(pid: u32, path: &str) -> Result<(), cgroup::Error> {
     let layout = Layout::discover()?;
     let below_the_root = format!("/{path}");
-    let group = Cgroup::new(cgroup::resolve(&layout, Some(&below_the_root), "")?);
-    group.create()?;
+    let group = if is_root(Path::new(path)) {
+        Cgroup::new(root(&layout))
+    } else {
+        let group = Cgroup::new(cgroup::resolve(&layout, Some(&below_the_root), "")?);
+        group.create()?;
+        group
+    };
     group.adopt(i32::try_from(pid).unwrap_or_default(), &Paths::default())
+}
+
+/// Whether a path names no group below the root.
+fn is_root(path: &Path) -> bool {
+    !path.components().any(|part| matches!(part, Component::Normal(_)))
+}
+
+/// Compat: the stock shim takes `/` for the root of every hierarchy; a container's own path may not be that.
+fn root(layout: &Layout) -> Paths {
+    let v1 = layout.v1().iter().map(|hierarchy| (hierarchy.key(), hierarchy.mount_point.clone()));
+    Paths { unified: layout.unified().map(|hierarchy| hierarchy.mount_point.clone()), v1: v1.collect() }
 }
 
 fn write_existing(path: &Path, text: &str) -> Result<(), Error> {

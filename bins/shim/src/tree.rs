@@ -91,16 +91,17 @@ impl Groups {
         self.make(container)
     }
 
-    /// Keeps a group for a later exec. Who still lives in it stays.
+    /// Keeps a group for a later exec. Who still lives in it stays. One that was killed comes back, to be removed.
     ///
     /// Kernel: a group counts how often it was killed, and who is born there by a parent in a group with another count
-    /// is killed at once (`cgroup_post_fork`). So a killed group is removed, or left to the removal of the container.
-    pub fn put_back(&self, group: Group) {
+    /// is killed at once (`cgroup_post_fork`).
+    #[must_use]
+    pub fn put_back(&self, group: Group) -> Option<Group> {
         if group.spent.load(Ordering::Relaxed) {
-            let _ = rustix::fs::rmdir(&group.path);
-        } else {
-            self.kept().free.push_front(group);
+            return Some(group);
         }
+        self.kept().free.push_front(group);
+        None
     }
 
     fn make(&self, container: &Path) -> Option<Group> {
@@ -149,6 +150,14 @@ impl Group {
     #[must_use]
     pub fn directory(&self) -> Arc<OwnedFd> {
         Arc::clone(&self.directory)
+    }
+
+    /// Removes it, unless somebody lives in it: then that is left to the removal of the container. Waits for the kernel's
+    /// lock on all groups: not for the control thread.
+    pub fn remove(self) {
+        if let Err(errno) = rustix::fs::rmdir(&self.path) {
+            log::debug!("remove the group {}: {errno}", self.path.display());
+        }
     }
 
     /// Whether anybody lives in it or below; `None` when it is gone.
@@ -396,18 +405,18 @@ mod tests {
         let groups = Groups::below(Some(lab.path.clone()));
         let first = groups.take().unwrap();
         let (path, (mut child, leader)) = (first.path.clone(), exec_in(&first));
-        groups.put_back(first);
+        assert!(groups.put_back(first).is_none());
         let second = groups.take().unwrap();
         assert_ne!(second.path, path);
-        groups.put_back(second);
+        assert!(groups.put_back(second).is_none());
         let first = groups.take().into_iter().chain(groups.take()).find(|group| group.path == path);
         assert!(first.is_none(), "{first:?}");
         let again = Group::open(path.clone()).unwrap();
         assert_eq!(kill(&leader, Some(&again), LIMIT), Reach::Whole);
         child.wait().unwrap();
         let kept = std::iter::from_fn(|| groups.take()).take(4).find(|group| group.path == path).unwrap();
-        groups.put_back(again);
-        assert!(!path.exists(), "a killed group is not for another exec");
+        groups.put_back(again).expect("a killed group is not for another exec").remove();
+        assert!(!path.exists());
         drop(kept);
     }
 

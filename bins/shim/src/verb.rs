@@ -24,6 +24,23 @@ use crate::failure::Kind;
 /// The longest message in bytes. A request with more resources than that is refused.
 pub const LONGEST: usize = 96 << 10;
 
+/// The longest word of a verb process in bytes.
+pub const LONGEST_WORD: usize = 32 << 10;
+
+/// The longest text in a word, in bytes: six times as much, when all of it has to be escaped, fits into a word.
+const LONGEST_TEXT: usize = 4 << 10;
+
+/// A text that fits into a word: of a long one the two ends, where the operation and its cause are.
+fn clipped(text: String) -> String {
+    if text.len() <= LONGEST_TEXT {
+        return text;
+    }
+    let half = LONGEST_TEXT / 2 - 8;
+    let (head, tail) = (text.floor_char_boundary(half), text.ceil_char_boundary(text.len() - half));
+    let (head, tail) = (text.get(..head).unwrap_or_default(), text.get(tail..).unwrap_or_default());
+    format!("{head} [...] {tail}")
+}
+
 /// What a verb process is asked to do.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Request {
@@ -140,6 +157,19 @@ pub enum Word {
     },
 }
 
+impl Word {
+    /// As it is sent; the receiver takes no more than [`LONGEST_WORD`].
+    fn encode(self) -> Vec<u8> {
+        let word = match self {
+            Self::Log { level, text } => Self::Log { level, text: clipped(text) },
+            Self::Stage(text) => Self::Stage(clipped(text)),
+            Self::Refused { kind, text } => Self::Refused { kind, text: clipped(text) },
+            done @ Self::Done { .. } => done,
+        };
+        serde_json::to_vec(&word).unwrap_or_default()
+    }
+}
+
 impl Verb {
     /// As the command line calls it.
     #[must_use]
@@ -154,5 +184,28 @@ impl Verb {
             Self::Update { .. } => "update",
             Self::Kill { .. } => "kill",
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whatever_is_said_fits_into_a_word() {
+        for letter in ["x", "\u{1}", "\"", "\u{20ac}"] {
+            let text = format!("begin{}end", letter.repeat(100_000));
+            for word in [Word::Stage(text.clone()), Word::Refused { kind: Kind::Other, text }] {
+                let bytes = word.encode();
+                assert!(bytes.len() <= LONGEST_WORD, "{}", bytes.len());
+                let (Word::Stage(text) | Word::Refused { text, .. }) =
+                    serde_json::from_slice(&bytes).expect("a word")
+                else {
+                    panic!("another word")
+                };
+                assert!(text.starts_with("begin") && text.ends_with("end"), "{text}");
+            }
+        }
+        assert_eq!(clipped("short".to_owned()), "short");
     }
 }

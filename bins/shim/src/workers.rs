@@ -20,6 +20,9 @@ const WORKING: usize = 8;
 /// How many may be stuck before no more work is taken.
 const STUCK: usize = 32;
 
+/// How long work waits while no other is begun before it gets a thread more: whoever is slow holds up nobody else.
+const SLOW: Duration = Duration::from_millis(500);
+
 /// How long a thread waits for more work.
 const IDLE: Duration = Duration::from_secs(2);
 
@@ -46,12 +49,24 @@ struct State {
     /// Threads that are there and not abandoned.
     threads: usize,
     abandoned: usize,
+    /// When work was begun last.
+    begun: Option<Instant>,
 }
 
 impl std::fmt::Debug for State {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { queue, idle, threads, abandoned } = self;
+        let Self { queue, idle, threads, abandoned, .. } = self;
         write!(formatter, "{} queued, {idle} idle of {threads}, {abandoned} stuck", queue.len())
+    }
+}
+
+impl State {
+    /// Counts one more thread, if those that are there begin nothing; with the stuck ones they have a bound.
+    fn takes_another(&mut self) -> bool {
+        let slow = self.begun.is_none_or(|begun| begun.elapsed() >= SLOW);
+        let more = slow && self.threads + self.abandoned < WORKING + STUCK;
+        self.threads += usize::from(more);
+        more
     }
 }
 
@@ -78,7 +93,7 @@ impl Workers {
     /// Carries out `work` on a thread and gives what it returns.
     ///
     /// # Errors
-    /// [`Failure::Stuck`] after the limit, [`Failure::Exhausted`], [`Failure::Panicked`].
+    /// [`Failure::Stuck`] or [`Failure::NotBegun`] after the limit, [`Failure::Exhausted`], [`Failure::Panicked`].
     pub async fn run<T: Send + 'static>(
         &self,
         task: Task,
@@ -91,10 +106,26 @@ impl Workers {
         });
         self.submit(job)?;
         let begun = Instant::now();
-        match tokio::time::timeout(task.limit, receiver).await {
-            Ok(Ok(value)) => Ok(value),
-            Ok(Err(_)) => Err(Failure::Panicked),
-            Err(_) => Err(self.abandon(&task, &progress, begun)),
+        tokio::select! {
+            biased;
+            outcome = receiver => outcome.map_err(|_| Failure::Panicked),
+            () = self.relieve(&progress) => Err(Failure::Panicked),
+            () = tokio::time::sleep(task.limit) => Err(self.abandon(&task, &progress, begun)),
+        }
+    }
+
+    /// Makes a thread whenever this piece of work waits and none is begun for a while. Never comes back.
+    async fn relieve(&self, progress: &Mutex<Progress>) {
+        loop {
+            tokio::time::sleep(SLOW).await;
+            if *progress.lock().unwrap_or_else(PoisonError::into_inner) != Progress::Queued {
+                return std::future::pending().await;
+            }
+            if self.state().takes_another()
+                && let Err(error) = self.spawn()
+            {
+                log::warn!("{error}");
+            }
         }
     }
 
@@ -155,15 +186,16 @@ impl Workers {
     fn work(&self) {
         let mut state = self.state();
         loop {
-            // After a comeback there can be one thread too many.
-            if state.threads > WORKING {
-                break;
-            }
             if let Some(job) = state.queue.pop_front() {
+                state.begun = Some(Instant::now());
                 drop(state);
                 job();
                 state = self.state();
                 continue;
+            }
+            // There are more threads than that when some were slow, or came back.
+            if state.threads > WORKING {
+                break;
             }
             state.idle += 1;
             let waited = self.0.wake.wait_timeout(state, IDLE).unwrap_or_else(PoisonError::into_inner);
@@ -177,17 +209,24 @@ impl Workers {
     }
 
     fn abandon(&self, task: &Task, progress: &Mutex<Progress>, begun: Instant) -> Failure {
-        let at = if step(progress, Progress::Queued, Progress::Abandoned) {
-            "no thread was free for it"
-        } else if step(progress, Progress::Running, Progress::Abandoned) {
+        let (what, limit) = (task.name.clone(), task.limit);
+        if step(progress, Progress::Queued, Progress::Abandoned) {
+            let count = self.stuck();
+            log::warn!(
+                "{what}: no thread was free for it within {} ms; {count} stuck",
+                begun.elapsed().as_millis()
+            );
+            return Failure::NotBegun { what, limit, count };
+        }
+        let at = if step(progress, Progress::Running, Progress::Abandoned) {
             self.replace();
             "it sleeps in the kernel"
         } else {
             "it ended this moment"
         };
         let stuck = self.stuck();
-        log::warn!("{}: {at} after {} ms; {stuck} stuck", task.name, begun.elapsed().as_millis());
-        Failure::Stuck { what: task.name.clone(), limit: task.limit, at: at.to_owned() }
+        log::warn!("{what}: {at} after {} ms; {stuck} stuck", begun.elapsed().as_millis());
+        Failure::Stuck { what, limit, at: at.to_owned() }
     }
 
     /// A thread is stuck: another one takes its place if work waits.
@@ -258,6 +297,44 @@ mod tests {
         while workers.stuck() > 0 {
             std::thread::yield_now();
         }
+    }
+
+    /// Work that ends when the sender is dropped.
+    fn slow() -> (mpsc::Sender<()>, impl FnOnce() + Send + 'static) {
+        let (release, held) = mpsc::channel::<()>();
+        let work = move || {
+            let _ = held.recv();
+        };
+        (release, work)
+    }
+
+    #[test]
+    fn work_that_is_slow_holds_up_no_other() {
+        let workers = Workers::default();
+        let (releases, works): (Vec<_>, Vec<_>) = (0..2 * WORKING).map(|_| slow()).unzip();
+        run(async {
+            let limit = Duration::from_secs(3600);
+            let begin = |work| {
+                let workers = workers.clone();
+                tokio::spawn(async move { workers.run(task(limit), work).await })
+            };
+            let running = works.into_iter().map(begin).collect::<Vec<_>>();
+            // They have the threads now, and the others of them come first.
+            tokio::task::yield_now().await;
+            assert_eq!(workers.run(task(limit), || 7).await.expect("a thread"), 7);
+            drop(releases);
+            for one in running {
+                one.await.expect("no panic").expect("released");
+            }
+        });
+    }
+
+    #[test]
+    fn there_are_never_more_threads_than_may_work_and_be_stuck() {
+        let mut state = State { threads: WORKING, abandoned: STUCK - 1, ..State::default() };
+        assert!(state.takes_another() && !state.takes_another());
+        let mut busy = State { begun: Some(Instant::now()), ..State::default() };
+        assert!(!busy.takes_another(), "work is begun");
     }
 
     #[test]

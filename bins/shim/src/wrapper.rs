@@ -28,7 +28,7 @@ const LIMIT: Duration = Duration::from_secs(10);
 const FEATURES_LIMIT: Duration = Duration::from_secs(4);
 
 /// How long a container may take to be created: hooks run, images are unpacked by some runtimes, machines boot.
-const CREATE_LIMIT: Duration = Duration::from_secs(120);
+const CREATE_LIMIT: Duration = Duration::from_secs(110);
 
 /// A runtime for one container.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -12,8 +12,8 @@ use launch::Process;
 use launch::process::{Reap, ended, wait_dead};
 use proc::Procfs;
 use rustix::fd::AsFd;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use sys::clone::{Clone3, Parent, Side, clone3};
 
@@ -23,18 +23,21 @@ const LIMIT: Duration = Duration::from_secs(2);
 /// How many threads may look at once; who comes then does not look.
 const MOST: usize = 32;
 
+/// How many of them may look into one container: one whose files do not answer leaves places to the others.
+const SHARE: usize = 8;
+
 /// Stack of a thread that looks, in bytes.
 const STACK: usize = 256 << 10;
 
-/// How many threads look, or are left behind.
-static LOOKING: AtomicUsize = AtomicUsize::new(0);
+/// Who is looked into, once for each thread that looks or is left behind.
+static LOOKING: Mutex<Vec<i32>> = Mutex::new(Vec::new());
 
 /// Why nothing was seen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Unseen {
     /// The files do not answer.
     Silent,
-    /// As many threads as may look at once do so already, in this container or in others; this one was not looked at.
+    /// As many threads as may look at once do so already, in this container or in all; this one was not looked at.
     Busy,
     /// No process or thread could be made that looks, or it broke; this container was not looked at to the end.
     Failed,
@@ -51,20 +54,22 @@ impl Unseen {
     }
 }
 
-/// What `look` gives, unless it does not come to an end; it is carried out twice in a process with one thread.
+/// What `look` gives, unless it does not come to an end; it is carried out twice in a process with one thread. `init` is
+/// the pid of the first process of the container that is looked into.
 ///
 /// # Errors
 /// [`Unseen`].
 pub(crate) fn look<T: Send + 'static>(
     proc: &Procfs,
+    init: i32,
     look: impl Fn() -> T + Send + 'static,
 ) -> Result<T, Unseen> {
     let own = i32::try_from(std::process::id()).unwrap_or(0);
-    if proc.threads(own).len() == 1 { in_child(&look).map(|()| look()) } else { on_thread(look) }
+    if proc.threads(own).len() == 1 { in_child(&look).map(|()| look()) } else { on_thread(init, look) }
 }
 
-fn on_thread<T: Send + 'static>(look: impl Fn() -> T + Send + 'static) -> Result<T, Unseen> {
-    let place = Place::take().ok_or(Unseen::Busy)?;
+fn on_thread<T: Send + 'static>(init: i32, look: impl Fn() -> T + Send + 'static) -> Result<T, Unseen> {
+    let place = Place::take(init).ok_or(Unseen::Busy)?;
     let (tell, told) = mpsc::sync_channel(1);
     let looker = move || {
         let _place = place;
@@ -81,24 +86,37 @@ fn on_thread<T: Send + 'static>(look: impl Fn() -> T + Send + 'static) -> Result
     })
 }
 
-/// The right to be one of the threads that look.
-struct Place;
+/// The right to be one of the threads that look into the container of this init.
+struct Place(i32);
 
 impl Place {
-    fn take() -> Option<Self> {
-        let more = |looking| (looking < MOST).then_some(looking + 1);
-        let taken = LOOKING.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more);
-        if taken.is_err() {
-            log::warn!("{MOST} threads look into containers whose files do not answer");
+    fn take(init: i32) -> Option<Self> {
+        let mut looking = looking();
+        let here = looking.iter().filter(|other| **other == init).count();
+        if here >= SHARE || looking.len() >= MOST {
+            let all = looking.len();
+            drop(looking);
+            log::warn!(
+                "{all} threads look into containers whose files do not answer, {here} into that of process {init}"
+            );
+            return None;
         }
-        taken.ok().map(|_| Self)
+        looking.push(init);
+        Some(Self(init))
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        LOOKING.fetch_sub(1, Ordering::Relaxed);
+        let mut looking = looking();
+        if let Some(place) = looking.iter().position(|init| *init == self.0) {
+            looking.swap_remove(place);
+        }
     }
+}
+
+fn looking() -> MutexGuard<'static, Vec<i32>> {
+    LOOKING.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Whether `look` comes to an end in a child; one that does not is killed.
@@ -163,7 +181,7 @@ mod tests {
             drop(guard);
         });
         ready.recv().unwrap();
-        let found = look(&proc(), move || {
+        let found = look(&proc(), 0, move || {
             begun.send(()).unwrap();
             *LOCK.lock().unwrap()
         });
@@ -176,7 +194,7 @@ mod tests {
         let (go, stay) = mpsc::channel::<()>();
         let stay = Mutex::new(stay);
         let (gone, end) = mpsc::channel();
-        let found = look(&proc(), move || {
+        let found = look(&proc(), 0, move || {
             let _ = stay.lock().unwrap().recv();
             gone.send(()).unwrap();
         });
@@ -187,7 +205,17 @@ mod tests {
 
     #[test]
     fn a_look_that_panics_finds_nothing() {
-        let found: Result<(), Unseen> = look(&proc(), || panic!("on purpose"));
+        let found: Result<(), Unseen> = look(&proc(), 0, || panic!("on purpose"));
         assert_eq!(found, Err(Unseen::Failed));
+    }
+
+    #[test]
+    fn a_container_whose_files_do_not_answer_leaves_places_to_the_others() {
+        let hung = || Place::take(-1);
+        let held = std::iter::from_fn(hung).take(MOST).collect::<Vec<_>>();
+        assert_eq!(held.len(), SHARE);
+        assert!(Place::take(-2).is_some());
+        drop(held);
+        assert!(hung().is_some());
     }
 }

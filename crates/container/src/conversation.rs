@@ -45,6 +45,8 @@ impl Answer {
 pub(crate) enum Said {
     /// The go-between has made init proper; its pidfd comes with it.
     Born(i32),
+    /// The go-between has joined its namespaces, and the kernel makes no process there.
+    Unborn(Errno),
     /// Every mount is made and the root not changed yet.
     RootReady,
     /// The terminal's name; its master comes with it.
@@ -66,6 +68,7 @@ impl Said {
         let with = |tag: u8, rest: &[u8]| [&[tag], rest].concat();
         match self {
             Said::Born(pid) => with(b'B', &pid.to_ne_bytes()),
+            Said::Unborn(errno) => with(b'U', &errno.raw_os_error().to_ne_bytes()),
             Said::RootReady => with(b'R', b""),
             Said::Terminal(name) => with(b'T', name.as_bytes()),
             Said::Listener => with(b'L', b""),
@@ -82,6 +85,7 @@ impl Said {
         let number = || rest.try_into().ok().map(i32::from_ne_bytes);
         Some(match tag {
             b'B' => Said::Born(number()?),
+            b'U' => Said::Unborn(Errno::from_raw_os_error(number()?)),
             b'R' => Said::RootReady,
             b'T' => Said::Terminal(text()),
             b'L' => Said::Listener,

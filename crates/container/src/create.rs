@@ -524,10 +524,27 @@ impl Birth<'_> {
             fork_through(plan, (namespaces, &joined), line, &self.proc)
         };
         visit.end().map_err(Error::Launch)?;
-        let (init, line) =
-            init.map_err(|error| rootless::explain_refused_clone(&config, self.cgroup.paths(), error))?;
+        let (init, line) = init.map_err(|error| self.refused_birth(&config, error))?;
         self.init = Some(init);
         Ok(line)
+    }
+
+    /// Why the kernel made no process.
+    fn refused_birth(&self, config: &Config, error: Error) -> Error {
+        let Error::Launch(launch::Error::Clone(errno)) = error else { return error };
+        let context = self.context();
+        let cause = match errno {
+            Errno::NOMEM => evidence::no_memory(&context, child::Stage::Start),
+            _ => evidence::of_birth(&context, &launch::Error::Clone(errno)),
+        };
+        match (cause, joined_pid_namespace(config)) {
+            (Some(cause), _) => Error::NotStarted(cause),
+            // Kernel: the errno of a pid namespace whose init is dead; memory has no part in it.
+            (None, Some((pointer, path))) if errno == Errno::NOMEM => {
+                Error::EndedPidNamespace { pointer, path }
+            }
+            _ => rootless::explain_refused_clone(config, errno),
+        }
     }
 
     /// Writes the id mappings and init's identity; only then may init go on.
@@ -782,13 +799,24 @@ fn new_namespaces(config: &Config) -> u64 {
         & !(new::CGROUP | new::TIME)
 }
 
+/// The pid namespace that is joined by path: its place in `config.json`, and the path.
+fn joined_pid_namespace(config: &Config) -> Option<(String, PathBuf)> {
+    let mut all = config.linux.namespaces.iter().enumerate();
+    let (index, pid) = all.find(|(_, namespace)| namespace.kind == NamespaceType::Pid)?;
+    Some((namespace_pointer(index), pid.path()?.to_owned()))
+}
+
+fn namespace_pointer(index: usize) -> String {
+    format!("config.json/linux/namespaces/{index}/path")
+}
+
 /// Opens the files of namespaces that are joined by path.
 fn open_namespaces(config: &Config, kinds: &[NamespaceType]) -> Result<Vec<(OwnedFd, u64)>, Error> {
     let mut open = Vec::new();
     for (index, namespace) in config.linux.namespaces.iter().enumerate() {
         let Some(path) = namespace.path().filter(|_| kinds.contains(&namespace.kind)) else { continue };
         let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
-        let pointer = || format!("config.json/linux/namespaces/{index}/path");
+        let pointer = || namespace_pointer(index);
         let file = rustix::fs::openat(CWD, path, flags, Mode::empty())
             .map_err(|source| Error::Namespace { pointer: pointer(), path: path.to_owned(), source })?;
         let kind = rustix::fs::fstatfs(&file).map(|stat| stat.f_type);
@@ -838,25 +866,21 @@ fn fork_through(
 }
 
 fn go_between(plan: init::Plan, namespaces: u64, joined: &[(OwnedFd, u64)]) -> ! {
-    let step = |step: &'static str| move |source| Error::Step { step, source };
+    let step = "join a namespace of config.json/linux/namespaces";
     let join = |(file, kind): &(OwnedFd, u64)| sys::namespace::join(file.as_fd(), *kind);
-    let born = joined
-        .iter()
-        .try_for_each(join)
-        .map_err(step("join a namespace of config.json/linux/namespaces"))
-        .and_then(|()| {
-            let how = Clone3 { namespaces, cgroup: None, parent: Parent::Grandparent };
-            sys::clone::clone3(&how).map_err(step("clone3 in the joined namespaces"))
-        });
-    match born {
+    if let Err(source) = joined.iter().try_for_each(join) {
+        plan.line.say(&Said::Failed(crate::error::chain(&Error::Step { step, source })));
+        sys::clone::exit(255)
+    }
+    match sys::clone::clone3(&Clone3 { namespaces, cgroup: None, parent: Parent::Grandparent }) {
         Ok(Side::Child) => init::run(plan),
         Ok(Side::Parent { pid, pidfd }) => {
             // The number is one of the joined pid namespace; create asks the pidfd for the host's.
             plan.line.send(&Said::Born(pid), Some(pidfd.as_fd()));
             sys::clone::exit(0)
         }
-        Err(error) => {
-            plan.line.say(&Said::Failed(crate::error::chain(&error)));
+        Err(errno) => {
+            plan.line.say(&Said::Unborn(errno));
             sys::clone::exit(255)
         }
     }
@@ -873,6 +897,7 @@ fn await_birth(proc: &Procfs, go_between: &Process, line: &Line) -> Result<Proce
     let ended = launch::process::ended(go_between, launch::process::Reap::Yes).ok().flatten();
     match heard {
         Heard::Said(Said::Born(_), Some(pidfd)) => Ok(Process { pid: host_pid(proc, &pidfd)?, pidfd }),
+        Heard::Said(Said::Unborn(errno), _) => Err(Error::Launch(launch::Error::Clone(errno))),
         Heard::Said(Said::Failed(message), _) => Err(Error::Init { message }),
         Heard::Nothing => Err(Error::InitStuck { stage: STAGE, limit: LIMIT }),
         _ => {

@@ -229,6 +229,14 @@ pub enum Error {
         /// The file.
         path: PathBuf,
     },
+    /// The pid namespace of a path has lost its init, and with it the ability to hold processes.
+    #[error("{pointer}: the pid namespace {} has no init any more, so no process can be made in it", path.display())]
+    EndedPidNamespace {
+        /// JSON pointer.
+        pointer: String,
+        /// The file.
+        path: PathBuf,
+    },
     /// A bind mount cannot be given an id mapping.
     #[error("{pointer}: map the ids of {} (Linux 5.12 or newer, and its file system must support it)", path.display())]
     IdMappedMount {

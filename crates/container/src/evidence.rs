@@ -7,7 +7,7 @@ use crate::cause::Cause;
 use crate::config::{NamespaceType, Process as Configured};
 use crate::error::errno_text;
 use crate::last_mile::{LastMile, RLIMITS};
-use crate::program::{self, Attempt};
+use crate::program::{self, Attempt, IdMap};
 use cgroup::{Cgroup, Evidence};
 use child::{Failure, Stage};
 use launch::{Ended, Process};
@@ -223,7 +223,8 @@ fn of_no_pids(context: &Context<'_>) -> Cause {
     Cause::HostProcesses { threads_max: read("sys/kernel/threads-max"), pid_max: read("sys/kernel/pid_max") }
 }
 
-fn no_memory(context: &Context<'_>, stage: Stage) -> Option<Cause> {
+/// The limit on memory that is full, if one is.
+pub(crate) fn no_memory(context: &Context<'_>, stage: Stage) -> Option<Cause> {
     context.memory_limit().map(|cause| Cause::NoMemory { stage, cause })
 }
 
@@ -447,9 +448,9 @@ fn of_program_in(context: &Context<'_>, errno: Errno, root: Option<&Root>) -> Ca
     let Some(root) = context.root().or_else(twin) else {
         return Cause::NoSuchFile { path: attempt.program };
     };
-    let looked = attempt.clone();
+    let (looked, init) = (attempt.clone(), context.init.map_or(0, |init| init.pid));
     // What lies on the way may be a file system of the container that never answers.
-    bounded::look(context.proc, move || program::diagnose(&root, &looked)).unwrap_or_else(|unseen| {
+    bounded::look(context.proc, init, move || program::diagnose(&root, &looked)).unwrap_or_else(|unseen| {
         let program = &attempt.program;
         log::warn!("why {program:?} cannot run is not known: {}", unseen.says());
         program::undiagnosed(&attempt)
@@ -465,7 +466,18 @@ fn attempt(context: &Context<'_>, errno: Errno) -> Attempt {
     };
     let gids = std::iter::once(process.user.gid).chain(process.user.additional_gids.clone());
     let (directory, uid) = (process.cwd.clone(), process.user.uid);
-    Attempt { program, paths, directory, uid, gids: gids.collect(), errno }
+    let effective = process.capabilities.as_ref().map_or(0, |sets| capability::mask(&sets.effective).0);
+    Attempt {
+        program,
+        paths,
+        directory,
+        uid,
+        gids: gids.collect(),
+        capabilities: effective,
+        user_ids: IdMap(id_map(context, "uid_map")),
+        group_ids: IdMap(id_map(context, "gid_map")),
+        errno,
+    }
 }
 
 /// Whether a namespace kind of a record is one of its own.

@@ -439,7 +439,8 @@ fn root(target: &Target<'_>) -> Result<Root, Error> {
 fn open_terminal(target: &Target<'_>, last_mile: &LastMile) -> Result<console::Pty, Error> {
     let root = root(target)?;
     // The container's /dev may be a file system that never answers.
-    let opened = bounded::look(target.proc, move || console::open(root.as_fd())).map_err(no_terminal)?;
+    let opened = bounded::look(target.proc, target.init.pid, move || console::open(root.as_fd()))
+        .map_err(no_terminal)?;
     let pty = opened.map_err(Error::Console)?;
     if let Some(size) = last_mile.process.console_size {
         pty.resize(size).map_err(Error::Console)?;

@@ -178,8 +178,12 @@ fn prepare(plan: &mut Plan) -> Result<Option<OwnedFd>, Stop> {
     root.change_root().map_err(Error::Rootfs)?;
     take_terminal(plan, &root, report)?;
     root.after_pivot().map_err(Error::Rootfs)?;
-    // Once with all rights, before a filter could forbid the look; once more as the user.
-    find_program(plan).map_err(Stop::NotFound)?;
+    // Once with all rights, before a filter could forbid the look; once more as the user, who may reach what root may
+    // not: a directory of a group that is not mapped, NFS with root_squash.
+    match find_program(plan) {
+        Ok(()) | Err(Errno::ACCESS) => {}
+        Err(errno) => return Err(Stop::NotFound(errno)),
+    }
     become_user(plan, report, label.as_ref())?;
     if let Err(Errno::ACCESS) = find_program(plan) {
         return Err(Stop::NotFound(Errno::ACCESS));

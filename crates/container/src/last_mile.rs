@@ -9,6 +9,7 @@ use child::{Failure, Stage};
 use proc::Procfs;
 use rustix::process::Resource;
 use std::ffi::{CStr, CString};
+use std::sync::OnceLock;
 use sys::capability::Sets;
 use sys::exec::{Entry, Late};
 
@@ -359,13 +360,22 @@ impl LastMile {
     }
 }
 
+/// The kernel's highest capability, which stays the same as long as it runs: read once.
+fn last_capability(proc: &Procfs) -> Result<u32, Error> {
+    static LAST: OnceLock<u32> = OnceLock::new();
+    if let Some(last) = LAST.get() {
+        return Ok(*last);
+    }
+    let last = proc.read_line("sys/kernel/cap_last_cap".as_ref()).map_err(Error::Proc)?;
+    Ok(*LAST.get_or_init(|| last.trim().parse().unwrap_or(40)))
+}
+
 fn capabilities(
     proc: &Procfs,
     configured: &crate::config::Capabilities,
     users: UserNamespace,
 ) -> Result<Capabilities, Error> {
-    let last = proc.read_line("sys/kernel/cap_last_cap".as_ref()).map_err(Error::Proc)?;
-    let last = last.trim().parse().unwrap_or(40);
+    let last = last_capability(proc)?;
     let own =
         sys::capability::get().map_err(|source| Error::Step { step: "read the own capabilities", source })?;
     let available = if users == UserNamespace::Other { u64::MAX } else { own.permitted };

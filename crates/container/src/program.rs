@@ -61,8 +61,49 @@ pub struct Attempt {
     pub uid: u32,
     /// Group and additional groups.
     pub gids: Vec<u32>,
+    /// The effective capabilities just before `execve`, a bit each.
+    pub capabilities: u64,
+    /// The user ids of the container's user namespace.
+    pub user_ids: IdMap,
+    /// Its group ids.
+    pub group_ids: IdMap,
     /// What the kernel said.
     pub errno: Errno,
+}
+
+/// One mapping of a user namespace: first id inside, first id for whom looks from here, length.
+#[derive(Clone, Debug, Default)]
+pub struct IdMap(pub Vec<(u32, u32, u32)>);
+
+impl IdMap {
+    /// What an id of a file is inside; none when it has no id there. Without any mapping the ids are the same.
+    fn inside(&self, id: u32) -> Option<u32> {
+        if self.0.is_empty() {
+            return Some(id);
+        }
+        self.0.iter().find_map(|(inside, outside, length)| {
+            let offset = id.checked_sub(*outside).filter(|offset| offset < length)?;
+            inside.checked_add(offset)
+        })
+    }
+}
+
+/// Owner and group of a file as the container has them.
+struct Owner {
+    uid: Option<u32>,
+    gid: Option<u32>,
+}
+
+impl Owner {
+    fn of(attempt: &Attempt, stat: &rustix::fs::Stat) -> Self {
+        Self { uid: attempt.user_ids.inside(stat.st_uid), gid: attempt.group_ids.inside(stat.st_gid) }
+    }
+
+    /// Kernel: an id that is not mapped is shown as `/proc/sys/kernel/overflowuid`, which nobody changes.
+    fn shown(&self) -> (u32, u32) {
+        const OVERFLOW: u32 = 65_534;
+        (self.uid.unwrap_or(OVERFLOW), self.gid.unwrap_or(OVERFLOW))
+    }
 }
 
 /// Why the kernel refused.
@@ -182,23 +223,49 @@ fn closed_directory(root: &Root, attempt: &Attempt, path: &Path) -> Option<Cause
             let stat = rustix::fs::fstat(&directory).ok()?;
             let denied = FileType::from_raw_mode(stat.st_mode) == FileType::Directory
                 && attempt.errno == Errno::ACCESS
-                && !may_execute(attempt, &stat);
+                && !may_search(attempt, &stat);
+            let (owner, group) = Owner::of(attempt, &stat).shown();
             denied.then(|| Cause::NoSearch {
                 path: attempt.program.clone(),
                 uid: attempt.uid,
                 component: prefix.display().to_string(),
                 mode: stat.st_mode & 0o7777,
-                owner: stat.st_uid,
-                group: stat.st_gid,
+                owner,
+                group,
             })
         })
 }
 
-/// The classic rule; capabilities and ACLs are not looked at, so it is used only to explain a refusal.
+/// Whether the process may go through a directory.
+fn may_search(attempt: &Attempt, stat: &rustix::fs::Stat) -> bool {
+    overrides(attempt, stat, DAC_OVERRIDE | DAC_READ_SEARCH) || has_execute_bit(attempt, stat)
+}
+
+/// Whether it may execute a file.
+///
+/// Kernel: no capability makes a file without any execute bit a program.
 fn may_execute(attempt: &Attempt, stat: &rustix::fs::Stat) -> bool {
-    let shift = if stat.st_uid == attempt.uid {
+    let has_any = stat.st_mode & 0o111 != 0;
+    has_any && overrides(attempt, stat, DAC_OVERRIDE) || has_execute_bit(attempt, stat)
+}
+
+/// Source: linux/capability.h.
+const DAC_OVERRIDE: u64 = 1 << 1;
+const DAC_READ_SEARCH: u64 = 1 << 2;
+
+/// Kernel: fs/namei.c, `capable_wrt_inode_uidgid`: a capability of a user namespace is worth nothing for files whose
+/// owner or group has no id in it.
+fn overrides(attempt: &Attempt, stat: &rustix::fs::Stat, capabilities: u64) -> bool {
+    let owner = Owner::of(attempt, stat);
+    attempt.capabilities & capabilities != 0 && owner.uid.is_some() && owner.gid.is_some()
+}
+
+/// The classic rule; ACLs are not looked at, so it is used only to explain a refusal.
+fn has_execute_bit(attempt: &Attempt, stat: &rustix::fs::Stat) -> bool {
+    let owner = Owner::of(attempt, stat);
+    let shift = if owner.uid == Some(attempt.uid) {
         6
-    } else if attempt.gids.contains(&stat.st_gid) {
+    } else if owner.gid.is_some_and(|gid| attempt.gids.contains(&gid)) {
         3
     } else {
         0
@@ -216,7 +283,8 @@ fn of_file(root: &Root, attempt: &Attempt, path: &Path, stat: &rustix::fs::Stat)
             closed_interpreter(root, attempt, path)
         }
         Errno::ACCESS => {
-            Cause::NoExecute { path: name, uid: attempt.uid, mode, owner: stat.st_uid, group: stat.st_gid }
+            let (owner, group) = Owner::of(attempt, stat).shown();
+            Cause::NoExecute { path: name, uid: attempt.uid, mode, owner, group }
         }
         Errno::NOENT => missing_interpreter(root, path, name),
         Errno::NOEXEC => Cause::Format { path: name, reason: format_reason(&head(root, path)) },
@@ -401,6 +469,17 @@ mod tests {
         assert_eq!(candidates("./sh", &environment).unwrap(), [c"./sh".to_owned()]);
         let error = candidates("sh", &[]).unwrap_err().to_string();
         assert_eq!(error, "exec: \"sh\": executable file not found in $PATH");
+    }
+
+    #[test]
+    fn an_id_of_a_file_is_what_the_container_calls_it() {
+        let map = IdMap(vec![(0, 100_000, 1_000), (5_000, 7, 1)]);
+        for (id, inside) in
+            [(100_000, Some(0)), (100_999, Some(999)), (101_000, None), (0, None), (7, Some(5_000))]
+        {
+            assert_eq!(map.inside(id), inside, "{id}");
+        }
+        assert_eq!(IdMap::default().inside(7), Some(7));
     }
 
     #[test]

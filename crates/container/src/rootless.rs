@@ -7,7 +7,6 @@
 //! | device rules | a BPF program, or v1 files | left out: both need the host's root |
 //! | `oomScoreAdj` below the own | set | left as it is |
 
-use crate::cause::Cause;
 use crate::config::{Config, NamespaceType};
 use crate::{Error, id_map};
 use cgroup::{Kind, Presence, Resources};
@@ -136,16 +135,11 @@ fn limits(kind: Kind, resources: Resources) -> Result<Option<String>, Error> {
     Ok(needed.map(|write| format!("linux/resources/{}", write.field)))
 }
 
-/// Why the kernel refused to make an init, when it is for want of a right.
-pub(crate) fn explain_refused_clone(config: &Config, cgroup: &cgroup::Paths, error: Error) -> Error {
-    match error {
-        Error::Launch(launch::Error::Clone(Errno::ACCESS)) => {
-            Error::NotStarted(Cause::CgroupClosed { path: cgroup.main().to_owned() })
-        }
-        Error::Launch(launch::Error::Clone(source @ Errno::PERM)) if id_map::is_ours(config) => {
-            Error::UserNamespaceDenied { source }
-        }
-        other => other,
+/// The kernel refused to make an init, perhaps for want of the right to a user namespace.
+pub(crate) fn explain_refused_clone(config: &Config, errno: Errno) -> Error {
+    match errno {
+        Errno::PERM if id_map::is_ours(config) => Error::UserNamespaceDenied { source: errno },
+        _ => Error::Launch(launch::Error::Clone(errno)),
     }
 }
 

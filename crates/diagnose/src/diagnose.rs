@@ -1,7 +1,7 @@
 //! One look at one snapshot: every rule, the graph around the blockers, the log lines that belong to it.
 
+mod again;
 mod log_lines;
-mod twice;
 
 use crate::diagnosis::{Diagnosis, SCHEMA};
 use crate::finding::Finding;
@@ -11,7 +11,7 @@ use crate::snapshot::{Snapshot, Unseen, Why};
 use crate::time;
 use crate::view::View;
 
-pub use twice::observe;
+pub use again::observe;
 
 /// What is wrong in a snapshot.
 #[must_use]

@@ -1,6 +1,7 @@
 //! Secrets out of arguments, environments, configuration and log lines, before anything is kept.
 //!
-//! Names tell: what follows a name that sounds like a secret is replaced, as are credentials in URLs. A secret under an
+//! Names tell: what follows a name that sounds like a secret is replaced, as are credentials in URLs, what some programs
+//! take after an option of one letter (`redis-cli -a`), and words that are tokens by their form. A secret under an
 //! innocent name stays; whoever passes a snapshot on should look at it.
 
 /// What stands in place of a secret.
@@ -30,6 +31,30 @@ const SECRET: &[&str] = &[
     "signature",
 ];
 
+/// Programs that are given a secret on their command line, probes among them, and the option of one letter before it.
+const PROGRAMS: &[(&str, &str)] = &[
+    ("redis-cli", "-a"),
+    ("mysql", "-p"),
+    ("mysqladmin", "-p"),
+    ("mysqldump", "-p"),
+    ("mariadb", "-p"),
+    ("mariadb-admin", "-p"),
+    ("mongo", "-p"),
+    ("mongosh", "-p"),
+    ("sshpass", "-p"),
+    ("curl", "-u"),
+];
+
+/// How tokens of well-known services begin.
+const TOKENS: &[&str] =
+    &["eyJ", "AKIA", "ASIA", "ghp_", "gho_", "ghs_", "github_pat_", "glpat-", "xoxb-", "xoxp-"];
+
+/// Shorter words are no tokens.
+const SHORTEST_TOKEN: usize = 16;
+
+/// What stands between the words of a command line, in a log line too: `cmd=["redis-cli","-a","x"]`.
+const BETWEEN: &[char] = &[' ', '\t', '\n', '"', '\'', ',', '[', ']', '\\'];
+
 /// Whether a name sounds like that of a secret.
 #[must_use]
 pub fn is_secret(name: &str) -> bool {
@@ -43,21 +68,96 @@ pub fn is_secret(name: &str) -> bool {
 #[must_use]
 pub fn arguments(args: &[String]) -> Vec<String> {
     let mut hide_next = false;
+    let mut words = Words::default();
     args.iter()
         .map(|argument| {
+            let argument = &words.argument(argument);
             let hidden = std::mem::take(&mut hide_next);
             if hidden && !argument.starts_with('-') {
                 return REDACTED.to_owned();
             }
             hide_next = argument.starts_with('-') && !argument.contains('=') && is_secret(argument);
-            text(argument)
+            by_name(argument)
         })
         .collect()
+}
+
+/// What the words so far say of the next ones.
+#[derive(Default)]
+struct Words {
+    /// The option that a secret follows, of the program that was named last.
+    option: Option<&'static str>,
+    hide_next: bool,
+}
+
+impl Words {
+    /// One argument without the secrets that its words show. An argument with blanks is a command line of its own; any other
+    /// is one word, whatever else is in it.
+    fn argument(&mut self, argument: &str) -> String {
+        if argument.contains(' ') && !self.hide_next {
+            return self.pass(argument);
+        }
+        self.kept(argument).map_or_else(|| argument.to_owned(), |kept| format!("{kept}{REDACTED}"))
+    }
+
+    /// The text without the secrets that its words show.
+    fn pass(&mut self, text: &str) -> String {
+        let mut out = String::with_capacity(text.len());
+        for piece in text.split_inclusive(BETWEEN) {
+            let word = piece.trim_end_matches(BETWEEN);
+            match self.kept(word) {
+                Some(kept) => out.extend([kept, REDACTED]),
+                None => out.push_str(word),
+            }
+            out.push_str(&piece[word.len()..]);
+        }
+        out
+    }
+
+    /// What stays of a word that is or holds a secret; `None` when it holds none.
+    fn kept<'a>(&mut self, word: &'a str) -> Option<&'a str> {
+        if word.is_empty() {
+            return None;
+        }
+        if std::mem::take(&mut self.hide_next) && !word.starts_with('-') {
+            let user = word.find(':').filter(|_| self.option == Some("-u"));
+            return Some(user.map_or("", |colon| &word[..=colon]));
+        }
+        let name = word.rsplit('/').next().unwrap_or(word);
+        if let Some((_, option)) = PROGRAMS.iter().find(|(program, _)| *program == name) {
+            self.option = Some(option);
+        }
+        let option = self.option.filter(|option| word.starts_with(option));
+        match option {
+            Some(option) if word == option => self.hide_next = true,
+            Some("-p") => return Some("-p"),
+            _ => {}
+        }
+        is_token(word).then_some("")
+    }
+}
+
+fn is_token(word: &str) -> bool {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte);
+    word.len() >= SHORTEST_TOKEN
+        && TOKENS.iter().any(|start| word.starts_with(start))
+        && word.bytes().all(is_plain)
 }
 
 /// A text with `secret=...`, `"secret": "..."`, `Secret: ...` and `scheme://user:password@host` made harmless.
 #[must_use]
 pub fn text(text: &str) -> String {
+    if might_show_a_secret(text) { by_name(&Words::default().pass(text)) } else { by_name(text) }
+}
+
+/// A cheap look: whether a program or a token is in it.
+fn might_show_a_secret(text: &str) -> bool {
+    let has_option = [" -", "\"-", "'-"].iter().any(|start| text.contains(start));
+    has_option && PROGRAMS.iter().any(|(program, _)| text.contains(program))
+        || TOKENS.iter().any(|start| text.contains(start))
+}
+
+fn by_name(text: &str) -> String {
     if !might_hold_a_secret(text) {
         return text.to_owned();
     }
@@ -154,6 +254,31 @@ mod tests {
     fn the_word_after_a_secret_option_goes() {
         let args: Vec<String> = ["mysql", "--password", "hunter2", "-h", "db"].map(str::to_owned).to_vec();
         assert_eq!(arguments(&args), ["mysql", "--password", REDACTED, "-h", "db"]);
+    }
+
+    #[test]
+    fn what_some_programs_take_after_one_letter_goes() {
+        let args = ["sh", "-c", "redis-cli -a hunter2 ping"].map(str::to_owned);
+        assert_eq!(arguments(&args), ["sh", "-c", "redis-cli -a <redacted> ping"]);
+        let args = ["/usr/bin/mysqladmin", "-uroot", "-phunter2", "ping"].map(str::to_owned);
+        assert_eq!(arguments(&args), ["/usr/bin/mysqladmin", "-uroot", "-p<redacted>", "ping"]);
+        let args = ["curl", "-u", "bob:hunter2", "http://web/"].map(str::to_owned);
+        assert_eq!(arguments(&args), ["curl", "-u", "bob:<redacted>", "http://web/"]);
+        let args = ["redis-cli", "-a", "hun,ter:2"].map(str::to_owned);
+        assert_eq!(arguments(&args), ["redis-cli", "-a", REDACTED]);
+        let args = ["docker", "run", "-p", "80:80", "-a", "stdout", "mysql:8"].map(str::to_owned);
+        assert_eq!(arguments(&args), args, "not theirs");
+        for (given, kept) in [
+            (
+                r#"ExecSync cmd=["redis-cli","-a","hunter2","ping"]"#,
+                r#"ExecSync cmd=["redis-cli","-a","<redacted>","ping"]"#,
+            ),
+            ("login ghp_0123456789abcdefghij done", "login <redacted> done"),
+            ("jwt \"eyJhbGciOi.eyJzdWIiOi.c2lnbmF0\"", "jwt \"<redacted>\""),
+            ("eyJ is how tokens begin", "eyJ is how tokens begin"),
+        ] {
+            assert_eq!(text(given), kept);
+        }
     }
 
     proptest! {

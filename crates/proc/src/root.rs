@@ -17,7 +17,7 @@ use rustix::io::Errno;
 
 use crate::{Error, Result};
 
-/// Links followed by hand while making directories. Source: path_resolution(7), the kernel's own limit.
+/// Links followed by hand while making directories and files. Source: path_resolution(7), the kernel's own limit.
 const MOST_LINKS: u32 = 40;
 
 /// `openat2` answers `EAGAIN` when a rename or mount raced with the look-up of `..`; it is asked this often.
@@ -92,18 +92,31 @@ impl Root {
 
     /// Opens `path`, or makes it an empty regular file, with its parent directories (0755).
     ///
+    /// A dangling link, also as the last component, is taken as the wish that its target exist, inside of the root.
+    /// Compat: runc and crun do so too; images ship `/etc/localtime -> /usr/share/zoneinfo/UTC` without the zones, and
+    /// `/etc/resolv.conf -> ../run/systemd/resolve/stub-resolv.conf`.
+    ///
     /// # Errors
-    /// When the parents cannot be made, or what is there cannot be opened.
+    /// When the parents cannot be made, what is there cannot be opened, or links go in a circle.
     pub fn create_file(&self, path: &Path, mode: Mode) -> Result<OwnedFd> {
         match self.open(path, OFlags::PATH) {
             Err(Error::Open { source: Errno::NOENT, .. }) => {}
             answer => return answer,
         }
-        if let Some(parent) = path.parent() {
-            self.mkdir_all(parent, Mode::from_raw_mode(0o755))?;
+        let in_directory = |source| Error::MakeDirectory { path: path.to_owned(), source };
+        let mut walk = Walk::new(self, path).map_err(in_directory)?;
+        while let Some(name) = walk.todo.pop_front() {
+            if !walk.todo.is_empty() {
+                walk.step(name, Mode::from_raw_mode(0o755)).map_err(in_directory)?;
+                continue;
+            }
+            let made =
+                walk.file(name, mode).map_err(|source| Error::Open { path: path.to_owned(), source })?;
+            if let Some(file) = made {
+                return Ok(file);
+            }
         }
-        let flags = OFlags::RDONLY | OFlags::CREATE | OFlags::NONBLOCK;
-        self.lookup(path, flags, mode).map_err(|source| Error::Open { path: path.to_owned(), source })
+        Ok(walk.directory)
     }
 
     /// Makes the symbolic link `path` that says `target`, with its parent directories (0755).
@@ -156,7 +169,7 @@ impl AsFd for Root {
     }
 }
 
-/// The progress of [`Root::mkdir_all`]: what is resolved, what is still to do.
+/// The progress of [`Root::mkdir_all`] and [`Root::create_file`]: what is resolved, what is still to do.
 struct Walk<'a> {
     root: &'a Root,
     done: PathBuf,
@@ -188,6 +201,20 @@ impl<'a> Walk<'a> {
         self.directory = self.root.lookup(next, OFlags::PATH | OFlags::DIRECTORY, Mode::empty())?;
         next.clone_into(&mut self.done);
         Ok(())
+    }
+
+    /// Opens or makes the last component; none if it is a dangling link, whose target is then to do.
+    fn file(&mut self, name: OsString, mode: Mode) -> rustix::io::Result<Option<OwnedFd>> {
+        let flags = OFlags::RDONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        match rustix::fs::openat(&self.directory, &name, flags, mode) {
+            // EISDIR: the last component is `..`.
+            Err(Errno::EXIST | Errno::ISDIR) => {}
+            answer => return answer.map(Some),
+        }
+        match self.root.lookup(&self.done.join(&name), OFlags::PATH, Mode::empty()) {
+            Err(Errno::NOENT) => self.follow_dangling(name).map(|()| None),
+            answer => answer.map(Some),
+        }
     }
 
     fn follow_dangling(&mut self, name: OsString) -> rustix::io::Result<()> {
@@ -331,11 +358,34 @@ mod tests {
     }
 
     #[test]
+    fn a_file_is_made_where_a_dangling_link_points_but_inside() {
+        let fixture = Fixture::new();
+        std::fs::create_dir_all(fixture.inside("etc/deep")).unwrap();
+        for (link, target, made) in [
+            ("etc/localtime", "/usr/share/zoneinfo/UTC", "usr/share/zoneinfo/UTC"),
+            ("etc/resolv.conf", "../run/systemd/stub.conf", "run/systemd/stub.conf"),
+            ("etc/beside", "deep/file", "etc/deep/file"),
+            ("etc/deep/up", "../../../../../up/file", "up/file"),
+            ("etc/above", "../../above", "above"),
+        ] {
+            symlink(target, fixture.inside(link)).unwrap();
+            symlink(format!("../{link}"), fixture.inside("etc/link-to-it")).unwrap();
+            fixture.root.create_file(Path::new("/etc/link-to-it"), Mode::from_raw_mode(0o644)).unwrap();
+            std::fs::remove_file(fixture.inside("etc/link-to-it")).unwrap();
+            assert!(fixture.inside(made).is_file(), "{link}");
+        }
+        let left: Vec<_> = std::fs::read_dir(fixture.outside.path()).unwrap().collect();
+        assert_eq!(left.len(), 1, "{left:?}");
+    }
+
+    #[test]
     fn links_in_a_circle_are_an_error() {
         let fixture = Fixture::new();
         symlink("b", fixture.inside("a")).unwrap();
         symlink("a", fixture.inside("b")).unwrap();
         let error = fixture.root.mkdir_all(Path::new("a/c"), mode()).unwrap_err();
+        assert_eq!(error.errno(), Some(Errno::LOOP));
+        let error = fixture.root.create_file(Path::new("a"), mode()).unwrap_err();
         assert_eq!(error.errno(), Some(Errno::LOOP));
     }
 

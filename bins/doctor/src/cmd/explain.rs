@@ -90,12 +90,12 @@ impl<'a> Report<'a> {
         }
     }
 
-    /// A file if there is one of that name, else the text itself.
+    /// A file if it is named, else the text itself.
     fn input(&mut self, input: &str) -> Result<(), Failure> {
         if input == "-" {
             return self.follow();
         }
-        if !input.contains('\n') && Path::new(input).is_file() {
+        if names_a_file(input) {
             let failed = |source| Failure::Open { path: input.into(), source };
             return self.read(&mut std::fs::File::open(input).map_err(failed)?);
         }
@@ -279,4 +279,12 @@ fn row(text: &mut String, name: &str, value: &str) {
     if !value.is_empty() {
         let _ = writeln!(text, "  {name:<8} {value}");
     }
+}
+
+/// Whether an input is the name of a file: one that is there, or a path in one word. A log line is neither, and a path
+/// with a slip of the pen must not be read as a line without a failure.
+fn names_a_file(input: &str) -> bool {
+    let is_path = ["/", "./", "../"].iter().any(|start| input.starts_with(start));
+    let is_word = !input.contains(char::is_whitespace);
+    !input.contains('\n') && (Path::new(input).is_file() || is_path && is_word)
 }

@@ -39,6 +39,9 @@ const REMOVAL: Duration = Duration::from_secs(5);
 /// How long a removal that could not begin waits for its next try.
 const AGAIN: Duration = Duration::from_secs(1);
 
+/// How often a removal is tried: for some minutes. After that the container is left to the `delete` of containerd.
+const TRIES: u32 = 120;
+
 pub(crate) async fn create(
     pod: Arc<Pod>,
     operation: Operation,
@@ -54,19 +57,29 @@ pub(crate) async fn create(
     let (stdio, ends) = open(&pod.namespace, &request.id, &streams, owner).await?;
     let binary = chosen(&pod, &options).await?;
     let verb = verb(&pod, &request, &options, binary);
-    let made = pod.verbs.ask(&operation, &verb, pipes(ends)).await;
-    let done = made.inspect_err(|_| stdio.close())?;
-    let remains = Remains { request: verb.with(Verb::Delete), init: twin(&done) };
-    let (task, child) = match take_up(&pod, (verb, options, streams), Arc::clone(&stdio), done).await {
-        Ok(taken) => taken,
-        Err(failure) => {
-            remains.remove(pod, operation, (reserved, birth)).await;
+    let delete = verb.with(Verb::Delete);
+    let made = match pod.verbs.ask(&operation, &verb, pipes(ends)).await {
+        Err(failure) if !leaves_remains(&failure) => {
             stdio.close();
             return Err(failure);
         }
+        made => made,
     };
-    drop(birth);
-    reserved.fill(Arc::clone(&task));
+    let remains = Remains { request: delete, init: made.as_ref().ok().and_then(twin) };
+    let known = (verb, options, streams);
+    let taken = match made {
+        Ok(done) => take_up((&pod, &reserved), known, Arc::clone(&stdio), done).await,
+        Err(failure) => Err(failure),
+    };
+    let (task, child) = match taken {
+        Ok(taken) => taken,
+        Err(failure) => {
+            let left = remains.remove(pod, operation, (reserved, birth)).await;
+            stdio.close();
+            return Err(failure.with_remains(left));
+        }
+    };
+    drop((birth, reserved));
     let pid = child.pid();
     tell(&pod, request, pid);
     attend::init(&pod, &task, child);
@@ -165,9 +178,14 @@ fn adopt(pod: &Pod, task: &Task, stdio: Arc<Stdio>, done: Done) -> Result<Child,
     Ok(pod.children.adopt(born))
 }
 
+/// Whether a verb broke off in the middle; one that says why it failed has seen to it that nothing is left.
+fn leaves_remains(failure: &Failure) -> bool {
+    matches!(failure, Failure::Stuck { .. } | Failure::VerbDied { .. })
+}
+
 /// Makes the container that a verb has made one that is known here.
 async fn take_up(
-    pod: &Pod,
+    (pod, reserved): (&Pod, &Reserved),
     (verb, options, streams): (Request, Options, Streams),
     stdio: Arc<Stdio>,
     done: Done,
@@ -177,41 +195,55 @@ async fn take_up(
     let task = Arc::new(Task::new(place, options, init));
     let child = adopt(pod, &task, stdio, done)?;
     // A worker that comes back when all is over would write into the journal of the next container of that id.
-    begin_journal(pod, &task).await.inspect_err(|_| task.journal.lose())?;
+    let begun = begin_journal(pod, &task).await.and_then(|()| reserved.fill(&task));
+    begun.inspect_err(|_| task.journal.lose())?;
     Ok((task, child))
 }
 
-/// A container that is there and that nobody will know of.
+/// What a create has left that came to nothing: a container that nobody will know of, or a part of one.
 struct Remains {
     request: Request,
     init: Option<OwnedFd>,
 }
 
 impl Remains {
-    /// Removes it. What is below it can lie on the disk that made it useless: so its init is killed first, which needs no
-    /// disk, and the answer has a bound. The id is free again, and strangers are taken away, when the removal is over.
-    async fn remove(self, pod: Arc<Pod>, operation: Operation, held: (Reserved, Birth)) {
+    /// Removes it; says what is in the way, if it is still there. What is below it can lie on the disk that made it
+    /// useless: so its init is killed first, which needs no disk, and the answer has a bound. The id is free again, and
+    /// strangers are taken away, when the removal is over.
+    async fn remove(self, pod: Arc<Pod>, operation: Operation, held: (Reserved, Birth)) -> Option<String> {
         if let Some(init) = &self.init {
             let _ = rustix::process::pidfd_send_signal(init, rustix::process::Signal::KILL);
         }
         operation.stage("remove what was created");
         let id = self.request.id.clone();
         let removal = tokio::spawn(async move {
-            self.delete(&pod, &operation).await;
+            let left = self.delete(&pod, &operation).await;
             drop(held);
+            left
         });
-        if tokio::time::timeout(REMOVAL, removal).await.is_err() {
-            log::warn!("{id}: its removal is not over after {} s and goes on", REMOVAL.as_secs());
+        match tokio::time::timeout(REMOVAL, removal).await {
+            Ok(left) => left.unwrap_or_else(|panic| Some(panic.to_string())),
+            Err(_) => {
+                let left = format!("its removal is not over after {} s and goes on", REMOVAL.as_secs());
+                log::warn!("{id}: {left}");
+                Some(left)
+            }
         }
     }
 
-    /// Tries again while so much is stuck that nothing can be begun: that ends when what holds it up does.
-    async fn delete(&self, pod: &Pod, operation: &Operation) {
-        while let Err(failure) = pod.verbs.ask(operation, &self.request, None).await {
-            if !matches!(failure, Failure::Exhausted { .. }) {
-                let id = &self.request.id;
-                log::error!("{id}: it was created, is of no use and cannot be removed: {failure}");
-                return;
+    /// Tries again while so much is stuck that nothing can be begun: that ends when what holds it up does, mostly.
+    async fn delete(&self, pod: &Pod, operation: &Operation) -> Option<String> {
+        let mut tries = 0;
+        loop {
+            let failure = pod.verbs.ask(operation, &self.request, None).await.err()?;
+            tries += 1;
+            if !failure.is_want_of_threads() || tries == TRIES {
+                let left = container::chain(&failure);
+                log::error!(
+                    "{}: it was created, is of no use and cannot be removed: {left}",
+                    self.request.id
+                );
+                return Some(left);
             }
             operation.stage("a free thread, to remove what was created");
             tokio::time::sleep(AGAIN).await;

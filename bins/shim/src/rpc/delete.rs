@@ -25,7 +25,7 @@ pub(crate) async fn delete(
     operation: Operation,
     request: DeleteRequest,
 ) -> Result<DeleteResponse, Failure> {
-    let task = pod.task(&request.id)?;
+    let task = pod.task(&request.id).inspect_err(|_| pod.disown(&request.id))?;
     let process = task.process(&request.exec_id)?;
     match process.phase() {
         Phase::Added | Phase::Stopped => {}
@@ -64,6 +64,10 @@ async fn delete_container(pod: &Pod, task: &Task, operation: &Operation) -> Resu
     }
     for exec in task.execs() {
         close_streams(&exec, operation).await;
+        if exec.phase() == Phase::Added {
+            // Nobody can start it any more.
+            exec.stop(Exit::now(NEVER_RAN));
+        }
     }
     close_streams(&task.init, operation).await;
     pod.forget(&task.id);

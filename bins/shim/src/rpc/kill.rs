@@ -8,6 +8,7 @@ use protobuf::well_known_types::empty::Empty;
 use rustix::io::Errno;
 use rustix::process::Signal;
 
+use crate::attend;
 use crate::failure::{Failure, Kind};
 use crate::operations::Operation;
 use crate::pod::Pod;
@@ -97,7 +98,7 @@ async fn kill_tree(pod: &Pod, task: &Arc<Task>, process: &Arc<Process>) -> Resul
             report(task, process, &reach);
             match group {
                 Some(group) if process.exit().is_none() => process.keep_group(group),
-                Some(group) => task.exec_groups.put_back(group),
+                Some(group) => attend::put_back(pod, task, group),
                 None => {}
             }
         }

@@ -29,8 +29,6 @@ pub(crate) async fn pids(
     let task = pod.task(&request.id)?;
     operation.stage("read the processes of the cgroup");
     let subject = Arc::clone(&task);
-    // Another runtime is a child that the worker waits for itself.
-    let _birth = task.binary.is_some().then(|| pod.children.birth());
     let work = move || read(&subject);
     // Another runtime is a child of ours for a moment, and no stranger to be taken away.
     let birth = task.binary.is_some().then(|| pod.children.birth());

@@ -1,4 +1,4 @@
-//! `Shutdown`: the shim ends when no container is left; else nothing happens.
+//! `Shutdown`: the shim ends when no container is left, nor one that is being created and wanted; else nothing happens.
 
 use std::sync::Arc;
 
@@ -14,10 +14,6 @@ pub(crate) async fn shutdown(
     _operation: Operation,
     _request: ShutdownRequest,
 ) -> Result<Empty, Failure> {
-    if pod.close() {
-        // Before the answer: whoever comes after it finds no socket, and starts a new shim.
-        pod.withdraw();
-        pod.end.notify_one();
-    }
+    pod.close();
     Ok(Empty::new())
 }

@@ -95,7 +95,7 @@ async fn start_exec(
             stdio.close();
             process.stop(Exit::now(NEVER_RAN));
             if let Some(group) = process.take_group() {
-                task.exec_groups.put_back(group);
+                attend::put_back(pod, task, group);
             }
             Err(failure)
         }

@@ -14,7 +14,7 @@ use rustix::net::{
 use sys::exec::{Entry, Vector};
 use tokio::io::Interest;
 
-use super::{LONGEST, Request, Word};
+use super::{LONGEST, LONGEST_WORD, Request, Word};
 use crate::failure::Failure;
 use crate::operations::Operation;
 use crate::reap::{Child, Children};
@@ -173,7 +173,7 @@ impl Conversation<'_> {
     }
 
     fn word(&self) -> Result<Option<(Word, Vec<OwnedFd>)>, Errno> {
-        let mut bytes = vec![0; 16 << 10];
+        let mut bytes = vec![0; LONGEST_WORD];
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(2))];
         let mut control = RecvAncillaryBuffer::new(&mut space);
         let mut into = [IoSliceMut::new(&mut bytes)];

@@ -24,7 +24,7 @@ use crate::{rootfs, wrapper};
 pub fn perform(socket: OwnedFd) -> u8 {
     let request = match receive(socket.as_fd()) {
         Ok(request) => request,
-        Err(word) => return u8::from(say(socket.as_fd(), &word, &[]).is_err()),
+        Err(word) => return u8::from(say(socket.as_fd(), word, &[]).is_err()),
     };
     if let Ok(socket) = socket.try_clone() {
         let _ = FORWARD.0.set(socket);
@@ -32,7 +32,7 @@ pub fn perform(socket: OwnedFd) -> u8 {
         log::set_max_level(LevelFilter::Info);
     }
     let stage = |stage: &str| {
-        let _ = say(socket.as_fd(), &Word::Stage(stage.to_owned()), &[]);
+        let _ = say(socket.as_fd(), Word::Stage(stage.to_owned()), &[]);
     };
     let outcome = match &request.binary {
         Some(binary) => command_line::carry_out(&request, binary, &stage),
@@ -44,13 +44,13 @@ pub fn perform(socket: OwnedFd) -> u8 {
 /// The last word.
 fn conclude(socket: BorrowedFd<'_>, outcome: &Result<Option<Created>, Refusal>) -> Result<(), Errno> {
     match outcome {
-        Ok(None) => say(socket, &Word::Done { pid: 0 }, &[]),
+        Ok(None) => say(socket, Word::Done { pid: 0 }, &[]),
         Ok(Some(Created { pid, pidfd, console })) => {
             let descriptors = [Some(pidfd), console.as_ref()];
             let descriptors: Vec<_> = descriptors.into_iter().flatten().map(AsFd::as_fd).collect();
-            say(socket, &Word::Done { pid: *pid }, &descriptors)
+            say(socket, Word::Done { pid: *pid }, &descriptors)
         }
-        Err(refusal) => say(socket, &refusal.word(), &[]),
+        Err(refusal) => say(socket, refusal.word(), &[]),
     }
 }
 
@@ -189,7 +189,7 @@ impl Log for Forward {
     fn log(&self, record: &Record<'_>) {
         let word = Word::Log { level: record.level() as usize, text: record.args().to_string() };
         if let Some(socket) = self.0.get() {
-            let _ = say(socket.as_fd(), &word, &[]);
+            let _ = say(socket.as_fd(), word, &[]);
         }
     }
 
@@ -205,8 +205,8 @@ fn receive(socket: BorrowedFd<'_>) -> Result<Request, Word> {
         .map_err(|error| invalid(format!("read the request: {error}")))
 }
 
-fn say(socket: BorrowedFd<'_>, word: &Word, descriptors: &[BorrowedFd<'_>]) -> Result<(), Errno> {
-    let text = serde_json::to_vec(word).unwrap_or_default();
+fn say(socket: BorrowedFd<'_>, word: Word, descriptors: &[BorrowedFd<'_>]) -> Result<(), Errno> {
+    let text = word.encode();
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(2))];
     let mut control = SendAncillaryBuffer::new(&mut space);
     if !descriptors.is_empty() && !control.push(SendAncillaryMessage::ScmRights(descriptors)) {

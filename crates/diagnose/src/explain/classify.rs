@@ -61,6 +61,7 @@ const ROAD_WORDS: &[&str] = &[
     "running exec",
     "container runtime",
     "from runtime",
+    "snapshotter",
     "fsnotify",
     "inotify",
     "starting container process",

@@ -1,7 +1,7 @@
 //! A runtime, or its child, that has long been in uninterruptible sleep.
 //!
-//! *What it sees*: state D in a runtime's process that is older than any exec should be, with the place in the kernel,
-//! the stack, and file systems in user space that owe answers.
+//! *What it sees*: state D in a runtime's process that is older than any exec should be, in every look at a live node,
+//! with the place in the kernel, the stack, and file systems in user space that owe answers.
 //!
 //! *Why it happens*: a network or FUSE file system without its server, a broken disk, a lock of the kernel that somebody
 //! holds. The shim waits for the runtime, and everybody else for the shim.

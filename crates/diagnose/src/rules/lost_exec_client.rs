@@ -1,7 +1,7 @@
 //! A client that waits for an exec of a container that has ended since.
 //!
 //! *What it sees*: `docker exec` (or the like), connected to its engine, older than the container's present init, or
-//! naming a container without any process.
+//! naming a container without any process; in every look at a live node, as each stop of a container ends execs.
 //!
 //! *Why it happens*: the shim was killed, or containerd was down when the exec ended: the exit of the exec was never
 //! reported, and the engine waits for it for ever.
