@@ -65,7 +65,10 @@ fn no_room(lab: &Lab, c: &Container<'_>) -> PathBuf {
     let start = "exec: too little memory left in the container's limit: a start takes 832 KiB, else the container could be killed for it: memory.";
     let rest = text.strip_prefix(start).unwrap_or_else(|| panic!("{text}"));
     let (path, rest) = rest.split_once(" of ").and_then(|(_, rest)| rest.split_once(" is ")).unwrap();
-    assert!(rest.contains(" bytes, usage ") && rest.ends_with(" bytes kernel caches that can be reclaimed"), "{text}");
+    assert!(
+        rest.contains(" bytes, usage ") && rest.ends_with(" bytes kernel caches that can be reclaimed"),
+        "{text}"
+    );
     assert_eq!((c.status(), hierarchy::pids(&c.group())), ("running".to_owned(), vec![c.pid()]));
     path.into()
 }

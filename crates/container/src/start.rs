@@ -142,10 +142,7 @@ impl Start<'_> {
                 Ok(())
             }
             cause @ Cause::NoMemory { .. } => {
-                let _ = rustix::process::pidfd_send_signal(
-                    &self.init.pidfd,
-                    rustix::process::Signal::KILL,
-                );
+                let _ = rustix::process::pidfd_send_signal(&self.init.pidfd, rustix::process::Signal::KILL);
                 Err(Error::NotStarted(cause))
             }
             cause => Err(Error::NotStarted(cause)),

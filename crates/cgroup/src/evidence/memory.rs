@@ -258,9 +258,8 @@ pub struct Shortage {
 
 /// File pages of a group and the groups below it, in bytes, after its `memory.stat`.
 fn file_pages(stat: &str) -> u64 {
-    let value = |key: &str| {
-        kv::lookup(stat, &format!("total_{key}")).or_else(|| kv::lookup(stat, key)).unwrap_or(0)
-    };
+    let value =
+        |key: &str| kv::lookup(stat, &format!("total_{key}")).or_else(|| kv::lookup(stat, key)).unwrap_or(0);
     value("inactive_file").saturating_add(value("active_file"))
 }
 
@@ -270,7 +269,8 @@ fn file_pages(stat: &str) -> u64 {
 fn kernel_caches(level: &Path, stat: &str, usage: u64) -> u64 {
     kv::lookup(stat, "slab_reclaimable").unwrap_or_else(|| {
         let number = |name| file::try_read_short(&level.join(name)).ok()?.trim().parse().ok();
-        number("memory.kmem.usage_in_bytes").map_or(0, |kernel| beyond_need(kernel, usage, tasks_below(level)))
+        number("memory.kmem.usage_in_bytes")
+            .map_or(0, |kernel| beyond_need(kernel, usage, tasks_below(level)))
     })
 }
 
@@ -287,7 +287,8 @@ const fn beyond_need(kernel: u64, usage: u64, tasks: u64) -> u64 {
 /// How many tasks are in a v1 group and the groups below it.
 fn tasks_below(level: &Path) -> u64 {
     let count = |group: &PathBuf| {
-        file::try_read(&group.join("tasks")).map_or(0, |text| text.bytes().filter(|byte| *byte == b'\n').count())
+        file::try_read(&group.join("tasks"))
+            .map_or(0, |text| text.bytes().filter(|byte| *byte == b'\n').count())
     };
     procs::subtree(level).iter().map(count).sum::<usize>() as u64
 }
