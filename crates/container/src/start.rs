@@ -221,11 +221,9 @@ fn run_poststart(proc: &Procfs, entry: &Entry, record: &Record, init: &Process) 
         return Ok(());
     }
     let state = hooks::state(record, Status::Running, init.pid);
-    let ran = hooks::run(
-        Some(proc),
-        &hooks::List { name: "poststart", hooks: list, state: &state },
-        &mut hooks::OnDisk(entry),
-    );
+    let heritage = hooks::Heritage::Runtime(&record.bundle);
+    let list = hooks::List { name: "poststart", hooks: list, state: &state, heritage };
+    let ran = hooks::run(Some(proc), &list, &mut hooks::OnDisk(entry));
     if ran.is_err() {
         let _ = rustix::process::pidfd_send_signal(&init.pidfd, rustix::process::Signal::KILL);
     }
