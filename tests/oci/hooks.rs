@@ -144,6 +144,47 @@ conformance! {
         assert_eq!(fs::read_to_string(file).unwrap(), "name one b none\n");
     }
 
+    fn a_hook_without_an_environment_inherits_one(lab) {
+        let log = lab.write("seen", "");
+        let mut config = Config::new().env("FROM=container").script("true").mount(
+            "/log",
+            "bind",
+            log.to_str().unwrap(),
+            &["bind"],
+        );
+        for kind in KINDS {
+            let path = if kind == "startContainer" { "/log" } else { log.to_str().unwrap() };
+            config = config.hook(kind, &format!("echo {kind} $FROM ${{HOME:+HOME}} $(pwd) >> {path}"));
+        }
+        let c = lab.bundle(&config);
+        c.run_with(&[]).env("FROM", "runtime").env("HOME", "").run().ok();
+        let seen = fs::read_to_string(log).unwrap();
+        let (bundle, rootfs) = (c.bundle().display(), c.rootfs("/"));
+        let rootfs = rootfs.to_str().unwrap().trim_end_matches('/');
+        // The reference gives this one, a program of the host, the variables of the container.
+        let create_container = if lab.is_reference() { "container" } else { "runtime" };
+        for line in [
+            format!("prestart runtime {bundle}"),
+            format!("createRuntime runtime {bundle}"),
+            format!("createContainer {create_container} {rootfs}"),
+            "startContainer container HOME /".to_owned(),
+            format!("poststart runtime {bundle}"),
+            format!("poststop runtime {bundle}"),
+        ] {
+            assert!(seen.lines().any(|found| found == line), "{line}: {seen}");
+        }
+    }
+
+    fn a_hook_with_an_empty_environment_has_none(lab) {
+        let (log, script) = (lab.path("seen"), "echo ${FROM-none}");
+        let hook = json!({"path": "/bin/sh", "env": [],
+            "args": ["sh", "-c", format!("{script} >> {}", log.display())]});
+        let config = Config::new().script("true").push("/hooks/prestart", hook.clone());
+        let c = lab.bundle(&config.push("/hooks/poststop", hook));
+        c.run_with(&[]).env("FROM", "runtime").run().ok();
+        assert_eq!(fs::read_to_string(log).unwrap(), "none\nnone\n");
+    }
+
     fn a_hook_over_its_time_fails_create(lab) {
         let hook = json!({"path": "/bin/sh", "args": ["sh", "-c", "exec sleep 1000000"], "timeout": 1});
         let c = lab.bundle(&Config::new().push("/hooks/createRuntime", hook));

@@ -1,5 +1,6 @@
 //! `kill`: signals by name and number, to init or to all.
 
+use testkit::disk::Disk;
 use testkit::{Config, Container, Lab, conformance, hang, hierarchy, process};
 
 conformance! {
@@ -103,6 +104,34 @@ conformance! {
         c.verb("kill", flags, &["KILL"]).ok();
         hang::eventually("nobody left", || hierarchy::pids(&c.group()).is_empty());
     }
+
+    /// Neither does the reference wait: who sleeps uninterruptibly ends when what it waits for comes.
+    fn all_answers_while_a_process_sleeps_uninterruptibly(lab) {
+        let c = lab.bundle(&Config::new().without_namespace("pid"));
+        std::fs::create_dir(c.rootfs("/disk")).unwrap();
+        let Some(disk) = Disk::mount(lab, &c.rootfs("/disk")) else { return };
+        c.create().ok();
+        c.start().ok();
+        disk.freeze();
+        let writer = c.exec_with(&[], &["sh", "-c", "echo x > /disk/file"]).spawn();
+        let sleeping = || others(&c).into_iter().find(|pid| process::status_line(*pid, "State").starts_with('D'));
+        hang::eventually("the sleep", || sleeping().is_some());
+        let sleeper = sleeping().unwrap();
+        let output = c.verb("kill", &["--all"], &["KILL"]).ok();
+        assert_eq!(process::status_line(sleeper, "State"), "D (disk sleep)");
+        if !lab.reference_lacks("a word about who has not ended yet") {
+            output.says(&format!("process {sleeper} was killed and does not end yet: it is in state D, waits in "));
+        }
+        disk.thaw();
+        writer.wait();
+        hang::eventually("nobody left", || hierarchy::pids(&c.group()).is_empty());
+    }
+}
+
+/// The processes of a container but its init.
+fn others(c: &Container<'_>) -> Vec<i32> {
+    let init = c.pid();
+    hierarchy::pids(&c.group()).into_iter().filter(|pid| *pid != init).collect()
 }
 
 /// A container whose init makes `/got` when it gets `signal`, ready to get it.

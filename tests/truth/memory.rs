@@ -65,7 +65,10 @@ fn no_room(lab: &Lab, c: &Container<'_>) -> PathBuf {
     let start = "exec: too little memory left in the container's limit: a start takes 832 KiB, else the container could be killed for it: memory.";
     let rest = text.strip_prefix(start).unwrap_or_else(|| panic!("{text}"));
     let (path, rest) = rest.split_once(" of ").and_then(|(_, rest)| rest.split_once(" is ")).unwrap();
-    assert!(rest.contains(" bytes, usage ") && rest.ends_with(" bytes can be reclaimed"), "{text}");
+    assert!(
+        rest.contains(" bytes, usage ") && rest.ends_with(" bytes kernel caches that can be reclaimed"),
+        "{text}"
+    );
     assert_eq!((c.status(), hierarchy::pids(&c.group())), ("running".to_owned(), vec![c.pid()]));
     path.into()
 }
@@ -144,6 +147,19 @@ truth! {
         for _ in 0..5 {
             c.exec(&["true"]).ok();
         }
+    }
+
+    fn room_that_names_of_files_take_is_room(lab) {
+        let c = holder(lab);
+        let before = memory(&c).usage();
+        // The kernel remembers names that do not exist as well.
+        c.exec(&["sh", "-c", "i=0; while [ $i -lt 20000 ]; do [ -e /absent-$i ]; i=$((i+1)); done"]).ok();
+        assert!(memory(&c).usage() > before + 2048 * KIB, "the names are charged to the container");
+        memory(&c).limit(memory(&c).usage());
+        for _ in 0..5 {
+            c.exec(&["true"]).ok();
+        }
+        assert_eq!(hierarchy::pids(&c.group()), [c.pid()]);
     }
 
     fn a_child_killed_for_memory_says_so_and_the_container_lives(lab) {

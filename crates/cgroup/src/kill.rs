@@ -1,9 +1,11 @@
 //! Killing everything in the groups.
 
+use std::collections::BTreeSet;
 use std::os::fd::OwnedFd;
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec};
+use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal};
 
 use crate::deadline::Deadline;
@@ -14,6 +16,15 @@ const ROUND: Duration = Duration::from_millis(100);
 
 /// A container can have more processes than the caller may have descriptors.
 const MOST_PIDFDS: usize = 128;
+
+/// What one round of signals reached.
+#[derive(Debug, Default)]
+struct Round {
+    /// Pidfds of some of the processes, for waiting.
+    held: Vec<OwnedFd>,
+    /// Everybody who has the signal.
+    signalled: Vec<i32>,
+}
 
 impl Cgroup {
     /// Sends SIGKILL to every process in the groups and in groups nested in them until none is left. A frozen
@@ -29,7 +40,7 @@ impl Cgroup {
     pub fn kill(&self, limit: Duration) -> Result<()> {
         let mut deadline = Deadline::new("kill", limit);
         loop {
-            let held = self.kill_round(&deadline)?;
+            let held = self.kill_round(&deadline)?.held;
             if self.all_pids()?.is_empty() {
                 return Ok(());
             }
@@ -47,9 +58,31 @@ impl Cgroup {
         }
     }
 
-    fn kill_round(&self, deadline: &Deadline) -> Result<Vec<OwnedFd>> {
+    /// Sends SIGKILL as [`Cgroup::kill`] does, until every process has it and no fork has outrun it; gives those that are
+    /// left. It does not wait for their end: who sleeps uninterruptibly has the signal like the others.
+    ///
+    /// # Errors
+    /// The deadline with the pids that are left when new ones keep coming, or some are not ours to signal.
+    pub fn signal_kill(&self, limit: Duration) -> Result<Vec<i32>> {
+        let deadline = Deadline::new("kill", limit);
+        let mut signalled = BTreeSet::new();
+        loop {
+            let round = self.kill_round(&deadline)?;
+            signalled.extend(round.signalled);
+            wait_for_exit(&round.held, ROUND.min(deadline.left()));
+            let left = self.all_pids()?;
+            if left.iter().all(|pid| signalled.contains(pid)) {
+                return Ok(left);
+            }
+            if deadline.is_over() {
+                return Err(deadline.error(self.paths().main(), left));
+            }
+        }
+    }
+
+    fn kill_round(&self, deadline: &Deadline) -> Result<Round> {
         if self.all_pids()?.is_empty() {
-            return Ok(Vec::new());
+            return Ok(Round::default());
         }
         let at_once = self.kill_file();
         if !at_once && self.freezer()? == Freezer::Thawed {
@@ -58,12 +91,12 @@ impl Cgroup {
                 log::debug!("{error}");
             }
         }
-        let held = self.signal_each()?;
+        let round = self.signal_each()?;
         self.thaw_for_kill();
         if self.frozen_ancestor().is_some() {
             self.free_all();
         }
-        Ok(held)
+        Ok(round)
     }
 
     fn kill_file(&self) -> bool {
@@ -71,31 +104,32 @@ impl Cgroup {
         unified.is_some_and(|path| file::write(&path.join("cgroup.kill"), "1").is_ok())
     }
 
-    /// Returns pidfds of some of the signalled, for waiting.
-    fn signal_each(&self) -> Result<Vec<OwnedFd>> {
-        let mut held = Vec::new();
+    fn signal_each(&self) -> Result<Round> {
+        let mut round = Round::default();
         for pids in self.all_pids()?.chunks(MOST_PIDFDS) {
-            let signalled = self.signal(pids)?;
-            held = if held.is_empty() { signalled } else { held };
+            let part = self.signal(pids)?;
+            round.signalled.extend(part.signalled);
+            round.held = if round.held.is_empty() { part.held } else { round.held };
         }
-        Ok(held)
+        Ok(round)
     }
 
     /// A pid is signalled only if it was in the groups after its pidfd was opened: it cannot be another's by then.
-    fn signal(&self, pids: &[i32]) -> Result<Vec<OwnedFd>> {
+    fn signal(&self, pids: &[i32]) -> Result<Round> {
         let open = |pid: &i32| {
             Some((*pid, rustix::process::pidfd_open(Pid::from_raw(*pid)?, PidfdFlags::empty()).ok()?))
         };
         let opened: Vec<(i32, OwnedFd)> = pids.iter().filter_map(open).collect();
         let members = self.all_pids()?;
-        let ours = opened.into_iter().filter(|(pid, _)| members.binary_search(pid).is_ok());
-        let signalled = ours.map(|(pid, pidfd)| {
-            if let Err(errno) = rustix::process::pidfd_send_signal(&pidfd, Signal::KILL) {
-                log::debug!("kill {pid}: {errno}");
+        let mut round = Round::default();
+        for (pid, pidfd) in opened.into_iter().filter(|(pid, _)| members.binary_search(pid).is_ok()) {
+            match rustix::process::pidfd_send_signal(&pidfd, Signal::KILL) {
+                Ok(()) | Err(Errno::SRCH) => round.signalled.push(pid),
+                Err(errno) => log::debug!("kill {pid}: {errno}"),
             }
-            pidfd
-        });
-        Ok(signalled.collect())
+            round.held.push(pidfd);
+        }
+        Ok(round)
     }
 
     fn free_all(&self) {
@@ -117,7 +151,7 @@ fn wait_for_exit(pidfds: &[OwnedFd], limit: Duration) {
         match rustix::event::poll(&mut polls, Some(&timeout)) {
             Ok(0) => return,
             Ok(_) => polls.retain(|poll| poll.revents().is_empty()),
-            Err(rustix::io::Errno::INTR) => {}
+            Err(Errno::INTR) => {}
             Err(_) => return,
         }
     }

@@ -264,7 +264,7 @@ pub enum Cause {
         cause: cgroup::Cause,
     },
     /// So little memory is left that the start of a program could cost the container its life.
-    #[error("exec: too little memory left in the container's limit: a start takes {} KiB, else the container could be killed for it: {} of {} is {} bytes, usage {} bytes, of which {} bytes can be reclaimed", needed >> 10, shortage.file, shortage.path.display(), shortage.limit, shortage.usage, shortage.reclaimable)]
+    #[error("exec: too little memory left in the container's limit: a start takes {} KiB, else the container could be killed for it: {} of {} is {} bytes, usage {} bytes, of which {} bytes are file pages and {} bytes kernel caches that can be reclaimed", needed >> 10, shortage.file, shortage.path.display(), shortage.limit, shortage.usage, shortage.file_pages, shortage.kernel_caches)]
     NoRoom {
         /// Bytes that must be free.
         needed: u64,

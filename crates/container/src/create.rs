@@ -651,8 +651,10 @@ impl Birth<'_> {
         }
         let state = hooks::state(&self.record, Status::Creating, pid);
         let proc = Procfs::host().map_err(Error::Proc)?;
+        let bundle = self.record.bundle.clone();
+        let heritage = hooks::Heritage::Runtime(&bundle);
         for (name, hooks) in [("prestart", &lists.prestart), ("createRuntime", &lists.create_runtime)] {
-            hooks::run(Some(&proc), &hooks::List { name, hooks, state: &state }, self)?;
+            hooks::run(Some(&proc), &hooks::List { name, hooks, state: &state, heritage }, self)?;
         }
         Ok(())
     }

@@ -258,9 +258,11 @@ pub(crate) fn run_poststop(proc: &Procfs, entry: &Entry, record: &Record) {
         return;
     }
     let state = hooks::state(record, Status::Stopped, 0);
+    let heritage = hooks::Heritage::Runtime(&record.bundle);
     let mut ledger = hooks::OutOfSight { entry, record: record.clone() };
     for hook in &record.hooks.poststop {
-        let list = hooks::List { name: "poststop", hooks: std::slice::from_ref(hook), state: &state };
+        let hooks = std::slice::from_ref(hook);
+        let list = hooks::List { name: "poststop", hooks, state: &state, heritage };
         if let Err(cause) = hooks::run(Some(proc), &list, &mut ledger) {
             log::warn!("{}", error::chain(&cause));
         }

@@ -95,10 +95,17 @@ pub(crate) fn how(ended: Ended) -> String {
 
 /// A process that did not get past a step.
 pub(crate) fn stuck(proc: Option<&Procfs>, stage: Stage, waited: Duration, pid: i32) -> Cause {
-    let state = proc.and_then(|proc| proc.stat(pid).ok()).map_or('?', |stat| stat.state);
-    let wchan = proc.and_then(|proc| proc.read(Path::new(&format!("{pid}/wchan"))).ok()).unwrap_or_default();
-    let wchan = if wchan.is_empty() || wchan == "0" { "user space".to_owned() } else { wchan };
+    let unknown = || ('?', "user space".to_owned());
+    let (state, wchan) = proc.map_or_else(unknown, |proc| whereabouts(proc, pid));
     Cause::Stuck { pid, stage, waited_ms: waited.as_millis(), state, wchan }
+}
+
+/// The state letter of a process, `?` for one that is gone, and the kernel function it sleeps in.
+pub(crate) fn whereabouts(proc: &Procfs, pid: i32) -> (char, String) {
+    let state = proc.stat(pid).map_or('?', |stat| stat.state);
+    let wchan = proc.read(Path::new(&format!("{pid}/wchan"))).unwrap_or_default();
+    let wchan = if wchan.is_empty() || wchan == "0" { "user space".to_owned() } else { wchan };
+    (state, wchan)
 }
 
 /// A process that did not get past a step before its program, and lives: what stands in its way, as far as the groups

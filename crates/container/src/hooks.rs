@@ -29,7 +29,9 @@ use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::Signal;
 use serde_json::json;
 use std::convert::Infallible;
-use std::ffi::CString;
+use std::ffi::{CStr, CString, OsString};
+use std::os::unix::ffi::OsStringExt;
+use std::path::Path;
 use std::time::{Duration, Instant};
 use sys::exec::Vector;
 
@@ -101,6 +103,26 @@ pub struct List<'a> {
     pub hooks: &'a [Hook],
     /// The state, as JSON.
     pub state: &'a [u8],
+    /// What they find without being told.
+    pub heritage: Heritage<'a>,
+}
+
+/// Environment of a hook without `env`, and working directory.
+///
+/// Compat: runc and crun: a hook without `env` inherits, one with `"env": []` has nothing. Files in the `hooks.d` of
+/// podman and cri-o often have none.
+#[derive(Debug, Clone, Copy)]
+pub enum Heritage<'a> {
+    /// The runtime's environment, and this directory; `/` where it cannot be entered, as the bundle may be gone before
+    /// the container is deleted.
+    ///
+    /// Compat: crun, and runc but for `createContainer`: to that hook, a program of the host, runc gives the variables
+    /// of the container, and with them `LD_PRELOAD` of the image (CVE-2025-23266).
+    Runtime(&'a Path),
+    /// The environment of the container's process, in the directory where that one will run.
+    ///
+    /// Compat: runc and crun, `startContainer`; `HOME` is there also when `process.env` has none.
+    Process(&'a [sys::exec::Entry<'a>]),
 }
 
 /// The state that a hook reads from its stdin.
@@ -133,7 +155,7 @@ pub fn state(record: &Record, status: Status, pid: i32) -> Vec<u8> {
 pub fn run(proc: Option<&Procfs>, list: &List<'_>, ledger: &mut dyn Ledger) -> Result<(), Error> {
     for (index, hook) in list.hooks.iter().enumerate() {
         let name = format!("{}/{index}", list.name);
-        let ran = run_one(proc, hook, &name, list.state, ledger);
+        let ran = run_one(proc, list, hook, &name, ledger);
         ledger.note(None)?;
         ran?;
     }
@@ -142,18 +164,19 @@ pub fn run(proc: Option<&Procfs>, list: &List<'_>, ledger: &mut dyn Ledger) -> R
 
 fn run_one(
     proc: Option<&Procfs>,
+    list: &List<'_>,
     hook: &Hook,
     name: &str,
-    state: &[u8],
     ledger: &mut dyn Ledger,
 ) -> Result<(), Error> {
     let failed = |reason: String| Error::Hook { name: name.to_owned(), path: hook.path.clone(), reason };
-    let (mut running, process) = spawn(proc, hook, name, ledger).map_err(|error| match error {
-        Error::NotStarted(cause) => failed(cause.to_string()),
-        error @ (Error::Launch(_) | Error::Step { .. }) => failed(crate::error::chain(&error)),
-        other => other,
-    })?;
-    let outcome = running.attend(&process, state, hook, name);
+    let (mut running, process) =
+        spawn(proc, (hook, list.heritage), name, ledger).map_err(|error| match error {
+            Error::NotStarted(cause) => failed(cause.to_string()),
+            error @ (Error::Launch(_) | Error::Step { .. }) => failed(crate::error::chain(&error)),
+            other => other,
+        })?;
+    let outcome = running.attend(&process, list.state, hook, name);
     let ended = match outcome {
         Ok(ended) => ended,
         Err(reason) => {
@@ -184,6 +207,8 @@ struct HookPlan<'a> {
     input: OwnedFd,
     error: OwnedFd,
     gate: OwnedFd,
+    /// None: where its parent is.
+    directory: Option<&'a CStr>,
     program: Program<'a>,
 }
 
@@ -198,7 +223,7 @@ struct Running {
 
 fn spawn(
     proc: Option<&Procfs>,
-    hook: &Hook,
+    (hook, heritage): (&Hook, Heritage<'_>),
     name: &str,
     ledger: &mut dyn Ledger,
 ) -> Result<(Running, Process), Error> {
@@ -207,20 +232,23 @@ fn spawn(
     let (our_error, error) = pipe_with(PipeFlags::CLOEXEC).map_err(wrap)?;
     let (gate, our_gate) = pipe_with(PipeFlags::CLOEXEC).map_err(wrap)?;
     let path = c_string(&hook.path.to_string_lossy(), "hooks/path")?;
-    let texts = |list: &[String], place: &str| -> Result<Vec<CString>, Error> {
-        list.iter().map(|text| c_string(text, place)).collect()
-    };
     let mut arguments = texts(&hook.args, "hooks/args")?;
     if arguments.is_empty() {
         arguments.push(path.clone());
     }
-    let environment = texts(&hook.env, "hooks/env")?;
-    let (arguments, environment) = (entries(&arguments), entries(&environment));
+    let variables = variables(hook, heritage)?;
+    let environment = match (&hook.env, heritage) {
+        (None, Heritage::Process(inherited)) => inherited.to_vec(),
+        _ => entries(&variables),
+    };
+    let arguments = entries(&arguments);
+    let directory = directory(heritage)?;
     let invalid = || Error::Step { step: "build the argument vector", source: Errno::INVAL };
     let plan = HookPlan {
         input,
         error,
         gate,
+        directory: directory.as_deref(),
         program: Program {
             paths: &[&path],
             arguments: Vector::new(&arguments).ok_or_else(invalid)?,
@@ -241,6 +269,35 @@ fn spawn(
     let process = executed(proc, launched, hook)?;
     let ours = Running { input: Some((our_input, input)), error: Some(our_error), tail: Vec::new() };
     Ok((ours, process))
+}
+
+fn texts(list: &[String], place: &str) -> Result<Vec<CString>, Error> {
+    list.iter().map(|text| c_string(text, place)).collect()
+}
+
+/// The variables to hold while the hook starts: its own, or the runtime's.
+fn variables(hook: &Hook, heritage: Heritage<'_>) -> Result<Vec<CString>, Error> {
+    match (&hook.env, heritage) {
+        (Some(own), _) => texts(own, "hooks/env"),
+        (None, Heritage::Runtime(_)) => Ok(std::env::vars_os().filter_map(variable).collect()),
+        (None, Heritage::Process(_)) => Ok(Vec::new()),
+    }
+}
+
+/// The form of `environ(7)`; none is never the answer, as the kernel gave the texts with a NUL at their end.
+fn variable((mut entry, value): (OsString, OsString)) -> Option<CString> {
+    entry.push("=");
+    entry.push(value);
+    CString::new(entry.into_vec()).ok()
+}
+
+fn directory(heritage: Heritage<'_>) -> Result<Option<CString>, Error> {
+    match heritage {
+        Heritage::Runtime(path) => {
+            c_string(&path.to_string_lossy(), "the working directory of hooks").map(Some)
+        }
+        Heritage::Process(_) => Ok(None),
+    }
 }
 
 fn executed(proc: Option<&Procfs>, launched: launch::Launched, hook: &Hook) -> Result<Process, Error> {
@@ -284,6 +341,10 @@ fn steps_of_hook(report: child::Report<'_>, plan: &HookPlan<'_>) -> Result<Infal
     // What a hook prints must not become the answer of the runtime.
     let error = plan.error.as_fd();
     child::session::take_streams(report, Some([plan.input.as_fd(), error, error]))?;
+    if let Some(directory) = plan.directory {
+        let enter = || rustix::process::chdir(directory).or_else(|_| rustix::process::chdir(c"/"));
+        report.step(child::Stage::WorkingDirectory, enter)?;
+    }
     Err(child::program::run(report, &Finish::from(plan.program)))
 }
 

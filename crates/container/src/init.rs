@@ -23,7 +23,7 @@
 //! end of file and ends, so nothing half-made is left running.
 
 use crate::config::{Config, NamespaceType};
-use crate::hooks::{self, InContainer};
+use crate::hooks::{self, Heritage, InContainer};
 use crate::last_mile::LastMile;
 use crate::record::Record;
 use crate::rootfs::{ChangeRoot, Prepared, Request};
@@ -329,7 +329,12 @@ fn run_hooks(plan: &Plan, name: &'static str) -> Result<(), Error> {
     let own = i32::try_from(std::process::id()).unwrap_or(0);
     let status = if name == "createContainer" { Status::Creating } else { Status::Created };
     let state = hooks::state(&plan.record, status, own);
-    hooks::run(None, &hooks::List { name, hooks: list, state: &state }, &mut InContainer)
+    let of_process = plan.last_mile.environment_entries();
+    let heritage = match name {
+        "createContainer" => Heritage::Runtime(&plan.record.rootfs),
+        _ => Heritage::Process(&of_process),
+    };
+    hooks::run(None, &hooks::List { name, hooks: list, state: &state, heritage }, &mut InContainer)
 }
 
 fn take_terminal(plan: &Plan, root: &Prepared<'_>, report: Report<'_>) -> Result<(), Stop> {

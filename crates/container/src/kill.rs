@@ -2,7 +2,7 @@
 
 use crate::config::NamespaceType;
 use crate::record::Record;
-use crate::{ContainerId, Error, Status, Store, members, pause, status};
+use crate::{ContainerId, Error, Status, Store, evidence, members, pause, status};
 use cgroup::Cgroup;
 use launch::Process;
 use proc::Procfs;
@@ -24,7 +24,7 @@ const MOST_PIDFDS: usize = 128;
 /// Sends a signal by its number.
 ///
 /// SIGKILL reaches every process of a container without a pid namespace of its own, and one that is paused: it is
-/// thawed, else the signal would wait.
+/// thawed, else the signal would wait. Nobody's end is waited for: in an uninterruptible sleep it may be far.
 ///
 /// # Errors
 /// [`Error::NotRunning`] when init has ended and `scope` is not [`Scope::All`], [`Error::Signal`],
@@ -40,7 +40,7 @@ pub fn kill(store: &Store, id: &ContainerId, signal: i32, scope: Scope) -> Resul
             return without_cgroup(&proc, &record, init, (signal, scope));
         }
         (Some(_), _) if is_kill && (scope == Scope::All || !has_own_pids(&record)) => {
-            return cgroup.kill(pause::LIMIT).map_err(Error::Cgroup);
+            return kill_all(&proc, &cgroup);
         }
         (Some(init), Scope::Init) => send(init, signal)?,
         (None, Scope::Init) => return Err(Error::NotRunning),
@@ -48,6 +48,16 @@ pub fn kill(store: &Store, id: &ContainerId, signal: i32, scope: Scope) -> Resul
     }
     if is_kill && observed.status == Status::Paused {
         return cgroup.thaw(pause::LIMIT).map_err(Error::Cgroup);
+    }
+    Ok(())
+}
+
+/// The verb is done when everybody has the signal; `delete` is who waits for their end.
+fn kill_all(proc: &Procfs, cgroup: &Cgroup) -> Result<(), Error> {
+    for pid in cgroup.signal_kill(pause::LIMIT).map_err(Error::Cgroup)? {
+        if let ('D', place) = evidence::whereabouts(proc, pid) {
+            log::warn!("process {pid} was killed and does not end yet: it is in state D, waits in {place}");
+        }
     }
     Ok(())
 }

@@ -129,7 +129,8 @@ impl LastMile {
         }
     }
 
-    fn environment_entries(&self) -> Vec<Entry<'_>> {
+    /// The environment with its end mark; `HOME` may be written later, see [`LastMile::home`].
+    pub(crate) fn environment_entries(&self) -> Vec<Entry<'_>> {
         let texts = self.environment.iter().map(|text| Entry::new(text));
         texts.chain(self.home().map(Entry::late)).chain([Entry::END]).collect()
     }

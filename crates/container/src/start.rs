@@ -16,7 +16,7 @@ use rustix::fs::OFlags;
 use rustix::io::Errno;
 use std::time::{Duration, Instant};
 
-/// A start takes milliseconds; after this long without an end it is looked at, and again each time.
+/// A start takes milliseconds; after this long without an end init is looked at, and again each time.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Starts a created container: comes back when its program was executed.
@@ -126,29 +126,27 @@ impl Start<'_> {
         self.verdict(&words)
     }
 
-    /// Nothing has happened for a while: an error unless somebody is known who may take that long.
+    /// Nothing has happened for a while: an error when a group holds init, which nobody but its owner can end, or when
+    /// the kernel tries for ever to find memory for it.
+    ///
+    /// Anything else is storage that answers late, a hook with a limit of its own, or a seccomp agent that is asked about
+    /// the `execve`: none of them is a reason to kill a container that comes to life when they are done.
     fn look_again(&self, waited: Duration) -> Result<(), Error> {
-        let now = Evidence::quick(&Cgroup::new(self.record.cgroup.clone()));
-        if let Some(cause) = hold(self.record, &now) {
-            return Err(Error::NotStarted(cause));
-        }
         let pid = self.init.pid;
-        if self.may_take_long() {
-            log::warn!(
-                "still waiting for container init {pid} to execute its program, {} s",
-                waited.as_secs()
-            );
-            return Ok(());
+        match evidence::of_stuck(&self.context(), Stage::Execve, waited, pid) {
+            Cause::Stuck { state, wchan, .. } => {
+                log::warn!(
+                    "still waiting for container init {pid} to execute its program, {} s (state {state}, waits in {wchan})",
+                    waited.as_secs()
+                );
+                Ok(())
+            }
+            cause @ Cause::NoMemory { .. } => {
+                let _ = rustix::process::pidfd_send_signal(&self.init.pidfd, rustix::process::Signal::KILL);
+                Err(Error::NotStarted(cause))
+            }
+            cause => Err(Error::NotStarted(cause)),
         }
-        let cause = evidence::of_stuck(&self.context(), Stage::Execve, waited, pid);
-        let _ = rustix::process::pidfd_send_signal(&self.init.pidfd, rustix::process::Signal::KILL);
-        Err(Error::NotStarted(cause))
-    }
-
-    /// Hooks have limits of their own; an `execve` that a seccomp agent is asked about takes as long as the agent.
-    fn may_take_long(&self) -> bool {
-        let flags = self.record.filter.as_ref().map_or(0, |filter| filter.flags);
-        !self.record.hooks.start_container.is_empty() || flags & sys::seccomp::NEW_LISTENER != 0
     }
 
     fn verdict(&self, words: &[u8]) -> Result<(), Error> {
@@ -223,11 +221,9 @@ fn run_poststart(proc: &Procfs, entry: &Entry, record: &Record, init: &Process) 
         return Ok(());
     }
     let state = hooks::state(record, Status::Running, init.pid);
-    let ran = hooks::run(
-        Some(proc),
-        &hooks::List { name: "poststart", hooks: list, state: &state },
-        &mut hooks::OnDisk(entry),
-    );
+    let heritage = hooks::Heritage::Runtime(&record.bundle);
+    let list = hooks::List { name: "poststart", hooks: list, state: &state, heritage };
+    let ran = hooks::run(Some(proc), &list, &mut hooks::OnDisk(entry));
     if ran.is_err() {
         let _ = rustix::process::pidfd_send_signal(&init.pidfd, rustix::process::Signal::KILL);
     }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use proc::kv::{self, Amount};
 
 use super::{Cause, Depth, Evidence, Look, levels};
-use crate::file;
+use crate::{file, procs};
 
 /// A limit counts as reached when less than this is free. Kernel: charges are taken in batches of 64 pages.
 const NEARLY_FULL: u64 = 512 << 10;
@@ -157,7 +157,8 @@ impl Evidence {
         limits(self).filter_map(free).min()
     }
 
-    /// The tightest limit that leaves less than `bytes` even when all file pages of its group are reclaimed.
+    /// The tightest limit that leaves less than `bytes` even when all file pages and kernel caches of its group are
+    /// reclaimed.
     ///
     /// Swap counts as room without end for a limit that it helps: not for that of memory and swap together (v1).
     #[must_use]
@@ -170,14 +171,17 @@ impl Evidence {
             if free >= bytes || (may_swap && !hit.limit.file.contains("memsw")) {
                 return None;
             }
-            let reclaimable = file_pages(&hit.level.path);
             let path = hit.level.path.clone();
-            (free.saturating_add(reclaimable) < bytes).then_some(Shortage {
+            let stat = file::try_read(&path.join("memory.stat")).unwrap_or_default();
+            let (file_pages, kernel_caches) = (file_pages(&stat), kernel_caches(&path, &stat, usage));
+            let room = free.saturating_add(file_pages).saturating_add(kernel_caches);
+            (room < bytes).then_some(Shortage {
                 path,
                 file: hit.limit.file,
                 limit,
                 usage,
-                reclaimable,
+                file_pages,
+                kernel_caches,
             })
         };
         limits(self).filter_map(short).min_by_key(|short| short.limit.saturating_sub(short.usage))
@@ -247,16 +251,46 @@ pub struct Shortage {
     /// Bytes in use.
     pub usage: u64,
     /// Bytes of file pages that the kernel could give back.
-    pub reclaimable: u64,
+    pub file_pages: u64,
+    /// Bytes of its own caches (names and inodes of files) that the kernel could give back; on v1 an estimate.
+    pub kernel_caches: u64,
 }
 
-/// File pages of a group and the groups below it, in bytes.
-fn file_pages(level: &Path) -> u64 {
-    let text = file::try_read(&level.join("memory.stat")).unwrap_or_default();
-    let value = |key: &str| {
-        kv::lookup(&text, &format!("total_{key}")).or_else(|| kv::lookup(&text, key)).unwrap_or(0)
-    };
+/// File pages of a group and the groups below it, in bytes, after its `memory.stat`.
+fn file_pages(stat: &str) -> u64 {
+    let value =
+        |key: &str| kv::lookup(stat, &format!("total_{key}")).or_else(|| kv::lookup(stat, key)).unwrap_or(0);
     value("inactive_file").saturating_add(value("active_file"))
+}
+
+/// Dentries, inodes and the like, of a group and the groups below it, in bytes.
+///
+/// Kernel: v2 counts what can be reclaimed of them (`slab_reclaimable`); v1 knows the whole of the kernel's memory only.
+fn kernel_caches(level: &Path, stat: &str, usage: u64) -> u64 {
+    kv::lookup(stat, "slab_reclaimable").unwrap_or_else(|| {
+        let number = |name| file::try_read_short(&level.join(name)).ok()?.trim().parse().ok();
+        number("memory.kmem.usage_in_bytes")
+            .map_or(0, |kernel| beyond_need(kernel, usage, tasks_below(level)))
+    })
+}
+
+/// What is left of the kernel's memory after what tasks and page tables need, which nobody gives back.
+///
+/// A task of a small program takes 48 KiB (measured on 6.18); page tables take a page for each 2 MiB, twice that where
+/// memory is sparse.
+const fn beyond_need(kernel: u64, usage: u64, tasks: u64) -> u64 {
+    const TASK: u64 = 64 << 10;
+    const PAGE_TABLES: u64 = 256;
+    kernel.saturating_sub(tasks.saturating_mul(TASK)).saturating_sub(usage / PAGE_TABLES)
+}
+
+/// How many tasks are in a v1 group and the groups below it.
+fn tasks_below(level: &Path) -> u64 {
+    let count = |group: &PathBuf| {
+        file::try_read(&group.join("tasks"))
+            .map_or(0, |text| text.bytes().filter(|byte| *byte == b'\n').count())
+    };
+    procs::subtree(level).iter().map(count).sum::<usize>() as u64
 }
 
 /// A limit that was hit in between.
@@ -371,6 +405,26 @@ mod tests {
         );
         after.memory[0].kills = Some(2);
         assert_eq!(Evidence::memory_exhausted(&before, &after), None, "a kill makes room");
+    }
+
+    #[test]
+    fn file_pages_and_kernel_caches_can_be_reclaimed() {
+        let v2 = "anon 4096\nfile 9\ninactive_file 100\nactive_file 20\nslab_reclaimable 3000\nslab 7000\n";
+        let nowhere = Path::new("/no/such/group");
+        assert_eq!((file_pages(v2), kernel_caches(nowhere, v2, 0)), (120, 3000));
+        let v1 = "inactive_file 1\nactive_file 2\ntotal_inactive_file 100\ntotal_active_file 20\n";
+        assert_eq!((file_pages(v1), kernel_caches(nowhere, v1, 0)), (120, 0));
+    }
+
+    #[test]
+    fn what_tasks_and_page_tables_need_is_no_cache() {
+        for (kernel, usage, tasks, caches) in [
+            (49_152, 524_288, 1, 0),
+            (4_210_688, 4_800_512, 2, 4_210_688 - 131_072 - 18_752),
+            (8 << 20, 2 << 30, 10, 0),
+        ] {
+            assert_eq!(beyond_need(kernel, usage, tasks), caches, "{kernel} {usage} {tasks}");
+        }
     }
 
     #[test]

@@ -109,7 +109,8 @@ fn samples() -> Vec<Cause> {
         file: "memory.max",
         limit: 1 << 20,
         usage: 1 << 20,
-        reclaimable: 0,
+        file_pages: 0,
+        kernel_caches: 0,
     };
     let errno = || crate::error::errno_text(rustix::io::Errno::PERM);
     vec![

@@ -37,9 +37,9 @@ pub struct Hook {
     /// The argument vector, `argv[0]` included; empty: the path alone.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub args: Vec<String>,
-    /// The environment, `NAME=value`; nothing is inherited.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub env: Vec<String>,
+    /// The environment, `NAME=value`. None: inherited, see [`crate::hooks::Heritage`]; an empty list: nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub env: Option<Vec<String>>,
     /// Seconds until the hook is killed and counts as failed; none: no limit.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub timeout: Option<i64>,
