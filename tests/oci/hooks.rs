@@ -175,6 +175,16 @@ conformance! {
         }
     }
 
+    fn a_poststop_hook_runs_though_the_bundle_is_gone(lab) {
+        let mark = lab.path("mark");
+        let c = lab.started(&Config::new().hook("poststop", &format!("touch {}", mark.display())));
+        c.kill("KILL").ok();
+        c.wait_status("stopped");
+        fs::remove_dir_all(c.bundle()).unwrap();
+        c.delete_force().ok();
+        assert!(mark.exists());
+    }
+
     fn a_hook_with_an_empty_environment_has_none(lab) {
         let (log, script) = (lab.path("seen"), "echo ${FROM-none}");
         let hook = json!({"path": "/bin/sh", "env": [],
