@@ -197,7 +197,11 @@ impl Relay {
         if screen {
             self.screen.take(&mut self.output);
         }
-        if self.waits_for_the_foreground() && self.terminal.as_ref().is_some_and(RawTerminal::is_ours) {
+        // Not right after a read: one that fails in the foreground too would be tried for ever without a pause.
+        if !keys
+            && self.waits_for_the_foreground()
+            && self.terminal.as_ref().is_some_and(RawTerminal::is_ours)
+        {
             self.resume();
         }
     }

@@ -120,3 +120,30 @@ fn the_end_of_the_keys_is_no_end_of_the_output() {
     settle(&mut stage.relay, 50);
     assert_eq!(read(&stage.screen), "on\r\n");
 }
+
+#[test]
+fn a_terminal_whose_every_read_fails_is_not_asked_without_a_pause() {
+    let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC;
+    let open = || rustix::pty::openpt(flags).expect("a terminal");
+    let (master, input) = (open(), open());
+    for terminal in [&master, &input] {
+        rustix::pty::unlockpt(terminal).expect("unlocked");
+    }
+    let _peer = rustix::pty::ioctl_tiocgptpeer(&master, flags).expect("its peer");
+    // Opened and closed: from now on a read says EIO.
+    drop(rustix::pty::ioctl_tiocgptpeer(&input, flags).expect("a peer"));
+    let (_screen, output) = pipe_with(PipeFlags::CLOEXEC).expect("a pipe");
+    let mut relay = Relay::new(master, Caller { input, output }).expect("a relay");
+    let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };
+    let idle = (0..100).any(|_| {
+        let mut polled = relay.watched();
+        let count = rustix::event::poll(&mut polled, Some(&at_once)).expect("poll");
+        let ready: Vec<_> = polled.iter().map(PollFd::revents).collect();
+        drop(polled);
+        if count > 0 {
+            relay.transfer(&ready);
+        }
+        count == 0
+    });
+    assert!(idle);
+}
