@@ -80,6 +80,16 @@ impl Cmd {
         Self { command: session, ..self }.terminal(terminal)
     }
 
+    /// As [`Self::on_terminal`], but as a background job of a shell that types `fg` once a line was typed to it.
+    #[must_use]
+    pub fn in_the_background_of(self, terminal: &OwnedFd) -> Self {
+        let mut shell = Command::new("bash");
+        shell.args(["-c", "set -m; \"$@\" & read -r line; fg %1", "bash"]);
+        shell.arg(self.command.get_program()).args(self.command.get_args());
+        copy_surroundings(&self.command, &mut shell);
+        Self { command: shell, ..self }.on_terminal(terminal)
+    }
+
     /// Gives one descriptor as standard input, output and error: a terminal.
     #[must_use]
     pub fn terminal(mut self, terminal: &OwnedFd) -> Self {

@@ -122,6 +122,15 @@ impl<'lab> Containerd<'lab> {
         }
     }
 
+    /// The group of a container that was put there by [`Self::placement`].
+    #[must_use]
+    pub fn group_of(&self, driver: CgroupDriver, id: &str) -> String {
+        match driver {
+            CgroupDriver::Cgroupfs => format!("{}/{id}", self.lab.group()),
+            CgroupDriver::Systemd => format!("/{}/ctr-{id}.scope", self.lab.slice()),
+        }
+    }
+
     /// Ends the daemon; shims stay.
     pub fn stop(&mut self) {
         if let Some(daemon) = self.daemon.take() {

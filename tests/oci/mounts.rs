@@ -26,6 +26,18 @@ conformance! {
         }
     }
 
+    fn access_control_lists_are_asked_for_or_not(lab) {
+        let source = lab.write("file", "");
+        for option in ["acl", "noacl"] {
+            let config = Config::new()
+                .mount("/queue", "mqueue", "mqueue", &["nosuid", option])
+                .mount("/memory", "tmpfs", "tmpfs", &["nosuid", option])
+                .mount("/file", "bind", source.to_str().unwrap(), &["bind", option]);
+            let script = "grep -c -e ' /queue .*nosuid' -e ' /memory .*nosuid' -e ' /file ' /proc/self/mountinfo";
+            assert_eq!(lab.run_once(&config.script(script)).ok().stdout, "3\n", "{option}");
+        }
+    }
+
     fn a_bind_mount_shows_the_hosts_files(lab) {
         let file = lab.write("file", "of the host\n");
         let config = Config::new().mount("/made/by/mount", "bind", file.to_str().unwrap(), &["bind", "ro"]);

@@ -3,6 +3,7 @@
 use std::fs;
 
 use rustix::process::Signal;
+use rustix::termios::LocalModes;
 use serde_json::json;
 use testkit::freezer::Freezer;
 use testkit::{Config, conformance, hang, hierarchy, process, pty};
@@ -85,6 +86,22 @@ conformance! {
         terminal.send("hello\n");
         terminal.expect("got hello");
         running.wait().code(3);
+    }
+
+    fn a_background_job_leaves_the_terminal_to_the_shell(lab) {
+        let script = "echo ready; read x; echo got $x; exit 3";
+        let c = lab.bundle(&Config::new().set("/process/terminal", json!(true)).script(script));
+        let (mut terminal, side) = pty::open();
+        let lines = |side| rustix::termios::tcgetattr(side).unwrap().local_modes.contains(LocalModes::ICANON);
+        let running = c.run_with(&[]).in_the_background_of(&side).spawn();
+        terminal.expect("ready");
+        assert!(lines(&side), "the shell's terminal was made raw");
+        terminal.send("\n");
+        hang::eventually("the foreground", || !lines(&side));
+        terminal.send("hello\n");
+        terminal.expect("got hello");
+        running.wait().code(3);
+        assert!(lines(&side), "the terminal stayed raw");
     }
 
     fn the_terminals_size_follows_the_callers(lab) {

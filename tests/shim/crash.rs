@@ -157,8 +157,10 @@ fn a_killed_shim_leaves_nothing_of_its_container() {
     ctr.sleeper(&[], "c");
     let exec = ctr.exec("c", "e", &["/bin/sleep", "4105"]).spawn();
     eventually("the exec to run", || sleeps(&lab, 4105));
+    assert_ne!(hierarchy::pids(&ctr.group("c")), Vec::<i32>::new());
     kill_shim(&ctr.bundle("c"));
-    eventually("the container to be gone", || hierarchy::pids(&format!("{}/c", lab.group())).is_empty());
+    let group = ctr.group("c");
+    eventually("the container to be gone", || hierarchy::pids(&group).is_empty());
     exec.wait();
     eventually("the task to be gone", || !ctr.cli(&["tasks", "ls", "-q"]).ok().stdout.contains('c'));
     ctr.cli(&["containers", "delete", "c"]).ok();

@@ -72,6 +72,11 @@ impl<'lab> Ctr<'lab> {
         self.cli(&["tasks", "kill"]).args(flags).args([id]).run()
     }
 
+    /// The control group of a container.
+    pub(crate) fn group(&self, id: &str) -> String {
+        self.containerd.group_of(self.lab.driver(), id)
+    }
+
     /// The bundle of a container.
     pub(crate) fn bundle(&self, id: &str) -> PathBuf {
         bundle(self.lab, NAMESPACE, id)

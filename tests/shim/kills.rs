@@ -114,7 +114,7 @@ fn round_of_containerd(ctr: &mut Ctr<'_>, victim: Victim, round: usize, told: &m
         Victim::Shim => {
             kill_shim(&ctr.bundle(&id));
             collect(execs, victim, told);
-            let group = format!("{}/{id}", ctr.lab.group());
+            let group = ctr.group(&id);
             eventually("the container to be gone", || hierarchy::pids(&group).is_empty());
             eventually("the task to be gone", || !is_listed(ctr, &id));
             ctr.cli(&["containers", "delete", &id]).ok();

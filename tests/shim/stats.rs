@@ -4,7 +4,7 @@ use std::fs;
 
 use serde_json::Value;
 use testkit::hang::eventually_some;
-use testkit::{Lab, hierarchy};
+use testkit::hierarchy;
 
 use crate::ctr::{Ctr, lab, ours};
 
@@ -13,8 +13,8 @@ fn metrics(ctr: &Ctr<'_>, id: &str) -> Value {
 }
 
 /// The number in a control file of a container, with the names of v1 and v2.
-fn control(lab: &Lab, id: &str, names: [&str; 2]) -> u64 {
-    let groups = hierarchy::existing(&format!("{}/{id}", lab.group()));
+fn control(ctr: &Ctr<'_>, id: &str, names: [&str; 2]) -> u64 {
+    let groups = hierarchy::existing(&ctr.group(id));
     let paths = groups.iter().flat_map(|group| names.iter().map(|name| group.join(name)));
     let text = paths.filter_map(|path| fs::read_to_string(path).ok()).next();
     text.expect("one of the names of v1 and v2").trim().parse().unwrap()
@@ -40,7 +40,7 @@ fn metrics_say_what_the_control_files_say() {
     // It changes while it is read.
     eventually_some("the same usage in both", || {
         let told = number(&metrics(&ctr, "c"), ["/memory/usage/usage", "/memory/usage"]);
-        (told == control(&lab, "c", ["memory.usage_in_bytes", "memory.current"])).then_some(())
+        (told == control(&ctr, "c", ["memory.usage_in_bytes", "memory.current"])).then_some(())
     });
     ctr.remove("c");
     ctr.end();

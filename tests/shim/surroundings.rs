@@ -70,6 +70,7 @@ sessions! {
         session.run_first();
         let freezer = session.first().control("freezer", "freezer.state");
         if !freezer.exists() {
+            session.remove_first();
             return testkit::partner::not_run("no v1 freezer here: on v2 a frozen process dies of SIGKILL");
         }
         session.exec("e", &["/bin/sleep", "1000000"]);

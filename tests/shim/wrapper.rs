@@ -4,10 +4,17 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
+use containerd_shim_protos::api::{CreateTaskResponse, PidsRequest, PidsResponse};
+use protobuf::well_known_types::empty::Empty;
+use serde_json::{Value, json};
 use testkit::hang::eventually;
 use testkit::{Lab, partner};
 
 use crate::ctr::{Ctr, lab, ours};
+use crate::session::{Session, call, sessions};
+
+/// How many threads of a shim work at once.
+const THREADS: usize = 8;
 
 /// A script that notes each call and then becomes the runtime.
 fn script(lab: &Lab, name: &str, first: &str, runtime: &Path) -> PathBuf {
@@ -94,4 +101,64 @@ fn the_runc_of_the_distribution_is_ours_and_not_called() {
     assert!(text.contains("\"writer\":\"sluice"), "{}: {text}", state.display());
     ctr.remove("c");
     ctr.end();
+}
+
+sessions! {
+    #[doc = "As in a namespace with many services, each of which Kubernetes writes into the environment."]
+    fn an_exec_by_a_wrapper_has_a_large_environment(session) {
+        let wrapper = script(session.lab, "runc", "", session.lab.binary());
+        let mut request = session.create_request(session.first());
+        Session::options(&mut request, |options| options.binary_name = wrapper.display().to_string());
+        let _made: CreateTaskResponse = session.ok("Create", &request);
+        session.start_process(session.first().id(), "").unwrap();
+        let mut request = session.exec_request("e", &["/bin/sh", "-c", "exit $((${#V0} / 1000 + ${#V199} / 1000))"]);
+        let spec = request.spec.as_mut().unwrap();
+        let mut described: Value = serde_json::from_slice(&spec.value).unwrap();
+        for number in 0..200 {
+            described["env"].as_array_mut().unwrap().push(json!(format!("V{number}={}", "\"".repeat(3000))));
+        }
+        spec.value = described.to_string().into();
+        let _added: Empty = session.ok("Exec", &request);
+        session.start_process(session.first().id(), "e").unwrap();
+        assert_eq!(session.wait("e"), 6);
+        assert!(calls(session.lab).contains(" exec "));
+        session.remove_first();
+    }
+}
+
+sessions! {
+    ours
+    /// Its execs have no group of ours: what they started is found by its parents, as long as these live. The stock shim
+    /// kills the leader alone.
+    fn a_killed_exec_of_a_wrapper_takes_its_descendants_with_it(session) {
+        let (stalled, go) = (session.lab.path("stalled"), session.lab.path("go"));
+        fs::create_dir(&stalled).unwrap();
+        let stall = format!(
+            "case \" $* \" in *\" ps \"*) touch {}/$$; while [ ! -e {} ]; do sleep 0.05; done;; esac",
+            stalled.display(),
+            go.display()
+        );
+        let wrapper = script(session.lab, "runc", &stall, session.lab.binary());
+        let mut request = session.create_request(session.first());
+        Session::options(&mut request, |options| options.binary_name = wrapper.display().to_string());
+        let _made: CreateTaskResponse = session.ok("Create", &request);
+        session.start_process(session.first().id(), "").unwrap();
+        session.exec("e", &["/bin/sh", "-c", "sleep 4007 & setsid sleep 4008 & wait"]);
+        let family = || ["4007", "4008"].map(|number| session.lab.running(&["sleep", number]));
+        eventually("the family to be complete", || family() == [1, 1]);
+        std::thread::scope(|scope| {
+            // They have all the threads, so the leader could be dead for long when its children are looked for.
+            for _ in 0..THREADS {
+                let (client, id) = (session.another_client(), session.first().id().to_owned());
+                let request = PidsRequest { id, ..PidsRequest::default() };
+                scope.spawn(move || drop(call::<_, PidsResponse>(&client, "Pids", &request)));
+            }
+            eventually("the threads to be busy", || fs::read_dir(&stalled).unwrap().count() == THREADS);
+            let _killed: Empty = session.ok("Kill", &session.kill_request("e", 9));
+            session.lab.write("go", "");
+        });
+        assert_eq!(session.wait("e"), 137);
+        eventually("the family to be gone", || family() == [0, 0]);
+        session.remove_first();
+    }
 }

@@ -277,7 +277,7 @@ impl Stdio {
     }
 
     async fn append(&self, path: PathBuf, missing: Missing, stream: &str) -> Result<OwnedFd, Error> {
-        file::append(path, missing, self.report(&format!("{stream} file"))).await
+        file::append(path, missing, self.report(&format!("{stream} file")), self.bounds.ready).await
     }
 
     async fn logger(&self, logger: &Logger, request: &Request<'_>) -> Result<logger::Ears, Error> {

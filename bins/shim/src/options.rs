@@ -1,8 +1,8 @@
 //! The runtime's options of containerd, of both types, and what this shim makes of them.
 
 use containerd_shim_protos::shim::oci::Options as RuncOptions;
-use protobuf::Message;
 use protobuf::well_known_types::any::Any;
+use protobuf::{CodedInputStream, Message};
 use std::path::PathBuf;
 
 /// Where containers' state is kept when no option names a place.
@@ -61,6 +61,22 @@ pub enum Error {
         /// The cause.
         source: protobuf::Error,
     },
+    /// A line of the options' text that is none.
+    #[error("options: line {line:?}: {expected}")]
+    Line {
+        /// As it was given.
+        line: String,
+        /// What would be right.
+        expected: &'static str,
+    },
+    /// The options are in a file.
+    #[error(
+        "options: they are in the file {path:?}, which is not read here; name them in containerd's own configuration"
+    )]
+    Elsewhere {
+        /// As it was given.
+        path: String,
+    },
 }
 
 impl Options {
@@ -76,8 +92,12 @@ impl Options {
                 runc.map(Self::of_runc)
                     .map_err(|source| Error::Decode { type_url: any.type_url.clone(), source })
             }
-            // Its body is TOML in the words of whoever configured the runtime; this runtime has none to set.
-            "runtimeoptions.v1.Options" => Ok(Self::default()),
+            "runtimeoptions.v1.Options" => {
+                let generic = Generic::decode(&any.value);
+                generic
+                    .map_err(|source| Error::Decode { type_url: any.type_url.clone(), source })
+                    .and_then(Self::of_generic)
+            }
             _ => Err(Error::UnknownType { type_url: any.type_url.clone() }),
         }
     }
@@ -95,6 +115,38 @@ impl Options {
         }
     }
 
+    /// Compat: containerd sends these to a runtime of a type that it does not know: the table `options` of its
+    /// configuration as TOML, with the names that the options of runc have there.
+    fn of_generic(generic: Generic) -> Result<Self, Error> {
+        let Generic { path, body } = generic;
+        if body.is_empty() && !path.is_empty() {
+            return Err(Error::Elsewhere { path });
+        }
+        let mut options = Self::default();
+        for line in body.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')) {
+            options.set(line).map_err(|expected| Error::Line { line: line.to_owned(), expected })?;
+        }
+        Ok(options)
+    }
+
+    /// Takes one line, `Name = value`; a name that nobody here knows changes nothing, and the log says so.
+    fn set(&mut self, line: &str) -> Result<(), &'static str> {
+        let (name, value) = line.split_once('=').ok_or("must be a name, an equals sign and a value")?;
+        let (name, value) = (name.trim(), value.trim());
+        match name {
+            "NoPivotRoot" => self.no_pivot_root = yes_or_no(value)?,
+            "NoNewKeyring" => self.no_new_keyring = yes_or_no(value)?,
+            "SystemdCgroup" => self.systemd_cgroup = yes_or_no(value)?,
+            "ShimCgroup" => self.shim_cgroup = text(value)?,
+            "BinaryName" => self.binary_name = text(value)?,
+            "Root" => self.root = text(value)?,
+            "IoUid" => self.io_uid = value.parse().map_err(|_| "must be a number")?,
+            "IoGid" => self.io_gid = value.parse().map_err(|_| "must be a number")?,
+            _ => log::warn!("options: {name} is not known here"),
+        }
+        Ok(())
+    }
+
     /// The state root of a namespace.
     ///
     /// Compat: as with the stock shim, the namespace is a directory below the root that is named.
@@ -106,9 +158,90 @@ impl Options {
     }
 }
 
+/// `runtimeoptions.v1.Options`: for runtimes that containerd knows no message of.
+///
+/// Source: containerd, `api/types/runtimeoptions/v1/api.proto`: 1 is a type, 2 a path, 3 a text.
+#[derive(Debug, Default)]
+struct Generic {
+    path: String,
+    body: String,
+}
+
+impl Generic {
+    fn decode(bytes: &[u8]) -> Result<Self, protobuf::Error> {
+        let (mut stream, mut found) = (CodedInputStream::from_bytes(bytes), Self::default());
+        while let Some(tag) = stream.read_raw_tag_or_eof()? {
+            // The number of the field, and 2 for a length and bytes.
+            match (tag >> 3, tag & 7) {
+                (2, 2) => found.path = stream.read_string()?,
+                (3, 2) => found.body = String::from_utf8_lossy(&stream.read_bytes()?).into_owned(),
+                _ => protobuf::rt::skip_field_for_tag(tag, &mut stream)?,
+            }
+        }
+        Ok(found)
+    }
+}
+
+fn yes_or_no(value: &str) -> Result<bool, &'static str> {
+    value.parse().map_err(|_| "must be true or false")
+}
+
+/// A TOML string of one line.
+fn text(value: &str) -> Result<String, &'static str> {
+    const EXPECTED: &str = "must be a text in quotes";
+    let within = |quote: char| value.strip_prefix(quote).and_then(|rest| rest.strip_suffix(quote));
+    match (within('"'), within('\'')) {
+        // What JSON escapes, TOML escapes in the same way.
+        (Some(_), _) => serde_json::from_str(value).map_err(|_| EXPECTED),
+        (None, Some(literal)) if !literal.contains('\'') => Ok(literal.to_owned()),
+        _ => Err(EXPECTED),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use protobuf::CodedOutputStream;
+
+    /// Options with a type, and a field of text.
+    fn generic_of(number: u32, text: &str) -> Result<Options, Error> {
+        let mut bytes = Vec::new();
+        let mut stream = CodedOutputStream::vec(&mut bytes);
+        stream.write_string(1, "x.Options").expect("encodes");
+        stream.write_string(number, text).expect("encodes");
+        drop(stream);
+        Options::decode(Some(&any("runtimeoptions.v1.Options", bytes)))
+    }
+
+    fn generic(body: &str) -> Result<Options, Error> {
+        generic_of(3, body)
+    }
+
+    #[test]
+    fn options_of_a_runtime_of_its_own_type_are_read() {
+        let body = "BinaryName = \"/usr/bin/a\\u0062\"\nRoot = '/r'\n# a note\n\nSystemdCgroup = true\nIoUid = 7\n\
+                    CriuPath = \"\"\n";
+        let options = generic(body).expect("read");
+        assert_eq!((options.binary_name.as_str(), options.root.as_str()), ("/usr/bin/ab", "/r"));
+        assert_eq!((options.systemd_cgroup, options.io_uid, options.no_pivot_root), (true, 7, false));
+        assert_eq!(generic("").expect("none"), Options::default());
+    }
+
+    #[test]
+    fn a_line_that_is_none_is_named() {
+        for line in
+            ["[options]", "SystemdCgroup = yes", "Root = /r", "Root = \"/r", "Root = \"", "IoUid = \"7\""]
+        {
+            let error = generic(&format!("NoPivotRoot = true\n{line}\n")).expect_err(line);
+            assert!(error.to_string().contains(&format!("{line:?}")), "{error}");
+        }
+    }
+
+    #[test]
+    fn options_in_a_file_are_not_passed_over() {
+        let error = generic_of(2, "/etc/x.toml").expect_err("not read");
+        assert!(error.to_string().contains("/etc/x.toml"), "{error}");
+    }
 
     fn any(type_url: &str, value: Vec<u8>) -> Any {
         Any { type_url: type_url.to_owned(), value, ..Any::default() }

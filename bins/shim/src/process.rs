@@ -188,6 +188,12 @@ impl Process {
         self.now().group = Some(group);
     }
 
+    /// Whether it was born in a group of its own.
+    #[must_use]
+    pub fn has_group(&self) -> bool {
+        self.now().group.is_some()
+    }
+
     /// Gives the group up.
     #[must_use]
     pub fn take_group(&self) -> Option<Group> {

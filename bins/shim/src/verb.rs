@@ -5,7 +5,7 @@
 //!
 //! ```text
 //!     shim                                        verb process
-//!       | -- Request ---------------------------->  |
+//!       | -- a file with the Request ------------>  |
 //!       | <---------------------------- Log --------|   any number: what the library logs
 //!       | <---------------------------- Stage ------|   what it is doing now
 //!       | <-- Done | Refused, with descriptors -----|   the last word, then it exits
@@ -21,8 +21,8 @@ use std::path::PathBuf;
 
 use crate::failure::Kind;
 
-/// The longest message in bytes. A request with more resources than that is refused.
-pub const LONGEST: usize = 96 << 10;
+/// The longest request in bytes: a message of containerd has 4 MiB at most, and JSON in JSON may double it.
+pub const LONGEST: usize = 16 << 20;
 
 /// The longest word of a verb process in bytes.
 pub const LONGEST_WORD: usize = 32 << 10;

@@ -11,8 +11,8 @@ pub struct Bounds {
     pub total: Duration,
     /// How long `Delete` waits for somebody to open a fifo that holds bytes; a reader that is there gets them in any case.
     pub delete: Duration,
-    /// How long a logger may take to be ready.
-    pub logger: Duration,
+    /// How long a logger may take to be ready, or a file to open.
+    pub ready: Duration,
 }
 
 impl Default for Bounds {
@@ -22,7 +22,7 @@ impl Default for Bounds {
             idle: Duration::from_millis(200),
             total: Duration::from_secs(2),
             delete: Duration::from_secs(2),
-            logger: Duration::from_secs(10),
+            ready: Duration::from_secs(10),
         }
     }
 }

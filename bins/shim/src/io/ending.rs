@@ -110,7 +110,7 @@ mod tests {
         idle: Duration::from_secs(1),
         total: Duration::from_secs(10),
         delete: Duration::ZERO,
-        logger: Duration::ZERO,
+        ready: Duration::ZERO,
     };
 
     fn at(start: Instant, seconds: u64) -> Instant {

@@ -10,6 +10,7 @@
 
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use rustix::fs::{CWD, Mode, OFlags};
 use rustix::io::Errno;
@@ -31,15 +32,22 @@ pub(super) enum Missing {
 /// Stack of a thread, in bytes; two pages of it are used.
 const STACK: usize = 64 << 10;
 
-/// Opens a file and starts its thread; gives the pipe to write to. Its closing ends the thread.
+/// Opens a file, which may take as long as `limit`, and starts its thread; gives the pipe to write to. Its closing ends the
+/// thread.
 ///
 /// # Errors
 /// [`Error::Open`], [`Error::Make`], [`Error::Thread`].
-pub(super) async fn append(path: PathBuf, missing: Missing, report: Report) -> Result<OwnedFd, Error> {
+pub(super) async fn append(
+    path: PathBuf,
+    missing: Missing,
+    report: Report,
+    limit: Duration,
+) -> Result<OwnedFd, Error> {
     let (reader, writer) = pipe_with(PipeFlags::CLOEXEC)
         .map_err(|source| Error::Make { step: "make a pipe to a file", source })?;
     let (opened, answer) = oneshot::channel();
     let thread = std::thread::Builder::new().name("file".to_owned()).stack_size(STACK);
+    let late = Error::Open { path: path.clone(), source: Errno::TIMEDOUT };
     let run = move || match open(&path, missing) {
         Ok(file) => {
             let _ = opened.send(Ok(()));
@@ -52,7 +60,8 @@ pub(super) async fn append(path: PathBuf, missing: Missing, report: Report) -> R
     rustix::io::ioctl_fionbio(&writer, true)
         .map_err(|source| Error::Make { step: "make a pipe to a file non-blocking", source })?;
     let gone = Error::Make { step: "wait for a file to open", source: Errno::PIPE };
-    answer.await.unwrap_or(Err(gone)).map(|()| writer)
+    let answer = tokio::time::timeout(limit, answer).await.map_err(|_| late)?;
+    answer.unwrap_or(Err(gone)).map(|()| writer)
 }
 
 /// Compat: containerd, `cmd/containerd-shim-runc-v2/process/io.go`, `createIO`: directories 0755, the file 0644.

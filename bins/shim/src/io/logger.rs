@@ -82,13 +82,13 @@ pub(super) async fn start(
     let process = on_thread(plan, logger).await?;
     let pidfd = watched(process.pidfd, Interest::READABLE).map_err(Error::Watch)?;
     let process = Running { pid: process.pid, pidfd, name: logger.program.display().to_string() };
-    let waited = tokio::time::timeout(bounds.logger, is_ready(our_ready, logger.ready)).await;
+    let waited = tokio::time::timeout(bounds.ready, is_ready(our_ready, logger.ready)).await;
     match waited {
         Ok(Ok(())) => {}
         Ok(Err(reason)) => return Err(process.refuse(logger, reason).await),
         Err(_) => {
             process.end(Duration::ZERO).await;
-            let seconds = bounds.logger.as_secs();
+            let seconds = bounds.ready.as_secs();
             return Err(Error::LoggerNotReady { program: logger.program.clone(), seconds });
         }
     }

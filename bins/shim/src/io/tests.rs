@@ -19,10 +19,10 @@ const HOUR: Duration = Duration::from_secs(3600);
 
 /// Nobody is waited for.
 const IMPATIENT: Bounds =
-    Bounds { idle: Duration::ZERO, total: Duration::ZERO, delete: Duration::ZERO, logger: HOUR };
+    Bounds { idle: Duration::ZERO, total: Duration::ZERO, delete: Duration::ZERO, ready: HOUR };
 
 /// Everybody is waited for.
-const PATIENT: Bounds = Bounds { idle: HOUR, total: HOUR, delete: HOUR, logger: HOUR };
+const PATIENT: Bounds = Bounds { idle: HOUR, total: HOUR, delete: HOUR, ready: HOUR };
 
 /// Runs a test on a runtime like the shim's, with a hang guard.
 fn run<F: Future>(test: F) -> F::Output {

@@ -85,7 +85,9 @@ fn send(process: &Process, signal: i32) -> Result<(), Failure> {
 
 /// Kills an exec with everything that it started. Once it has its signal the answer is yes, whoever does not end.
 async fn kill_tree(pod: &Pod, task: &Arc<Task>, process: &Arc<Process>) -> Result<(), Failure> {
-    send(process, Signal::KILL.as_raw())?;
+    // Without a group the leader is killed last: who has ended has no children to be found by.
+    let first = if process.has_group() { Signal::KILL.as_raw() } else { 0 };
+    send(process, first)?;
     let Some(known) = process.known() else { return Ok(()) };
     let group = process.take_group();
     let work = move || {
@@ -102,7 +104,11 @@ async fn kill_tree(pod: &Pod, task: &Arc<Task>, process: &Arc<Process>) -> Resul
                 None => {}
             }
         }
-        Err(failure) => log::warn!("{failure}"),
+        Err(failure) => {
+            log::warn!("{failure}");
+            // Nobody else may have come to it.
+            let _ = send(process, Signal::KILL.as_raw());
+        }
     }
     Ok(())
 }

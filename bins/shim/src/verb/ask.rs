@@ -7,9 +7,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use launch::{Birth, Outcome, Process};
-use rustix::io::{Errno, IoSliceMut};
+use rustix::fs::MemfdFlags;
+use rustix::io::{Errno, IoSlice, IoSliceMut};
 use rustix::net::{
-    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendFlags, SocketFlags, SocketType,
+    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
+    SendAncillaryMessage, SendFlags, SocketFlags, SocketType,
 };
 use sys::exec::{Entry, Vector};
 use tokio::io::Interest;
@@ -64,9 +66,9 @@ impl Verbs {
         let text = serde_json::to_vec(request).unwrap_or_default();
         if text.len() > LONGEST {
             let reason = format!("{} bytes are more than the {LONGEST} that fit", text.len());
-            return Err(Failure::Invalid { field: "resources", reason });
+            return Err(Failure::Invalid { field: "request", reason });
         }
-        rustix::net::send(&ours, &text, SendFlags::NOSIGNAL).map_err(step("send a request to a verb"))?;
+        post(&ours, &text).map_err(step("send a request to a verb"))?;
         operation.stage("start the process of the verb");
         let child = self.begin(&format!("{name} {id}"), theirs, streams).await?;
         let verb = Conversation { name, id, operation, socket: ours };
@@ -204,6 +206,23 @@ fn prefix(verb: &str) -> &'static str {
         "update" => "OCI runtime update failed: ",
         _ => "OCI runtime kill failed: ",
     }
+}
+
+/// A request is no message of its own, which would have to fit into the socket: a file in memory goes to the other side.
+fn post(socket: &OwnedFd, text: &[u8]) -> Result<(), Errno> {
+    let request = rustix::fs::memfd_create(c"request", MemfdFlags::CLOEXEC)?;
+    let mut rest = text;
+    while !rest.is_empty() {
+        let count = rustix::io::retry_on_intr(|| rustix::io::write(&request, rest))?;
+        rest = rest.get(count..).unwrap_or_default();
+    }
+    let descriptors = [request.as_fd()];
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut control = SendAncillaryBuffer::new(&mut space);
+    if !control.push(SendAncillaryMessage::ScmRights(&descriptors)) {
+        return Err(Errno::NOBUFS);
+    }
+    rustix::net::sendmsg(socket, &[IoSlice::new(b"r")], &mut control, SendFlags::NOSIGNAL).map(drop)
 }
 
 fn step(step: &'static str) -> impl Fn(Errno) -> Failure {

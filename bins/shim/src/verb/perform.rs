@@ -11,8 +11,11 @@ use container::kill::Scope;
 use container::placement::{Address, Driver, Owner};
 use container::{ContainerId, Rootless, Store};
 use log::{LevelFilter, Log, Metadata, Record};
-use rustix::io::{Errno, IoSlice};
-use rustix::net::{RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags};
+use rustix::io::{Errno, IoSlice, IoSliceMut};
+use rustix::net::{
+    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage,
+    SendFlags,
+};
 
 use super::{Create, LONGEST, Request, Verb, Word, command_line};
 use crate::failure::Kind;
@@ -198,11 +201,32 @@ impl Log for Forward {
 
 fn receive(socket: BorrowedFd<'_>) -> Result<Request, Word> {
     let invalid = |text: String| Word::Refused { kind: Kind::Invalid, text };
-    let mut bytes = vec![0; LONGEST];
-    let got = rustix::net::recv(socket, bytes.as_mut_slice(), RecvFlags::empty());
-    let (count, _) = got.map_err(|errno| invalid(format!("read the request: {errno}")))?;
-    serde_json::from_slice(bytes.get(..count).unwrap_or_default())
-        .map_err(|error| invalid(format!("read the request: {error}")))
+    let bytes = posted(socket).map_err(|errno| invalid(format!("read the request: {errno}")))?;
+    serde_json::from_slice(&bytes).map_err(|error| invalid(format!("read the request: {error}")))
+}
+
+/// What is in the file that comes first.
+fn posted(socket: BorrowedFd<'_>) -> Result<Vec<u8>, Errno> {
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut control = RecvAncillaryBuffer::new(&mut space);
+    let mut letter = [0; 1];
+    rustix::net::recvmsg(socket, &mut [IoSliceMut::new(&mut letter)], &mut control, RecvFlags::CMSG_CLOEXEC)?;
+    let files = control.drain().flat_map(|message| match message {
+        RecvAncillaryMessage::ScmRights(descriptors) => descriptors.collect(),
+        _ => Vec::new(),
+    });
+    let file = files.collect::<Vec<_>>().pop().ok_or(Errno::BADF)?;
+    let size = usize::try_from(rustix::fs::fstat(&file)?.st_size).unwrap_or(usize::MAX);
+    let mut bytes = vec![0; size.min(LONGEST)];
+    let mut read = 0;
+    while read < bytes.len() {
+        let rest = bytes.get_mut(read..).unwrap_or_default();
+        match rustix::io::retry_on_intr(|| rustix::io::pread(&file, &mut *rest, read as u64))? {
+            0 => return Err(Errno::MSGSIZE),
+            count => read += count,
+        }
+    }
+    Ok(bytes)
 }
 
 fn say(socket: BorrowedFd<'_>, word: Word, descriptors: &[BorrowedFd<'_>]) -> Result<(), Errno> {

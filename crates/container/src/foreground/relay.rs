@@ -39,6 +39,10 @@ const LAST_CALL: usize = 256 << 10;
 /// How long to wait before looking again at a terminal that nobody in the container has open, in nanoseconds.
 const HUNG_UP_NS: i64 = 100_000_000;
 
+/// How long to wait in the background before looking again whether we are in the foreground, in seconds. bash sends
+/// SIGCONT with `fg` only to a job that was stopped.
+const BACKGROUND_S: i64 = 1;
+
 /// Both directions of a terminal.
 #[derive(Debug)]
 pub(super) struct Relay {
@@ -57,7 +61,7 @@ pub(super) struct Relay {
 enum Keys {
     /// It is read.
     Read,
-    /// We are in the background: reading goes on with SIGCONT.
+    /// We are in the background: reading goes on in the foreground.
     Background,
     /// It has ended.
     Ended,
@@ -83,7 +87,7 @@ enum Stream {
 }
 
 impl Relay {
-    /// Makes the caller's terminal raw and gives the new one its size.
+    /// Makes the caller's terminal raw, if we are in its foreground, and gives the new one its size.
     ///
     /// # Errors
     /// [`Error::Prepare`].
@@ -120,8 +124,10 @@ impl Relay {
 
     /// Takes the caller's terminal again after the caller's shell has had it.
     pub(super) fn resume(&mut self) {
-        if let Some(terminal) = &self.terminal {
-            terminal.make_raw();
+        if let Some(terminal) = self.terminal.as_mut().filter(|terminal| terminal.is_ours())
+            && let Err(errno) = terminal.make_raw()
+        {
+            log::debug!("make the caller's terminal raw: {errno}");
         }
         if self.source == Keys::Background {
             self.source = Keys::Read;
@@ -161,7 +167,16 @@ impl Relay {
 
     /// When to call [`Relay::transfer`] though nothing is ready.
     pub(super) fn retry_after(&self) -> Option<Timespec> {
-        (self.peer == Peer::HungUp).then_some(Timespec { tv_sec: 0, tv_nsec: HUNG_UP_NS })
+        match self.peer {
+            Peer::HungUp => Some(Timespec { tv_sec: 0, tv_nsec: HUNG_UP_NS }),
+            _ if self.waits_for_the_foreground() => Some(Timespec { tv_sec: BACKGROUND_S, tv_nsec: 0 }),
+            _ => None,
+        }
+    }
+
+    fn waits_for_the_foreground(&self) -> bool {
+        self.source == Keys::Background
+            || self.terminal.as_ref().is_some_and(|terminal| !terminal.was_made_raw())
     }
 
     /// Moves what can be moved; `ready` is what poll(2) said of [`Relay::watched`].
@@ -181,6 +196,9 @@ impl Relay {
         }
         if screen {
             self.screen.take(&mut self.output);
+        }
+        if self.waits_for_the_foreground() && self.terminal.as_ref().is_some_and(RawTerminal::is_ours) {
+            self.resume();
         }
     }
 

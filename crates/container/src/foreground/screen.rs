@@ -7,15 +7,20 @@ use rustix::io::Errno;
 use rustix::net::SendFlags;
 use rustix::termios::{OptionalActions, Termios};
 
-/// The caller's terminal in raw mode; dropping it gives the terminal its former mode.
+/// The caller's terminal: raw while it is ours, that is, as long as we are in its foreground; dropping this gives it its
+/// former mode.
+///
+/// With SIGTTOU blocked the kernel lets a background process change the mode under the hands of the shell that has the
+/// terminal now. So nobody but we can forbid it.
 #[derive(Debug)]
 pub(super) struct RawTerminal {
     terminal: OwnedFd,
-    former: Termios,
+    /// None before it was raw.
+    former: Option<Termios>,
 }
 
 impl RawTerminal {
-    /// Makes the terminal behind `input` raw; none if that is something else.
+    /// Makes the terminal behind `input` raw if it is ours; none if `input` is something else.
     ///
     /// # Errors
     /// The errno of tcgetattr(3) or tcsetattr(3).
@@ -23,30 +28,44 @@ impl RawTerminal {
         if !rustix::termios::isatty(input) {
             return Ok(None);
         }
-        let former = rustix::termios::tcgetattr(input)?;
-        let terminal = Self { terminal: rustix::io::fcntl_dupfd_cloexec(input, 3)?, former };
-        terminal.set_raw()?;
+        let terminal = rustix::io::fcntl_dupfd_cloexec(input, 3)?;
+        let mut terminal = Self { terminal, former: None };
+        if terminal.is_ours() {
+            terminal.make_raw()?;
+        }
         Ok(Some(terminal))
     }
 
-    /// Makes it raw once more.
-    pub(super) fn make_raw(&self) {
-        if let Err(errno) = self.set_raw() {
-            log::debug!("make the caller's terminal raw: {errno}");
-        }
+    /// Whether this process is in its foreground; also when it is no controlling terminal, which has no background.
+    pub(super) fn is_ours(&self) -> bool {
+        !rustix::termios::tcgetpgrp(&self.terminal).is_ok_and(|group| group != rustix::process::getpgrp())
     }
 
-    fn set_raw(&self) -> Result<(), Errno> {
-        let mut raw = self.former.clone();
+    /// Whether it has been made raw.
+    pub(super) fn was_made_raw(&self) -> bool {
+        self.former.is_some()
+    }
+
+    /// Makes it raw, once more if need be.
+    ///
+    /// # Errors
+    /// The errno of tcgetattr(3) or tcsetattr(3).
+    pub(super) fn make_raw(&mut self) -> Result<(), Errno> {
+        let former = match self.former.take() {
+            Some(former) => former,
+            None => rustix::termios::tcgetattr(&self.terminal)?,
+        };
+        let mut raw = former.clone();
         raw.make_raw();
+        self.former = Some(former);
         rustix::termios::tcsetattr(&self.terminal, OptionalActions::Now, &raw)
     }
 }
 
 impl Drop for RawTerminal {
     fn drop(&mut self) {
-        let restored = rustix::termios::tcsetattr(&self.terminal, OptionalActions::Now, &self.former);
-        if let Err(errno) = restored {
+        let Some(former) = self.former.as_ref().filter(|_| self.is_ours()) else { return };
+        if let Err(errno) = rustix::termios::tcsetattr(&self.terminal, OptionalActions::Now, former) {
             log::warn!("restore the caller's terminal: {errno}");
         }
     }

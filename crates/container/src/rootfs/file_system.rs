@@ -9,7 +9,7 @@ use rustix::mount::{
 };
 
 use super::error::{Error, Place};
-use super::options::Options;
+use super::options::{Options, said_by_fsconfig};
 
 /// What is mounted: the type, the word shown as its source, and the words for the kernel.
 #[derive(Debug, Clone, Copy)]
@@ -54,7 +54,8 @@ impl<'a> FileSystem<'a> {
         if self.attributes.contains(Attr::MOUNT_ATTR_RDONLY) {
             fsconfig_set_flag(context, "ro")?;
         }
-        for flag in self.superblock {
+        // What is left out no file system that comes here looks at; the others come by `mount(2)`.
+        for flag in self.superblock.iter().filter(|word| said_by_fsconfig(word)) {
             fsconfig_set_flag(context, *flag)?;
         }
         for item in self.data {

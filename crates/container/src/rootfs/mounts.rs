@@ -10,7 +10,7 @@ use sys::mount_setattr::Depth;
 use super::attributes::{apply, apply_to_bind, mount_flags, propagate, through_path};
 use super::error::{Error, Place};
 use super::file_system::FileSystem;
-use super::options::{Bind, Change, Options};
+use super::options::{Bind, Change, Options, superblock_flags};
 use super::target::{Kind, Target, attach, clean};
 use super::{Prepared, bind, copy_up, target};
 use crate::config::Mount;
@@ -207,7 +207,7 @@ impl Prepared<'_> {
     ) -> Result<OwnedFd, Error> {
         let new = FileSystem::new(&entry.kind, &entry.source, options);
         let data = std::ffi::CString::new(options.data.join(",")).unwrap_or_default();
-        let flags = mount_flags(options.change.set);
+        let flags = mount_flags(options.change.set) | superblock_flags(&options.superblock);
         through_path(self.proc, target.fd.as_fd(), |path| {
             rustix::mount::mount(entry.source.as_str(), path, entry.kind.as_str(), flags, data.as_c_str())
         })

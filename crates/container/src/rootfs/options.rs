@@ -2,7 +2,7 @@
 //!
 //! Compat: the words are those of runc 1.4 (libcontainer/specconv/spec_linux.go), which `features` lists.
 
-use rustix::mount::{MountAttrFlags as Attr, MountPropagationFlags as Propagation};
+use rustix::mount::{MountAttrFlags as Attr, MountFlags, MountPropagationFlags as Propagation};
 
 /// The three exclusive ways of keeping access times; the value 0 is `relatime`.
 const ATIME: Attr = Attr::MOUNT_ATTR__ATIME;
@@ -106,7 +106,7 @@ impl Options {
 
     /// Whether the file system must be mounted through `mount(2)`, because `fsconfig(2)` cannot say it.
     pub(super) fn needs_mount2(&self) -> bool {
-        self.superblock.contains(&"iversion")
+        self.superblock.iter().any(|word| !said_by_fsconfig(word))
             || self
                 .data
                 .iter()
@@ -133,7 +133,8 @@ impl Options {
             "tmpcopyup" => self.copy_up = true,
             "idmap" => self.id_mapped = Some(Bind::One),
             "ridmap" => self.id_mapped = Some(Bind::Tree),
-            "" | "defaults" | "silent" | "loud" | "noiversion" => {}
+            "noacl" | "noiversion" => self.superblock.retain(|flag| !word.ends_with(flag)),
+            "" | "defaults" | "silent" | "loud" => {}
             _ => self.data.extend(split(word).map(str::to_owned)),
         }
     }
@@ -143,9 +144,37 @@ fn change(change: &mut Change, flag: Attr, present: bool) {
     if present { change.add(flag) } else { change.remove(flag) }
 }
 
-/// Words of `fsconfig(2)` that every file system takes. Source: fs/fs_context.c, `common_set_sb_flag`.
-const SUPERBLOCK: [&str; 8] =
-    ["sync", "async", "dirsync", "mand", "nomand", "lazytime", "nolazytime", "iversion"];
+/// Words for the file system as a whole, whatever it is. Source: fs/fs_context.c, `common_set_sb_flag`; of the last
+/// two that function knows nothing.
+///
+/// Compat: runc takes `acl` and `noacl`, also for a bind mount, where they say nothing.
+const SUPERBLOCK: [&str; 9] =
+    ["sync", "async", "dirsync", "mand", "nomand", "lazytime", "nolazytime", "acl", "iversion"];
+
+/// Whether `fsconfig(2)` takes this word of [`SUPERBLOCK`]; the others are flags of `mount(2)` alone.
+pub(super) fn said_by_fsconfig(word: &str) -> bool {
+    !matches!(word, "acl" | "iversion")
+}
+
+/// The words of [`SUPERBLOCK`] as `mount(2)` has them; of two that contradict each other the later wins.
+///
+/// Source: include/uapi/linux/mount.h; fs/namespace.c, `path_mount`.
+pub(super) fn superblock_flags(words: &[&str]) -> MountFlags {
+    const POSIXACL: MountFlags = MountFlags::from_bits_retain(1 << 16);
+    const I_VERSION: MountFlags = MountFlags::from_bits_retain(1 << 23);
+    words.iter().fold(MountFlags::empty(), |flags, word| match *word {
+        "sync" => flags | MountFlags::SYNCHRONOUS,
+        "async" => flags - MountFlags::SYNCHRONOUS,
+        "dirsync" => flags | MountFlags::DIRSYNC,
+        "mand" => flags | MountFlags::PERMIT_MANDATORY_FILE_LOCKING,
+        "nomand" => flags - MountFlags::PERMIT_MANDATORY_FILE_LOCKING,
+        "lazytime" => flags | MountFlags::LAZYTIME,
+        "nolazytime" => flags - MountFlags::LAZYTIME,
+        "acl" => flags | POSIXACL,
+        "iversion" => flags | I_VERSION,
+        _ => flags,
+    })
+}
 
 /// The words of mount attributes; with a leading `r` they mean the whole tree.
 fn attribute(word: &str) -> Option<(Attr, bool)> {
@@ -238,6 +267,7 @@ pub fn known_words() -> Vec<String> {
         "defaults",
         "silent",
         "loud",
+        "noacl",
         "noiversion",
     ];
     let mut words: Vec<String> =
@@ -284,6 +314,20 @@ mod tests {
         assert_eq!(options.change, Change::NONE);
         assert_eq!(options.recursive.set, Attr::MOUNT_ATTR_RDONLY | Attr::MOUNT_ATTR_NOATIME);
         assert_eq!(options.recursive.clear, ATIME | Attr::MOUNT_ATTR_NOEXEC);
+    }
+
+    #[test]
+    fn words_that_fsconfig_does_not_take_are_flags_of_mount() {
+        for (words, flags) in [
+            (&["acl"][..], 0x1_0000),
+            (&["iversion", "sync"], 0x80_0010),
+            (&["acl", "noacl"], 0),
+            (&["noacl", "lazytime", "nolazytime"], 0),
+        ] {
+            let options = parse(words);
+            assert_eq!(superblock_flags(&options.superblock).bits(), flags, "{words:?}");
+            assert_eq!(options.needs_mount2(), flags & 0x81_0000 != 0, "{words:?}");
+        }
     }
 
     #[test]

@@ -57,6 +57,24 @@ fn a_file_without_room_costs_its_bytes_and_not_the_process() {
     });
 }
 
+#[test]
+fn a_file_that_does_not_open_is_an_error_and_no_wait_without_end() {
+    run(async {
+        let place = Place::new();
+        let path = place.path("fifo");
+        let mode = rustix::fs::Mode::from_raw_mode(0o600);
+        rustix::fs::mknodat(rustix::fs::CWD, &path, rustix::fs::FileType::Fifo, mode, 0).expect("made");
+        let bounds = Bounds { ready: Duration::from_millis(10), ..PATIENT };
+        // Without a reader it opens for ever: the URI says that it is a file.
+        let error = open(&request("", &format!("file://{}", place.text("fifo")), ""), bounds)
+            .await
+            .expect_err("late");
+        assert!(matches!(error, Error::Open { source: rustix::io::Errno::TIMEDOUT, .. }), "{error}");
+        // So that the thread ends.
+        drop(std::fs::OpenOptions::new().read(true).write(true).open(path).expect("opened"));
+    });
+}
+
 /// A logger in the language of the shell.
 fn script(place: &Place, text: &str) -> String {
     let path = place.path("logger");
@@ -107,7 +125,7 @@ fn a_logger_that_is_never_ready_is_killed_and_named() {
     run(async {
         let place = Place::new();
         let program = script(&place, "exec sleep 3600");
-        let bounds = Bounds { logger: Duration::from_millis(50), ..PATIENT };
+        let bounds = Bounds { ready: Duration::from_millis(50), ..PATIENT };
         let error =
             open(&request("", &format!("binary://{program}"), ""), bounds).await.expect_err("refused");
         assert_eq!(error.to_string(), format!("the logger {program} is not ready after 0 s: it was killed"));
