@@ -579,8 +579,9 @@ impl Birth<'_> {
                 log::debug!("process/oomScoreAdj {score} is below the own value, which stays");
                 Ok(())
             }
-            written => written
-                .map_err(|errno| self.refused(child::Failure { stage: child::Stage::OomScore, errno, detail: 0 })),
+            written => written.map_err(|errno| {
+                self.refused(child::Failure { stage: child::Stage::OomScore, errno, detail: 0 })
+            }),
         }
     }
 
