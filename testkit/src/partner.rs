@@ -65,6 +65,22 @@ pub fn has_linux(version: (u32, u32), what: &str) -> bool {
     is_there
 }
 
+/// Whether this process has `CAP_SYS_RESOURCE`, which not every machine's root has; else says that there is nothing to
+/// run.
+///
+/// # Panics
+/// When `/proc` does not tell.
+#[must_use]
+pub fn has_sys_resource() -> bool {
+    let own = i32::try_from(std::process::id()).unwrap();
+    let mask = crate::process::status_line(own, "CapEff");
+    let has = u64::from_str_radix(&mask, 16).unwrap() & (1 << 24) != 0;
+    if !has {
+        not_run("this machine's root has no CAP_SYS_RESOURCE");
+    }
+    has
+}
+
 /// Returns from the test unless it runs as root.
 #[macro_export]
 macro_rules! require_root {

@@ -3,7 +3,7 @@
 use std::fs;
 
 use serde_json::json;
-use testkit::{Config, conformance, process};
+use testkit::{Config, conformance, partner, process};
 
 conformance! {
     fn the_users_ids_and_groups_are_taken(lab) {
@@ -167,6 +167,17 @@ conformance! {
         let c = lab.started(&Config::new().set("/process/oomScoreAdj", json!(321)));
         assert_eq!(fs::read_to_string(format!("/proc/{}/oom_score_adj", c.pid())).unwrap(), "321\n");
         assert_eq!(c.shell("cat /proc/self/oom_score_adj"), "321");
+    }
+
+    /// The right to lower it is the host's: nobody in the user namespace has it.
+    fn a_lower_oom_score_is_taken_with_a_user_namespace(lab) {
+        if !partner::has_sys_resource() {
+            return;
+        }
+        let config = Config::new().user_namespace(100_000).set("/process/oomScoreAdj", json!(-500));
+        let c = lab.started(&config);
+        assert_eq!(fs::read_to_string(format!("/proc/{}/oom_score_adj", c.pid())).unwrap(), "-500\n");
+        assert_eq!(c.shell("cat /proc/self/oom_score_adj"), "-500");
     }
 
     fn the_path_of_the_process_finds_the_program(lab) {

@@ -5,7 +5,7 @@ use std::fs;
 use serde_json::json;
 use testkit::{Config, hang, hierarchy, partner};
 
-use crate::refusal::{create_refused, exec, hold_before, process, refused_process, text};
+use crate::refusal::{create_refused, exec, hold_before, process, refused_process, text, verb};
 use crate::truth;
 
 fn nr_open() -> u64 {
@@ -36,7 +36,7 @@ truth! {
     }
 
     fn a_limit_above_our_own_is_set_with_the_right(lab) {
-        if !has_the_right() {
+        if !partner::has_sys_resource() {
             return;
         }
         let limits = json!([{"type": "RLIMIT_NOFILE", "soft": 2000, "hard": 3000}]);
@@ -67,8 +67,24 @@ truth! {
         assert_eq!(text(&output.code(255)), expected);
     }
 
+    fn a_containers_oom_score_below_the_floor_names_both(lab) {
+        let own: i32 = fs::read_to_string("/proc/self/oom_score_adj").unwrap().trim().parse().unwrap();
+        let wanted = own - 1;
+        let config = Config::new().set("/process/oomScoreAdj", json!(wanted));
+        let expected = format!(
+            "exec: oom_score_adj {wanted} is below the runtime's own floor (oom_score_adj {own}), and it has no CAP_SYS_RESOURCE to go lower"
+        );
+        let without = format!("echo {own} > /proc/self/oom_score_adj; exec {WITHOUT_THE_RIGHT}");
+        for config in [config.clone(), config.user_namespace(100_000)] {
+            let c = lab.bundle(&config);
+            let bundle = c.bundle().to_str().unwrap();
+            let create = verb(lab, "create", &["--bundle", bundle]).args([c.id()]);
+            assert_eq!(text(&create.through_shell(&without).run().code(1)), expected);
+        }
+    }
+
     fn an_oom_score_set_with_the_right_is_the_programs_floor(lab) {
-        if !has_the_right() {
+        if !partner::has_sys_resource() {
             return;
         }
         let c = lab.sleeper();
@@ -114,14 +130,3 @@ truth! {
 
 /// The words before a command that take `CAP_SYS_RESOURCE` from it.
 const WITHOUT_THE_RIGHT: &str = "setpriv --bounding-set -sys_resource \"$@\"";
-
-/// True when this process has `CAP_SYS_RESOURCE`; else says why there is nothing to run.
-fn has_the_right() -> bool {
-    let own = i32::try_from(std::process::id()).unwrap();
-    let mask = testkit::process::status_line(own, "CapEff");
-    let has = u64::from_str_radix(&mask, 16).unwrap() & (1 << 24) != 0;
-    if !has {
-        partner::not_run("this machine's root has no CAP_SYS_RESOURCE");
-    }
-    has
-}

@@ -354,7 +354,7 @@ impl Birth<'_> {
         let plan = self.plan(request, config, prepared, (theirs, start, report))?;
         let line = self.make_init(plan, line)?;
         self.place_init()?;
-        self.note_init()?;
+        self.note_init(request.rootless)?;
         line.answer(Answer::Begin);
         // Here it costs no time: init is busy with its mounts.
         self.write_rescue()?;
@@ -548,13 +548,14 @@ impl Birth<'_> {
     }
 
     /// Writes the id mappings and init's identity; only then may init go on.
-    fn note_init(&mut self) -> Result<(), Error> {
+    fn note_init(&mut self, rootless: Rootless) -> Result<(), Error> {
         let Some(init) = &self.init else { return Ok(()) };
         self.record.init = Some(status::identity(&self.proc, init.pid)?);
         if let Some((uids, gids)) = &self.mappings {
             crate::id_map::write(&self.proc, init.pid, uids, gids)?;
         }
         self.raise_limits(init.pid)?;
+        self.set_oom_score(init.pid, rootless)?;
         self.write_record()
     }
 
@@ -563,6 +564,25 @@ impl Birth<'_> {
             Refusal::Configured(error) => error,
             Refusal::Kernel(failure) => self.refused(failure),
         })
+    }
+
+    /// Kernel: whoever is in a user namespace has no right to go below the lowest value that was written with
+    /// `CAP_SYS_RESOURCE` of the host.
+    fn set_oom_score(&self, pid: i32, rootless: Rootless) -> Result<(), Error> {
+        let Some(score) = self.record.process.oom_score_adj else { return Ok(()) };
+        if !evidence::has_namespace(&self.record.namespaces, NamespaceType::User) {
+            return Ok(());
+        }
+        match last_mile::set_oom_score(&self.proc, &pid.to_string(), score) {
+            // A preference, which the caller may not have: no reason to refuse the container.
+            Err(Errno::ACCESS | Errno::PERM) if rootless == Rootless::Yes => {
+                log::debug!("process/oomScoreAdj {score} is below the own value, which stays");
+                Ok(())
+            }
+            written => written.map_err(|errno| {
+                self.refused(child::Failure { stage: child::Stage::OomScore, errno, detail: 0 })
+            }),
+        }
     }
 
     fn write_record(&mut self) -> Result<(), Error> {

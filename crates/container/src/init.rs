@@ -24,7 +24,7 @@
 
 use crate::config::{Config, NamespaceType};
 use crate::hooks::{self, Heritage, InContainer};
-use crate::last_mile::LastMile;
+use crate::last_mile::{self, LastMile};
 use crate::record::Record;
 use crate::rootfs::{ChangeRoot, Prepared, Request};
 use crate::{Error, Rootless, Status, console, error, network, program};
@@ -207,23 +207,19 @@ fn join_cgroups(plan: &Plan, report: Report<'_>) -> Result<(), Failure> {
     Ok(())
 }
 
-fn set_oom_score(plan: &Plan) -> Result<(), Error> {
+fn set_oom_score(plan: &Plan) -> Result<(), Failure> {
     let Some(score) = plan.config.process.as_ref().and_then(|process| process.oom_score_adj) else {
         return Ok(());
     };
-    let path = Path::new("self/oom_score_adj");
-    let wrap = |source| Error::File {
-        step: "write process/oomScoreAdj to",
-        path: Path::new("/proc").join(path),
-        source,
-    };
-    match write_attribute(&plan.proc, path, score.to_string().as_bytes()) {
+    match last_mile::set_oom_score(&plan.proc, "self", score) {
+        // What the host's CAP_SYS_RESOURCE allows, create does from outside.
+        Err(Errno::ACCESS) if plan.config.linux.namespace(NamespaceType::User).is_some() => Ok(()),
         // A preference, which the caller may not have: no reason to refuse the container.
         Err(Errno::ACCESS | Errno::PERM) if plan.rootless == Rootless::Yes => {
             log::debug!("process/oomScoreAdj {score} is below the own value, which stays");
             Ok(())
         }
-        written => written.map_err(wrap),
+        written => written.map_err(|errno| Failure { stage: Stage::OomScore, errno, detail: 0 }),
     }
 }
 

@@ -7,6 +7,9 @@ use crate::{Error, capability};
 use child::identity::{Capabilities, Identity, Limit, Scheduling};
 use child::{Failure, Stage};
 use proc::Procfs;
+use rustix::fd::AsFd as _;
+use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
 use rustix::process::Resource;
 use std::ffi::{CStr, CString};
 use std::sync::OnceLock;
@@ -257,6 +260,16 @@ pub(crate) fn raise_limits(process: &Process, pid: i32) -> Result<(), Refusal> {
             .map_err(|errno| Refusal::Kernel(failure(errno)))?;
     }
     Ok(())
+}
+
+/// Writes `oom_score_adj` of a process, a pid or `self`.
+///
+/// # Errors
+/// `EACCES`: it is below the process's floor, and the caller has no `CAP_SYS_RESOURCE` of the host.
+pub(crate) fn set_oom_score(proc: &Procfs, process: &str, score: i32) -> Result<(), Errno> {
+    let path = format!("{process}/oom_score_adj");
+    let file = rustix::fs::openat(proc.as_fd(), path, OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty())?;
+    rustix::io::write(&file, score.to_string().as_bytes()).map(drop)
 }
 
 /// Who refused a limit.
