@@ -3,7 +3,7 @@
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use cgroup::Paths;
 use container::{ContainerId, Store};
@@ -39,8 +39,8 @@ const REMOVAL: Duration = Duration::from_secs(5);
 /// How long a removal that could not begin waits for its next try.
 const AGAIN: Duration = Duration::from_secs(1);
 
-/// How often a removal is tried: for some minutes. After that the container is left to the `delete` of containerd.
-const TRIES: u32 = 120;
+/// How long a removal is tried. After that the container is left to the `delete` of containerd.
+const REMOVALS: Duration = Duration::from_mins(3);
 
 pub(crate) async fn create(
     pod: Arc<Pod>,
@@ -233,11 +233,10 @@ impl Remains {
 
     /// Tries again while so much is stuck that nothing can be begun: that ends when what holds it up does, mostly.
     async fn delete(&self, pod: &Pod, operation: &Operation) -> Option<String> {
-        let mut tries = 0;
+        let deadline = Instant::now() + REMOVALS;
         loop {
             let failure = pod.verbs.ask(operation, &self.request, None).await.err()?;
-            tries += 1;
-            if !failure.is_want_of_threads() || tries == TRIES {
+            if !failure.is_want_of_threads() || Instant::now() >= deadline {
                 let left = container::chain(&failure);
                 log::error!(
                     "{}: it was created, is of no use and cannot be removed: {left}",
