@@ -55,6 +55,9 @@ async fn start_init(pod: &Arc<Pod>, task: &Arc<Task>, operation: &Operation) -> 
     init.claim_start()?;
     let request = task.request(Verb::Start);
     if let Err(failure) = pod.verbs.ask(operation, &request, None).await {
+        if matches!(failure, Failure::Stuck { .. } | Failure::VerbDied { .. }) {
+            end_half_started(task);
+        }
         init.not_started();
         return Err(failure);
     }
@@ -63,6 +66,13 @@ async fn start_init(pod: &Arc<Pod>, task: &Arc<Task>, operation: &Operation) -> 
     pod.events.push(TASK_START_EVENT_TOPIC, &event);
     init.runs();
     Ok(pid)
+}
+
+/// Nobody knows how far it came: it is no init any more that waits to be started. Its end is told like any other.
+fn end_half_started(task: &Task) {
+    let Some(known) = task.init.known() else { return };
+    log::warn!("{}: its start was broken off; init is killed", task.id);
+    let _ = rustix::process::pidfd_send_signal(&known.pidfd, rustix::process::Signal::KILL);
 }
 
 async fn start_exec(
