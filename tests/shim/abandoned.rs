@@ -3,7 +3,10 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 
-use containerd_shim_protos::api::{CreateTaskResponse, ShutdownRequest, WaitRequest, WaitResponse};
+use containerd_shim_protos::api::{
+    CreateTaskResponse, DeleteResponse, ShutdownRequest, StartRequest, StartResponse, WaitRequest,
+    WaitResponse,
+};
 use protobuf::well_known_types::empty::Empty;
 use rustix::process::Signal;
 use serde_json::json;
@@ -130,8 +133,35 @@ sessions! {
         let id = session.first().id();
         assert_eq!(session.exit_of(id).exit_status, 137);
         assert_dumped(session, &format!("end the execs container={id:?}"), "the runtime's answer");
-        session.lab.write("go", "");
         assert_eq!(session.exits().iter().map(|exit| exit.id.as_str()).collect::<Vec<_>>(), ["e", id]);
+        // That kill knows the container by its id only: before the id is free, it has to be over.
+        std::thread::scope(|scope| {
+            let (client, request) = (session.another_client(), session.delete_request(""));
+            let deleting = scope.spawn(move || call::<_, DeleteResponse>(&client, "Delete", &request));
+            assert_dumped(session, &format!("Delete container={id:?}"), "the end of the kill of what outlived init");
+            session.lab.write("go", "");
+            assert_eq!(deleting.join().unwrap().unwrap().exit_status, 137);
+        });
+    }
+
+    ours
+    /// Nobody knows how far it came, so it is no container that can be started once more.
+    fn a_start_whose_process_is_killed_ends_its_init(session) {
+        let stall = Stall::new(session);
+        configure(session, Config::new().hook("poststart", &stall.script()));
+        session.create(session.first()).unwrap();
+        let id = session.first().id().to_owned();
+        std::thread::scope(|scope| {
+            let client = session.another_client();
+            let request = StartRequest { id: id.clone(), ..StartRequest::default() };
+            let starting = scope.spawn(move || call::<_, StartResponse>(&client, "Start", &request));
+            stall.wait();
+            process::signal(verb_process(session), Signal::KILL);
+            let refused = starting.join().unwrap().unwrap_err().to_string();
+            assert!(refused.contains("ended without an answer"), "{refused}");
+        });
+        assert_eq!(session.exit_of(&id).exit_status, 137);
+        stall.end(session);
         session.remove_first();
     }
 }

@@ -11,6 +11,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use container::record::ProcessId;
 use containerd_shim_protos::events::task::TaskExit;
 use containerd_shim_protos::topics::TASK_EXIT_EVENT_TOPIC;
 use launch::Ended;
@@ -78,10 +79,12 @@ pub fn init(pod: &Arc<Pod>, task: &Arc<Task>, child: Child) {
         }
         // Whoever starts it looks at it, so it has to stay that long; and its start comes before its exit.
         task.init.settled().await;
+        // As long as it is not taken away: after that its pid may be another's.
+        let known = task.identity(child.pid());
         let exit = end_of(child).await;
         task.set_freezer(Freezer::Thawed);
         task.let_go();
-        end_the_others(&pod, &task).await;
+        end_the_others(&pod, &task, known).await;
         oom::look_before(&pod, &task, &exit).await;
         tell(&pod, &task, &task.init, exit).await;
         if let Some(stdio) = task.init.stdio() {
@@ -91,10 +94,16 @@ pub fn init(pod: &Arc<Pod>, task: &Arc<Task>, child: Child) {
 }
 
 /// Ends what outlives an init: a container that shares the pids of another has no kernel to do that. The exits are waited
-/// for and not the kill, which may get stuck on the way to processes that have ended meanwhile.
-async fn end_the_others(pod: &Arc<Pod>, task: &Arc<Task>) {
+/// for and not the kill, which may get stuck on the way to processes that have ended meanwhile. It names `init`, so one
+/// that comes late does nothing to the next container of that id.
+async fn end_the_others(pod: &Arc<Pod>, task: &Arc<Task>, init: Option<ProcessId>) {
     if !task.execs().iter().all(|exec| exec.exit().is_some() || exec.known().is_none()) {
-        tokio::spawn(kill_the_others(Arc::clone(pod), Arc::clone(task)));
+        match init {
+            Some(init) => {
+                task.ends_others(tokio::spawn(kill_the_others(Arc::clone(pod), Arc::clone(task), init)));
+            }
+            None => log::warn!("{}: init cannot be told from others; its execs are not killed", task.id),
+        }
     }
     let operation = pod.operations.begin("end", &task.id, "");
     operation.stage("the exits of its execs");
@@ -103,10 +112,9 @@ async fn end_the_others(pod: &Arc<Pod>, task: &Arc<Task>) {
     }
 }
 
-async fn kill_the_others(pod: Arc<Pod>, task: Arc<Task>) {
+async fn kill_the_others(pod: Arc<Pod>, task: Arc<Task>, init: ProcessId) {
     let operation = pod.operations.begin("end the execs", &task.id, "");
-    let kill = Verb::Kill { signal: rustix::process::Signal::KILL.as_raw(), all: true };
-    if let Err(failure) = pod.verbs.ask(&operation, &task.request(kill), None).await {
+    if let Err(failure) = pod.verbs.ask(&operation, &task.request(Verb::EndOthers { init }), None).await {
         log::debug!("{}: end what outlives init: {failure}", task.id);
     }
 }

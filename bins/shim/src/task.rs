@@ -3,12 +3,15 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
 
 use cgroup::Paths;
 use container::held::Held;
+use container::record::ProcessId;
 use container::{ContainerId, Store};
 use proc::Procfs;
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 
 use crate::counters::Counters;
 use crate::failure::Failure;
@@ -72,6 +75,8 @@ pub struct Task {
     /// Execs that were started and have not been reported as ended.
     running: watch::Sender<usize>,
     deleting: Mutex<bool>,
+    /// The kill of what outlives init.
+    ending: Mutex<Option<JoinHandle<()>>>,
     oom: OnceLock<Oom>,
     /// The host's, kept open for the looks at processes that start.
     proc: OnceLock<Procfs>,
@@ -117,6 +122,7 @@ impl Task {
             journal: Writer::default(),
             running: watch::Sender::new(0),
             deleting: Mutex::new(false),
+            ending: Mutex::default(),
             oom: OnceLock::new(),
             proc: OnceLock::new(),
             counters: Mutex::default(),
@@ -281,6 +287,31 @@ impl Task {
         *locked(&self.deleting) = false;
     }
 
+    /// Keeps the kill of what outlives init.
+    pub fn ends_others(&self, kill: JoinHandle<()>) {
+        *locked(&self.ending) = Some(kill);
+    }
+
+    /// Waits until what outlived init was killed, if somebody is at it; after `limit` that is given up.
+    pub async fn others_ended(&self, limit: Duration) {
+        let Some(mut kill) = locked(&self.ending).take() else { return };
+        if tokio::time::timeout(limit, &mut kill).await.is_err() {
+            log::warn!(
+                "{}: the kill of what outlived init has not ended after {} s",
+                self.id,
+                limit.as_secs()
+            );
+            kill.abort();
+        }
+    }
+
+    /// What makes a process the one with its pid; none when it is not there.
+    #[must_use]
+    pub fn identity(&self, pid: i32) -> Option<ProcessId> {
+        let stat = self.proc()?.stat(pid).ok()?;
+        Some(ProcessId { pid, start_time: stat.start_time })
+    }
+
     fn proc(&self) -> Option<&Procfs> {
         if self.proc.get().is_none()
             && let Ok(proc) = Procfs::host()
@@ -293,8 +324,7 @@ impl Task {
     /// Notes that a process was started, with what makes it the one with that pid. Gives the number of the record, which
     /// somebody has to write.
     pub fn note_started(&self, exec_id: &str, pid: i32) -> u64 {
-        let stat = self.proc().and_then(|proc| proc.stat(pid).ok());
-        let start_time = stat.map_or(0, |stat| stat.start_time);
+        let start_time = self.identity(pid).map_or(0, |process| process.start_time);
         self.journal.note(Record::Started { exec: exec_id.to_owned(), pid, start_time })
     }
 }

@@ -5,7 +5,7 @@
 //!
 //! ```text
 //!     shim                                        verb process
-//!       | -- a file with the Request ------------>  |
+//!       | -- a file with the Request ------------>  |   once it is there and somebody waits for it
 //!       | <---------------------------- Log --------|   any number: what the library logs
 //!       | <---------------------------- Stage ------|   what it is doing now
 //!       | <-- Done | Refused, with descriptors -----|   the last word, then it exits
@@ -16,6 +16,7 @@ pub mod ask;
 mod command_line;
 pub mod perform;
 
+use container::record::ProcessId;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
@@ -42,7 +43,7 @@ fn clipped(text: String) -> String {
 }
 
 /// What a verb process is asked to do.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Request {
     /// The state root.
     pub root: PathBuf,
@@ -69,7 +70,7 @@ impl Request {
 }
 
 /// A verb with its operands.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum Verb {
     /// Mounts the root and makes the container up to its program.
     Create(Box<Create>),
@@ -102,10 +103,15 @@ pub enum Verb {
         /// To every process of the container, or to its init.
         all: bool,
     },
+    /// Sends SIGKILL to what outlives this init, and to nobody if the id has been given to another container meanwhile.
+    EndOthers {
+        /// The init that has ended.
+        init: ProcessId,
+    },
 }
 
 /// Operands of [`Verb::Create`].
-#[derive(Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Create {
     /// What is mounted on the bundle's `rootfs`.
     pub rootfs: Vec<Mount>,
@@ -182,7 +188,7 @@ impl Verb {
             Self::Pause => "pause",
             Self::Resume => "resume",
             Self::Update { .. } => "update",
-            Self::Kill { .. } => "kill",
+            Self::Kill { .. } | Self::EndOthers { .. } => "kill",
         }
     }
 }

@@ -1,7 +1,7 @@
 //! `kill`: a signal to a container's init, or to everything in it.
 
 use crate::config::NamespaceType;
-use crate::record::Record;
+use crate::record::{ProcessId, Record};
 use crate::{ContainerId, Error, Status, Store, evidence, members, pause, status};
 use cgroup::Cgroup;
 use launch::Process;
@@ -30,16 +30,31 @@ const MOST_PIDFDS: usize = 128;
 /// [`Error::NotRunning`] when init has ended and `scope` is not [`Scope::All`], [`Error::Signal`],
 /// [`Error::UnknownSignal`].
 pub fn kill(store: &Store, id: &ContainerId, signal: i32, scope: Scope) -> Result<(), Error> {
-    let proc = Procfs::host().map_err(Error::Proc)?;
+    deliver(&store.entry(id)?.read()?, signal, scope)
+}
+
+/// Sends a signal to every process of the container that has, or had, this init: the id may be another's by now.
+///
+/// # Errors
+/// [`Error::NotRunning`] when the container of that id has another init; as [`kill`].
+pub fn kill_all_of(store: &Store, id: &ContainerId, signal: i32, init: ProcessId) -> Result<(), Error> {
     let record = store.entry(id)?.read()?;
-    let observed = status::observe(&proc, &record)?;
+    if record.init != Some(init) {
+        return Err(Error::NotRunning);
+    }
+    deliver(&record, signal, Scope::All)
+}
+
+fn deliver(record: &Record, signal: i32, scope: Scope) -> Result<(), Error> {
+    let proc = Procfs::host().map_err(Error::Proc)?;
+    let observed = status::observe(&proc, record)?;
     let cgroup = Cgroup::new(record.cgroup.clone());
     let is_kill = signal == Signal::KILL.as_raw();
     match (&observed.init, scope) {
         (Some(init), _) if cgroup.paths().is_empty() => {
-            return without_cgroup(&proc, &record, init, (signal, scope));
+            return without_cgroup(&proc, record, init, (signal, scope));
         }
-        (Some(_), _) if is_kill && (scope == Scope::All || !has_own_pids(&record)) => {
+        (Some(_), _) if is_kill && (scope == Scope::All || !has_own_pids(record)) => {
             return kill_all(&proc, &cgroup);
         }
         (Some(init), Scope::Init) => send(init, signal)?,
@@ -135,5 +150,42 @@ fn send(process: &Process, signal: i32) -> Result<(), Error> {
         Ok(()) => Ok(()),
         Err(Errno::SRCH) => Err(Error::NotRunning),
         Err(source) => Err(Error::Signal { signal, pid: process.pid, source }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::process::ExitStatusExt as _;
+    use std::process::{Child, Command};
+
+    /// A container of which there is no more than a record, with this init.
+    fn container(root: &std::path::Path, init: ProcessId) -> (Store, ContainerId) {
+        let (store, id) = (Store::make(root).unwrap(), ContainerId::parse("web").unwrap());
+        let boot_id = Procfs::host().unwrap().boot_id().unwrap().to_owned();
+        let record = Record { init: Some(init), boot_id, ..crate::store::tests::record() };
+        store.insert(&id, &record).unwrap();
+        (store, id)
+    }
+
+    fn identity(child: &Child) -> ProcessId {
+        let pid = i32::try_from(child.id()).unwrap();
+        ProcessId { pid, start_time: Procfs::host().unwrap().stat(pid).unwrap().start_time }
+    }
+
+    #[test]
+    fn a_kill_that_names_an_init_reaches_no_other_container_of_that_id() {
+        let directory = tempfile::tempdir().unwrap();
+        // It ends by itself, should the signal not come.
+        let mut child = Command::new("sleep").arg("20").spawn().unwrap();
+        let init = identity(&child);
+        let (store, id) = container(directory.path(), init);
+        let before = ProcessId { start_time: init.start_time - 1, ..init };
+        let refused = kill_all_of(&store, &id, 9, before);
+        let untouched = child.try_wait().unwrap().is_none();
+        let done = kill_all_of(&store, &id, 9, init);
+        assert_eq!(child.wait().unwrap().signal(), Some(9));
+        assert!(matches!(refused, Err(Error::NotRunning)), "{refused:?}");
+        assert!(untouched && done.is_ok(), "{done:?}");
     }
 }

@@ -613,4 +613,4 @@ fn other_state(path: &Path, value: &serde_json::Value) -> Option<Error> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -20,12 +20,16 @@ use crate::wire;
 /// How long a killed init may take to be reported as ended.
 const END: Duration = Duration::from_secs(10);
 
+/// How long another runtime's kill of what outlived an init is waited for: longer than it is given, so that none comes
+/// late to the next container of that id.
+const KILL: Duration = Duration::from_secs(15);
+
 pub(crate) async fn delete(
     pod: Arc<Pod>,
     operation: Operation,
     request: DeleteRequest,
 ) -> Result<DeleteResponse, Failure> {
-    let task = pod.task(&request.id).inspect_err(|_| pod.disown(&request.id))?;
+    let task = pod.task(&request.id).inspect_err(|_| disown(&pod, &request))?;
     let process = task.process(&request.exec_id)?;
     match process.phase() {
         Phase::Added | Phase::Stopped => {}
@@ -54,9 +58,20 @@ pub(crate) async fn delete(
     })
 }
 
+/// Who wants to delete an exec does not say that nobody wants its container.
+fn disown(pod: &Pod, request: &DeleteRequest) {
+    if request.exec_id.is_empty() {
+        pod.disown(&request.id);
+    }
+}
+
 async fn delete_container(pod: &Pod, task: &Task, operation: &Operation) -> Result<(), Failure> {
     let request = task.request(Verb::Delete);
     task.let_go();
+    if task.binary.is_some() {
+        operation.stage("the end of the kill of what outlived init");
+        task.others_ended(KILL).await;
+    }
     pod.verbs.ask(operation, &request, None).await?;
     operation.stage("the end of init");
     if tokio::time::timeout(END, task.init.ended()).await.is_err() {

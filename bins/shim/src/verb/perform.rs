@@ -16,6 +16,7 @@ use rustix::net::{
     RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage,
     SendFlags,
 };
+use rustix::process::Signal;
 
 use super::{Create, LONGEST, Request, Verb, Word, command_line};
 use crate::failure::Kind;
@@ -122,6 +123,9 @@ fn carry_out(request: &Request, stage: &dyn Fn(&str)) -> Result<Option<Created>,
         Verb::Kill { signal, all } => {
             let scope = if *all { Scope::All } else { Scope::Init };
             container::kill::kill(&store, &id, *signal, scope)?;
+        }
+        Verb::EndOthers { init } => {
+            container::kill::kill_all_of(&store, &id, Signal::KILL.as_raw(), *init)?;
         }
     }
     Ok(None)
@@ -238,4 +242,20 @@ fn say(socket: BorrowedFd<'_>, word: Word, descriptors: &[BorrowedFd<'_>]) -> Re
     }
     let message = [IoSlice::new(&text)];
     rustix::net::sendmsg(socket, &message, &mut control, SendFlags::NOSIGNAL).map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rustix::net::{AddressFamily, SocketFlags, SocketType};
+
+    #[test]
+    fn a_process_that_nobody_waits_for_any_more_does_nothing() {
+        let pair =
+            rustix::net::socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None);
+        let (ours, theirs) = pair.unwrap();
+        drop(ours);
+        assert!(receive(theirs.as_fd()).is_err(), "there is no request");
+        assert_eq!(perform(theirs), 1);
+    }
 }

@@ -5,7 +5,7 @@ use crate::record::{Phase, ProcessId, RunningHook};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 
-fn record() -> Record {
+pub(crate) fn record() -> Record {
     Record {
         format: FORMAT,
         writer: "sluice test".into(),
