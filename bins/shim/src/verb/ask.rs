@@ -63,41 +63,56 @@ impl Verbs {
     ) -> Result<Done, Failure> {
         let (name, id) = (request.verb.name(), request.id.clone());
         let (ours, theirs) = pair()?;
-        let text = serde_json::to_vec(request).unwrap_or_default();
-        if text.len() > LONGEST {
-            let reason = format!("{} bytes are more than the {LONGEST} that fit", text.len());
-            return Err(Failure::Invalid { field: "request", reason });
-        }
-        post(&ours, &text).map_err(step("send a request to a verb"))?;
         operation.stage("start the process of the verb");
-        let child = self.begin(&format!("{name} {id}"), theirs, streams).await?;
+        let (child, letter) = self.begin(request.clone(), theirs, streams).await?;
         let verb = Conversation { name, id, operation, socket: ours };
+        // Only now: a process that nobody waits for any more when it is made finds the end of file, and does nothing.
+        if let Err(errno) = post(&verb.socket, &letter) {
+            let _ = verb.end(child, Ok(Ok(None))).await;
+            return Err(step("send a request to a verb")(errno));
+        }
+        drop(letter);
         let heard = tokio::time::timeout(LIMIT, verb.hear()).await;
-        self.end(&verb, child, heard).await
+        verb.end(child, heard).await
     }
 
+    /// Makes the process, and the file that tells it what to do.
     async fn begin(
         &self,
-        name: &str,
+        request: Request,
         socket: OwnedFd,
         streams: Option<[OwnedFd; 3]>,
-    ) -> Result<Child, Failure> {
+    ) -> Result<(Child, OwnedFd), Failure> {
         let birth = self.children.birth();
-        let task = Task { name: format!("start the process of {name}"), limit: BIRTH };
-        let begun = self.workers.run(task, move || spawn(&socket, streams)).await??;
+        let name = format!("start the process of {} {}", request.verb.name(), request.id);
+        let work = move || {
+            let letter = written(&request)?;
+            Ok::<_, Failure>((spawn(&socket, streams)?, letter))
+        };
+        let (begun, letter) = self.workers.run(Task { name, limit: BIRTH }, work).await??;
         let child = self.children.adopt(Arc::new(begun));
         drop(birth);
-        Ok(child)
+        Ok((child, letter))
     }
+}
 
-    async fn end(
-        &self,
-        verb: &Conversation<'_>,
-        child: Child,
-        heard: Result<Result<Option<Answer>, Failure>, tokio::time::error::Elapsed>,
-    ) -> Result<Done, Failure> {
-        let late = heard.is_err();
-        if late {
+type Answer = Result<Done, Failure>;
+
+/// What came of listening: an answer, none before the end of file, or nothing in time.
+type Heard = Result<Result<Option<Answer>, Failure>, tokio::time::error::Elapsed>;
+
+struct Conversation<'a> {
+    name: &'static str,
+    id: String,
+    operation: &'a Operation,
+    socket: OwnedFd,
+}
+
+impl Conversation<'_> {
+    /// Sees to it that the process ends, and says what came of the verb. Without a last word it may be in the middle.
+    async fn end(&self, child: Child, heard: Heard) -> Result<Done, Failure> {
+        let verb = self;
+        if !matches!(heard, Ok(Ok(Some(_)))) {
             child.kill();
         }
         verb.operation.stage("the end of the verb's process");
@@ -114,25 +129,17 @@ impl Verbs {
         match heard {
             Ok(Ok(Some(answer))) => answer,
             Ok(Ok(None)) => Err(Failure::VerbDied { verb: verb.name, how }),
-            Ok(Err(failure)) => Err(failure),
+            Ok(Err(failure)) => {
+                let how = format!("it was killed, for it cannot be heard: {}", container::chain(&failure));
+                Err(Failure::VerbDied { verb: verb.name, how })
+            }
             Err(_) => {
                 let at = verb.operation.current();
                 Err(Failure::Stuck { what: format!("{} {}", verb.name, verb.id), limit: LIMIT, at })
             }
         }
     }
-}
 
-type Answer = Result<Done, Failure>;
-
-struct Conversation<'a> {
-    name: &'static str,
-    id: String,
-    operation: &'a Operation,
-    socket: OwnedFd,
-}
-
-impl Conversation<'_> {
     /// Until the last word; `None` when it ended without one.
     async fn hear(&self) -> Result<Option<Answer>, Failure> {
         let refused = |error: std::io::Error| {
@@ -209,14 +216,34 @@ fn prefix(verb: &str) -> &'static str {
 }
 
 /// A request is no message of its own, which would have to fit into the socket: a file in memory goes to the other side.
-fn post(socket: &OwnedFd, text: &[u8]) -> Result<(), Errno> {
-    let request = rustix::fs::memfd_create(c"request", MemfdFlags::CLOEXEC)?;
-    let mut rest = text;
+fn written(request: &Request) -> Result<OwnedFd, Failure> {
+    let text = serde_json::to_vec(request).unwrap_or_default();
+    if text.len() > LONGEST {
+        let reason = format!("{} bytes are more than the {LONGEST} that fit", text.len());
+        return Err(Failure::Invalid { field: "request", reason });
+    }
+    let refused = step("write a request to a verb");
+    let file = memory().map_err(&refused)?;
+    let mut rest = text.as_slice();
     while !rest.is_empty() {
-        let count = rustix::io::retry_on_intr(|| rustix::io::write(&request, rest))?;
+        let count = rustix::io::retry_on_intr(|| rustix::io::write(&file, rest)).map_err(&refused)?;
         rest = rest.get(count..).unwrap_or_default();
     }
-    let descriptors = [request.as_fd()];
+    Ok(file)
+}
+
+/// Where `vm.memfd_noexec` asks for it, only files that can never be executed are made; before 6.3 nobody knows
+/// the flag.
+fn memory() -> Result<OwnedFd, Errno> {
+    let make = |flags| rustix::fs::memfd_create(c"request", flags);
+    match make(MemfdFlags::CLOEXEC | MemfdFlags::NOEXEC_SEAL) {
+        Err(Errno::INVAL) => make(MemfdFlags::CLOEXEC),
+        made => made,
+    }
+}
+
+fn post(socket: &OwnedFd, letter: &OwnedFd) -> Result<(), Errno> {
+    let descriptors = [letter.as_fd()];
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
     let mut control = SendAncillaryBuffer::new(&mut space);
     if !control.push(SendAncillaryMessage::ScmRights(&descriptors)) {
