@@ -40,6 +40,17 @@ truth! {
         holder.wait();
     }
 
+    fn a_start_of_an_init_that_somebody_stopped_is_answered(lab) {
+        let c = lab.created(&Config::new());
+        let init = c.pid();
+        process::signal(init, rustix::process::Signal::STOP);
+        let output = verb(lab, "start", &[]).args([c.id()]).run().code(1);
+        let told = "exec: the container stands still: a signal has stopped its init";
+        assert_eq!(text(&output), format!("{told} (pid {init}, state T); SIGCONT lets it go on"));
+        process::signal(init, rustix::process::Signal::CONT);
+        c.wait_status("running");
+    }
+
     fn a_deleted_container_does_not_wait_for_a_child_that_does_not_get_on(lab) {
         let c = lab.sleeper();
         let hold = hold_before(lab, "setsid", 4_000_000);

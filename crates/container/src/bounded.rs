@@ -13,14 +13,14 @@ use launch::process::{Reap, ended, wait_dead};
 use proc::Procfs;
 use rustix::fd::AsFd;
 use std::sync::mpsc::{self, RecvTimeoutError};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use sys::clone::{Clone3, Parent, Side, clone3};
 
 /// How long a look may take.
 const LIMIT: Duration = Duration::from_secs(2);
 
-/// How many threads may look at once; who comes then does not look.
+/// How many threads may look at once; who comes then waits for as long as a look may take.
 const MOST: usize = 32;
 
 /// How many of them may look into one container: one whose files do not answer leaves places to the others.
@@ -31,6 +31,9 @@ const STACK: usize = 256 << 10;
 
 /// Who is looked into, once for each thread that looks or is left behind.
 static LOOKING: Mutex<Vec<i32>> = Mutex::new(Vec::new());
+
+/// Told when one of them ends.
+static FREED: Condvar = Condvar::new();
 
 /// Why nothing was seen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,10 +94,12 @@ struct Place(i32);
 
 impl Place {
     fn take(init: i32) -> Option<Self> {
-        let mut looking = looking();
-        let here = looking.iter().filter(|other| **other == init).count();
-        if here >= SHARE || looking.len() >= MOST {
-            let all = looking.len();
+        let here = |looking: &Vec<i32>| looking.iter().filter(|other| **other == init).count();
+        let is_full = |looking: &mut Vec<i32>| here(looking) >= SHARE || looking.len() >= MOST;
+        let waited = FREED.wait_timeout_while(looking(), LIMIT, is_full);
+        let (mut looking, waited) = waited.unwrap_or_else(PoisonError::into_inner);
+        if waited.timed_out() {
+            let (all, here) = (looking.len(), here(&looking));
             drop(looking);
             log::warn!(
                 "{all} threads look into containers whose files do not answer, {here} into that of process {init}"
@@ -111,6 +116,8 @@ impl Drop for Place {
         let mut looking = looking();
         if let Some(place) = looking.iter().position(|init| *init == self.0) {
             looking.swap_remove(place);
+            drop(looking);
+            FREED.notify_all();
         }
     }
 }

@@ -301,6 +301,14 @@ pub enum Cause {
         /// The cgroup.
         path: PathBuf,
     },
+    /// A signal has stopped the container's init.
+    #[error(
+        "exec: the container stands still: a signal has stopped its init (pid {pid}, state T); SIGCONT lets it go on"
+    )]
+    InitHalted {
+        /// Init's.
+        pid: i32,
+    },
     /// A cgroup has controllers in its children.
     #[error("exec: cgroup {} has child cgroups with controllers and takes no process", path.display())]
     CgroupBusy {

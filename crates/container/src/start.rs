@@ -91,6 +91,11 @@ fn release(entry: &Entry) -> Result<OwnedFd, Error> {
     Ok(report)
 }
 
+/// The state letter of a process that a signal has stopped.
+///
+/// Source: proc_pid_stat(5).
+const STOPPED: char = 'T';
+
 /// A start under way, with everything that is needed to explain its failure.
 struct Start<'a> {
     proc: &'a Procfs,
@@ -126,21 +131,22 @@ impl Start<'_> {
         self.verdict(&words)
     }
 
-    /// Nothing has happened for a while: an error when a group holds init, which nobody but its owner can end, or when
-    /// the kernel tries for ever to find memory for it.
+    /// Nothing has happened for a while: an error when a group or a signal holds init, which nobody but its owner can
+    /// end, or when the kernel tries for ever to find memory for it.
     ///
     /// Anything else is storage that answers late, a hook with a limit of its own, or a seccomp agent that is asked about
     /// the `execve`: none of them is a reason to kill a container that comes to life when they are done.
     fn look_again(&self, waited: Duration) -> Result<(), Error> {
         let pid = self.init.pid;
         match evidence::of_stuck(&self.context(), Stage::Execve, waited, pid) {
-            Cause::Stuck { state, wchan, .. } => {
+            Cause::Stuck { state, wchan, .. } if state != STOPPED => {
                 log::warn!(
                     "still waiting for container init {pid} to execute its program, {} s (state {state}, waits in {wchan})",
                     waited.as_secs()
                 );
                 Ok(())
             }
+            Cause::Stuck { .. } => Err(Error::NotStarted(Cause::InitHalted { pid })),
             cause @ Cause::NoMemory { .. } => {
                 let _ = rustix::process::pidfd_send_signal(&self.init.pidfd, rustix::process::Signal::KILL);
                 Err(Error::NotStarted(cause))

@@ -263,15 +263,17 @@ fn file_pages(stat: &str) -> u64 {
     value("inactive_file").saturating_add(value("active_file"))
 }
 
-/// Dentries, inodes and the like, of a group and the groups below it, in bytes.
+/// Dentries, inodes and the like, of a group and the groups below it, in bytes, as far as they count as room: one half.
 ///
-/// Kernel: v2 counts what can be reclaimed of them (`slab_reclaimable`); v1 knows the whole of the kernel's memory only.
+/// Kernel: v2 counts what can be reclaimed of them (`slab_reclaimable`), among it what open files and sockets hold on to;
+/// v1 knows the whole of the kernel's memory only.
 fn kernel_caches(level: &Path, stat: &str, usage: u64) -> u64 {
-    kv::lookup(stat, "slab_reclaimable").unwrap_or_else(|| {
+    let all = kv::lookup(stat, "slab_reclaimable").unwrap_or_else(|| {
         let number = |name| file::try_read_short(&level.join(name)).ok()?.trim().parse().ok();
         number("memory.kmem.usage_in_bytes")
             .map_or(0, |kernel| beyond_need(kernel, usage, tasks_below(level)))
-    })
+    });
+    all / 2
 }
 
 /// What is left of the kernel's memory after what tasks and page tables need, which nobody gives back.
@@ -411,7 +413,7 @@ mod tests {
     fn file_pages_and_kernel_caches_can_be_reclaimed() {
         let v2 = "anon 4096\nfile 9\ninactive_file 100\nactive_file 20\nslab_reclaimable 3000\nslab 7000\n";
         let nowhere = Path::new("/no/such/group");
-        assert_eq!((file_pages(v2), kernel_caches(nowhere, v2, 0)), (120, 3000));
+        assert_eq!((file_pages(v2), kernel_caches(nowhere, v2, 0)), (120, 1500));
         let v1 = "inactive_file 1\nactive_file 2\ntotal_inactive_file 100\ntotal_active_file 20\n";
         assert_eq!((file_pages(v1), kernel_caches(nowhere, v1, 0)), (120, 0));
     }

@@ -72,6 +72,7 @@ fn expected(cause: &Cause) -> u8 {
         | C::OomDisabled { .. }
         | C::Frozen { .. }
         | C::FrozenAbove { .. }
+        | C::InitHalted { .. }
         | C::CgroupGone { .. }
         | C::CgroupBusy { .. }
         | C::CgroupNotDomain { .. }
@@ -153,6 +154,7 @@ fn samples() -> Vec<Cause> {
         Cause::OomDisabled { path: group() },
         Cause::Frozen { path: group() },
         Cause::FrozenAbove { path: group() },
+        Cause::InitHalted { pid: 7 },
         Cause::CgroupGone { path: group() },
         Cause::CgroupBusy { path: group() },
         Cause::CgroupNotDomain { path: group() },
