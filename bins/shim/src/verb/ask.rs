@@ -111,31 +111,30 @@ struct Conversation<'a> {
 impl Conversation<'_> {
     /// Sees to it that the process ends, and says what came of the verb. Without a last word it may be in the middle.
     async fn end(&self, child: Child, heard: Heard) -> Result<Done, Failure> {
-        let verb = self;
         if !matches!(heard, Ok(Ok(Some(_)))) {
             child.kill();
         }
-        verb.operation.stage("the end of the verb's process");
+        self.operation.stage("the end of the verb's process");
         let pid = child.pid();
         let ended = tokio::time::timeout(END, child.end()).await;
         let how = match ended {
             Ok(Ok(Some(how))) => format!("{how:?}"),
             Ok(_) => "how is not known".to_owned(),
             Err(_) => {
-                log::warn!("{} {}: process {pid} does not end; it is left to the kernel", verb.name, verb.id);
+                log::warn!("{} {}: process {pid} does not end; it is left to the kernel", self.name, self.id);
                 format!("process {pid} does not end")
             }
         };
         match heard {
             Ok(Ok(Some(answer))) => answer,
-            Ok(Ok(None)) => Err(Failure::VerbDied { verb: verb.name, how }),
+            Ok(Ok(None)) => Err(Failure::VerbDied { verb: self.name, how }),
             Ok(Err(failure)) => {
                 let how = format!("it was killed, for it cannot be heard: {}", container::chain(&failure));
-                Err(Failure::VerbDied { verb: verb.name, how })
+                Err(Failure::VerbDied { verb: self.name, how })
             }
             Err(_) => {
-                let at = verb.operation.current();
-                Err(Failure::Stuck { what: format!("{} {}", verb.name, verb.id), limit: LIMIT, at })
+                let at = self.operation.current();
+                Err(Failure::Stuck { what: format!("{} {}", self.name, self.id), limit: LIMIT, at })
             }
         }
     }
