@@ -7,6 +7,7 @@
 //! **Invariant:** the number of threads is bounded, the stuck ones included.
 
 use std::collections::VecDeque;
+use std::convert::Infallible;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -109,13 +110,13 @@ impl Workers {
         tokio::select! {
             biased;
             outcome = receiver => outcome.map_err(|_| Failure::Panicked),
-            () = self.relieve(&progress) => Err(Failure::Panicked),
+            never = self.relieve(&progress) => match never {},
             () = tokio::time::sleep(task.limit) => Err(self.abandon(&task, &progress, begun)),
         }
     }
 
-    /// Makes a thread whenever this piece of work waits and none is begun for a while. Never comes back.
-    async fn relieve(&self, progress: &Mutex<Progress>) {
+    /// Makes a thread whenever this piece of work waits and none is begun for a while.
+    async fn relieve(&self, progress: &Mutex<Progress>) -> Infallible {
         loop {
             tokio::time::sleep(SLOW).await;
             if *progress.lock().unwrap_or_else(PoisonError::into_inner) != Progress::Queued {
