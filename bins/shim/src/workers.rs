@@ -21,7 +21,7 @@ const WORKING: usize = 8;
 /// How many may be stuck before no more work is taken.
 const STUCK: usize = 32;
 
-/// How long work waits while no other is begun before it gets a thread more: whoever is slow holds up nobody else.
+/// How long work waits while no other is begun before one thread more is made: whoever is slow holds up nobody else.
 const SLOW: Duration = Duration::from_millis(500);
 
 /// How long a thread waits for more work.
@@ -50,7 +50,7 @@ struct State {
     /// Threads that are there and not abandoned.
     threads: usize,
     abandoned: usize,
-    /// When work was begun last.
+    /// When work was begun last, or a thread made to begin some.
     begun: Option<Instant>,
 }
 
@@ -62,11 +62,15 @@ impl std::fmt::Debug for State {
 }
 
 impl State {
-    /// Counts one more thread, if those that are there begin nothing; with the stuck ones they have a bound.
+    /// Counts one more thread, if those that are there begin nothing; with the stuck ones they have a bound. Of many who
+    /// wait one gets it: it may be enough for all, and else the next is made when it has begun nothing for a while.
     fn takes_another(&mut self) -> bool {
         let slow = self.begun.is_none_or(|begun| begun.elapsed() >= SLOW);
         let more = slow && self.threads + self.abandoned < WORKING + STUCK;
-        self.threads += usize::from(more);
+        if more {
+            self.threads += 1;
+            self.begun = Some(Instant::now());
+        }
         more
     }
 }
@@ -312,7 +316,7 @@ mod tests {
     #[test]
     fn work_that_is_slow_holds_up_no_other() {
         let workers = Workers::default();
-        let (releases, works): (Vec<_>, Vec<_>) = (0..2 * WORKING).map(|_| slow()).unzip();
+        let (releases, works): (Vec<_>, Vec<_>) = (0..WORKING + 2).map(|_| slow()).unzip();
         run(async {
             let limit = Duration::from_secs(3600);
             let begin = |work| {
@@ -333,9 +337,21 @@ mod tests {
     #[test]
     fn there_are_never_more_threads_than_may_work_and_be_stuck() {
         let mut state = State { threads: WORKING, abandoned: STUCK - 1, ..State::default() };
-        assert!(state.takes_another() && !state.takes_another());
+        assert!(state.takes_another());
+        state.begun = None;
+        assert!(!state.takes_another());
         let mut busy = State { begun: Some(Instant::now()), ..State::default() };
         assert!(!busy.takes_another(), "work is begun");
+    }
+
+    #[test]
+    fn of_many_who_wait_at_once_one_gets_a_thread() {
+        let long_ago = Instant::now().checked_sub(SLOW);
+        let mut state = State { threads: WORKING, begun: long_ago, ..State::default() };
+        let made = (0..STUCK).filter(|_| state.takes_another()).count();
+        assert_eq!((made, state.threads), (1, WORKING + 1));
+        state.begun = long_ago;
+        assert!(state.takes_another(), "it began nothing either");
     }
 
     #[test]

@@ -180,8 +180,7 @@ impl Conversation<'_> {
 
     fn word(&self) -> Result<Option<(Word, Vec<OwnedFd>)>, Errno> {
         let mut bytes = vec![0; LONGEST_WORD];
-        let (length, descriptors) =
-            message::receive(self.socket.as_fd(), &mut bytes, RecvFlags::DONTWAIT)?;
+        let (length, descriptors) = message::receive(self.socket.as_fd(), &mut bytes, RecvFlags::DONTWAIT)?;
         if length == 0 {
             return Ok(None);
         }
