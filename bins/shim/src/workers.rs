@@ -84,6 +84,15 @@ pub struct Task {
     pub limit: Duration,
 }
 
+/// Who takes a piece of work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Taker {
+    /// A thread that has nothing else to do: it needs no look whether any begins it.
+    Free,
+    /// Whoever comes to it.
+    Anyone,
+}
+
 /// Where a piece of work is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Progress {
@@ -109,18 +118,22 @@ impl Workers {
         let job = self.job(Arc::clone(&progress), move || {
             let _ = sender.send(work());
         });
-        self.submit(job)?;
+        let taker = self.submit(job)?;
         let begun = Instant::now();
         tokio::select! {
             biased;
             outcome = receiver => outcome.map_err(|_| Failure::Panicked),
-            never = self.relieve(&progress) => match never {},
+            never = self.relieve(&progress, taker) => match never {},
             () = tokio::time::sleep(task.limit) => Err(self.abandon(&task, &progress, begun)),
         }
     }
 
     /// Makes a thread whenever this piece of work waits and none is begun for a while.
-    async fn relieve(&self, progress: &Mutex<Progress>) -> Infallible {
+    async fn relieve(&self, progress: &Mutex<Progress>, taker: Taker) -> Infallible {
+        // Without a timer that would be the next one to end, and so wake the control thread twice.
+        if taker == Taker::Free {
+            return std::future::pending().await;
+        }
         loop {
             tokio::time::sleep(SLOW).await;
             if *progress.lock().unwrap_or_else(PoisonError::into_inner) != Progress::Queued {
@@ -155,7 +168,7 @@ impl Workers {
         })
     }
 
-    fn submit(&self, job: Job) -> Result<(), Failure> {
+    fn submit(&self, job: Job) -> Result<Taker, Failure> {
         let mut state = self.state();
         if state.abandoned >= STUCK {
             return Err(Failure::Exhausted { count: state.abandoned });
@@ -165,14 +178,16 @@ impl Workers {
             // First let go of the lock: who is woken wants it, and would sleep again at once.
             drop(state);
             self.0.wake.notify_one();
-            return Ok(());
+            return Ok(Taker::Free);
         }
+        // With others in the queue the new thread may take one of them.
+        let taker = if state.queue.len() == 1 { Taker::Free } else { Taker::Anyone };
         if state.threads < WORKING {
             state.threads += 1;
             drop(state);
-            return self.spawn();
+            return self.spawn().map(|()| taker);
         }
-        Ok(())
+        Ok(Taker::Anyone)
     }
 
     fn spawn(&self) -> Result<(), Failure> {
