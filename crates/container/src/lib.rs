@@ -4,6 +4,7 @@
 //! deadline or while it logs whom it waits for, and leaves the calling thread and process as it found them. What
 //! is on disk has one owner, [`store`].
 
+mod attribute;
 mod bounded;
 pub mod capability;
 pub mod cause;
