@@ -1,6 +1,9 @@
 //! User and group id mappings: of a new user namespace, and of id-mapped mounts.
 
 mod delegated;
+mod ranges;
+
+pub use ranges::IdMap;
 
 use crate::config::{Config, IdMapping, NamespaceType};
 use crate::create::IdMapped;

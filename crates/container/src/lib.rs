@@ -55,6 +55,7 @@ pub use error::{Error, chain};
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 pub use id::ContainerId;
+pub use id_map::IdMap;
 pub use rootless::Rootless;
 pub use status::Status;
 pub use store::Store;
