@@ -2,8 +2,9 @@
 //!
 //! A snapshot has no before. Much of what *is* there (a full pipe, a frozen group) says itself how long it has been; what
 //! is *not* there cannot, nor can a thread that waits for a disk. Nor can two things that must be true at once and were
-//! seen one after the other: an exec, and a container that has ended. So such a thing is believed when it was seen in every look, for as long as a daemon on its way may need: a moment on a calm
-//! host, longer where everything is late or where an init system lets some time pass before it starts dockerd again.
+//! seen one after the other: an exec, and a container that has ended. So such a thing is believed when it was seen in
+//! every look, for as long as a daemon on its way may need: a moment on a calm host, longer where everything is late or
+//! where an init system lets some time pass before it starts dockerd again.
 
 use std::time::{Duration, Instant};
 
