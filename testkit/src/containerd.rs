@@ -17,6 +17,7 @@ pub struct Containerd<'lab> {
     lab: &'lab Lab,
     /// Found before the stock one under its name.
     shim: Option<PathBuf>,
+    config: String,
     daemon: Option<Running>,
 }
 
@@ -28,7 +29,7 @@ impl<'lab> Containerd<'lab> {
     #[must_use]
     #[track_caller]
     pub fn start(lab: &'lab Lab) -> Self {
-        let mut containerd = Self { lab, shim: None, daemon: None };
+        let mut containerd = Self { lab, shim: None, config: without_cri(), daemon: None };
         containerd.start_again();
         containerd
     }
@@ -40,8 +41,23 @@ impl<'lab> Containerd<'lab> {
     #[must_use]
     #[track_caller]
     pub fn start_with_shim(lab: &'lab Lab, shim: &Path) -> Self {
-        let mut containerd = Self { lab, shim: None, daemon: None };
+        let mut containerd = Self { lab, shim: None, config: without_cri(), daemon: None };
         containerd.set_shim(shim);
+        containerd.start_again();
+        containerd
+    }
+
+    /// With the CRI, which kubelets speak. `config` are its tables in the format's version 2; `ours` is found in
+    /// containerd's `PATH` by its own name, beside the stock shim.
+    ///
+    /// # Panics
+    /// As [`Containerd::start`].
+    #[must_use]
+    #[track_caller]
+    pub fn start_with_cri(lab: &'lab Lab, ours: &Path, config: &str) -> Self {
+        let config = format!("{}{config}", CONFIG.replace("WITHOUT", ""));
+        let mut containerd = Self { lab, shim: None, config, daemon: None };
+        containerd.put_shim(crate::shim::Shim::Sluice.name(), ours);
         containerd.start_again();
         containerd
     }
@@ -51,9 +67,14 @@ impl<'lab> Containerd<'lab> {
     /// # Panics
     /// When the lab cannot be written to.
     pub fn set_shim(&mut self, shim: &Path) {
+        self.put_shim(crate::shim::Shim::Stock.name(), shim);
+    }
+
+    /// Has containerd find `shim` under `name` before anything else of that name.
+    fn put_shim(&mut self, name: &str, shim: &Path) {
         let folder = self.lab.path("shims");
         std::fs::create_dir_all(&folder).unwrap();
-        let place = folder.join(crate::shim::Shim::Stock.name());
+        let place = folder.join(name);
         let _first = std::fs::remove_file(&place);
         std::os::unix::fs::symlink(shim, place).unwrap();
         self.shim = Some(folder);
@@ -66,7 +87,7 @@ impl<'lab> Containerd<'lab> {
     #[track_caller]
     pub fn start_again(&mut self) {
         let directory = self.lab.path("ctd");
-        let config = CONFIG.replace("DIRECTORY", &directory.display().to_string());
+        let config = self.config.replace("DIRECTORY", &directory.display().to_string());
         let file = self.lab.write("containerd.toml", &config);
         std::fs::create_dir_all(&directory).unwrap();
         let mut daemon = self.lab.daemon("containerd").args(["--config"]).args([file]);
@@ -167,12 +188,16 @@ pub(crate) fn end(daemon: Running) {
     }
 }
 
+fn without_cri() -> String {
+    CONFIG.replace("WITHOUT", r#""io.containerd.grpc.v1.cri", "#)
+}
+
 const CONFIG: &str = r#"
 version = 2
 root = "DIRECTORY/root"
 state = "DIRECTORY/state"
 disabled_plugins = [
-  "io.containerd.grpc.v1.cri", "io.containerd.internal.v1.opt", "io.containerd.snapshotter.v1.aufs",
+  WITHOUT"io.containerd.internal.v1.opt", "io.containerd.snapshotter.v1.aufs",
   "io.containerd.snapshotter.v1.btrfs", "io.containerd.snapshotter.v1.devmapper", "io.containerd.snapshotter.v1.zfs",
 ]
 [grpc]

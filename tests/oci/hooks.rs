@@ -1,6 +1,7 @@
 //! Hooks: six kinds, their order, the state they read, and what a failing one stops.
 
 use std::fs;
+use std::path::Path;
 
 use serde_json::{Value, json};
 use testkit::{Config, conformance, hang};
@@ -8,20 +9,20 @@ use testkit::{Config, conformance, hang};
 const KINDS: [&str; 6] =
     ["prestart", "createRuntime", "createContainer", "startContainer", "poststart", "poststop"];
 
+/// With a hook of every kind that adds a line to `log`: its kind, and what its shell makes of `words`.
+fn logging(config: Config, log: &Path, words: &str) -> Config {
+    let outside = log.to_str().unwrap();
+    KINDS.into_iter().fold(config.mount("/log", "bind", outside, &["bind"]), |config, kind| {
+        let path = if kind == "startContainer" { "/log" } else { outside };
+        config.hook(kind, &format!("echo {kind} {words} >> {path}"))
+    })
+}
+
 conformance! {
     fn all_six_kinds_run_in_order(lab) {
         let log = lab.write("order", "");
-        let mut config = Config::new().script("echo program; exec sleep 1000000").mount(
-            "/log",
-            "bind",
-            log.to_str().unwrap(),
-            &["bind"],
-        );
-        for kind in KINDS {
-            let path = if kind == "startContainer" { "/log" } else { log.to_str().unwrap() };
-            config = config.hook(kind, &format!("echo {kind} >> {path}"));
-        }
-        let c = lab.created(&config);
+        let config = Config::new().script("echo program; exec sleep 1000000");
+        let c = lab.created(&logging(config, &log, ""));
         let order = || fs::read_to_string(&log).unwrap();
         // The reference of this age runs poststart at create, against the specification.
         let early = if lab.is_reference() { "poststart\n" } else { "" };
@@ -146,17 +147,8 @@ conformance! {
 
     fn a_hook_without_an_environment_inherits_one(lab) {
         let log = lab.write("seen", "");
-        let mut config = Config::new().env("FROM=container").script("true").mount(
-            "/log",
-            "bind",
-            log.to_str().unwrap(),
-            &["bind"],
-        );
-        for kind in KINDS {
-            let path = if kind == "startContainer" { "/log" } else { log.to_str().unwrap() };
-            config = config.hook(kind, &format!("echo {kind} $FROM ${{HOME:+HOME}} $(pwd) >> {path}"));
-        }
-        let c = lab.bundle(&config);
+        let config = Config::new().env("FROM=container").script("true");
+        let c = lab.bundle(&logging(config, &log, "$FROM ${HOME:+HOME} $(pwd)"));
         c.run_with(&[]).env("FROM", "runtime").env("HOME", "").run().ok();
         let seen = fs::read_to_string(log).unwrap();
         let (bundle, rootfs) = (c.bundle().display(), c.rootfs("/"));

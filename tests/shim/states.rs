@@ -169,6 +169,20 @@ sessions! {
         session.remove_first();
     }
 
+    #[doc = "A container that has ended is there until it is deleted: containerd takes away what lists no process."]
+    fn a_container_that_has_ended_lists_its_init(session) {
+        let init = session.run_first();
+        let _killed: Empty = session.ok("Kill", &session.kill_request("", 9));
+        assert_eq!(session.wait(""), 137);
+        if !session.stock_differs("lists none") {
+            let request = PidsRequest { id: session.first().id().into(), ..PidsRequest::default() };
+            let listed: PidsResponse = session.ok("Pids", &request);
+            let pids: Vec<u32> = listed.processes.iter().map(|process| process.pid).collect();
+            assert_eq!(pids, [init]);
+        }
+        session.remove_first();
+    }
+
     #[doc = "The processes of a container, with the name of the exec at its leader."]
     fn the_processes_are_listed_with_their_execs(session) {
         let init = session.run_first();

@@ -3,13 +3,19 @@
 use containerd_shim_protos::shim::oci::Options as RuncOptions;
 use protobuf::well_known_types::any::Any;
 use protobuf::{CodedInputStream, Message};
-use std::path::PathBuf;
+use rustix::fs::{FileType, Mode, OFlags};
+use rustix::io::Errno;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
 
 /// Where containers' state is kept when no option names a place.
 const ROOT: &str = "/run/containerd/sluice";
 
 /// Where another runtime keeps it then. Compat: the stock shim's.
 const THEIR_ROOT: &str = "/run/containerd/runc";
+
+/// The most that is read of a file of options, in bytes.
+const LONGEST: u64 = 64 << 10;
 
 /// Whose containers a state root is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,18 +75,26 @@ pub enum Error {
         /// What would be right.
         expected: &'static str,
     },
-    /// The options are in a file.
-    #[error(
-        "options: they are in the file {path:?}, which is not read here; name them in containerd's own configuration"
-    )]
-    Elsewhere {
+    /// The file that the options name cannot be read.
+    #[error("options: read {}", path.display())]
+    Read {
         /// As it was given.
-        path: String,
+        path: PathBuf,
+        /// The cause.
+        source: Errno,
+    },
+    /// The file that the options name is none.
+    #[error("options: {}: {expected}", path.display())]
+    File {
+        /// As it was given.
+        path: PathBuf,
+        /// What would be right.
+        expected: &'static str,
     },
 }
 
 impl Options {
-    /// Reads the options; none are the defaults.
+    /// Reads the options; none are the defaults. A file that they name is read, too, so this may wait for a disk.
     ///
     /// # Errors
     /// [`Error`].
@@ -116,11 +130,12 @@ impl Options {
     }
 
     /// Compat: containerd sends these to a runtime of a type that it does not know: the table `options` of its
-    /// configuration as TOML, with the names that the options of runc have there.
+    /// configuration as TOML, with the names that the options of runc have there. containerd 1.6 sends no text, only the
+    /// path of a file (`ConfigPath`), which holds the same lines.
     fn of_generic(generic: Generic) -> Result<Self, Error> {
-        let Generic { path, body } = generic;
+        let Generic { path, mut body } = generic;
         if body.is_empty() && !path.is_empty() {
-            return Err(Error::Elsewhere { path });
+            body = read(PathBuf::from(path))?;
         }
         let mut options = Self::default();
         for line in body.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')) {
@@ -182,6 +197,28 @@ impl Generic {
     }
 }
 
+/// The text of a file of options. Whatever else stands at the path neither holds anybody up nor fills the memory.
+fn read(path: PathBuf) -> Result<String, Error> {
+    let refused = |path: &Path, source: Errno| Error::Read { path: path.to_owned(), source };
+    let expected = |path: &Path, expected| Error::File { path: path.to_owned(), expected };
+    if !path.is_absolute() {
+        return Err(expected(&path, "must be an absolute path"));
+    }
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let file = rustix::fs::open(&path, flags, Mode::empty()).map_err(|source| refused(&path, source))?;
+    let stat = rustix::fs::fstat(&file).map_err(|source| refused(&path, source))?;
+    if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
+        return Err(expected(&path, "must be a regular file"));
+    }
+    let mut bytes = Vec::new();
+    let got = std::fs::File::from(file).take(LONGEST + 1).read_to_end(&mut bytes);
+    got.map_err(|error| refused(&path, Errno::from_io_error(&error).unwrap_or(Errno::IO)))?;
+    if bytes.len() as u64 > LONGEST {
+        return Err(expected(&path, "must be no longer than 64 KiB"));
+    }
+    String::from_utf8(bytes).map_err(|_| expected(&path, "must be text in UTF-8"))
+}
+
 fn yes_or_no(value: &str) -> Result<bool, &'static str> {
     value.parse().map_err(|_| "must be true or false")
 }
@@ -237,10 +274,36 @@ mod tests {
         }
     }
 
+    fn in_a_file(text: &[u8]) -> (tempfile::TempDir, String) {
+        let directory = tempfile::tempdir().expect("made");
+        let path = directory.path().join("options.toml");
+        std::io::Write::write_all(&mut std::fs::File::create_new(&path).expect("made"), text)
+            .expect("written");
+        let path = path.to_str().expect("text").to_owned();
+        (directory, path)
+    }
+
     #[test]
-    fn options_in_a_file_are_not_passed_over() {
-        let error = generic_of(2, "/etc/x.toml").expect_err("not read");
-        assert!(error.to_string().contains("/etc/x.toml"), "{error}");
+    fn options_in_a_file_are_read() {
+        let (_directory, path) = in_a_file(b"SystemdCgroup = true\nRoot = \"/r\"\n");
+        let options = generic_of(2, &path).expect("read");
+        assert_eq!((options.systemd_cgroup, options.root.as_str()), (true, "/r"));
+        let (_directory, path) = in_a_file(b"SystemdCgroup = yes\n");
+        assert!(matches!(generic_of(2, &path), Err(Error::Line { .. })));
+    }
+
+    #[test]
+    fn a_file_of_options_that_is_none_is_named() {
+        let (directory, long) = in_a_file(&[b'#'; 70_000]);
+        let (_other, binary) = in_a_file(&[0xff]);
+        let folder = directory.path().to_str().expect("text").to_owned();
+        let pipe = directory.path().join("pipe");
+        rustix::fs::mkfifoat(rustix::fs::CWD, &pipe, Mode::RUSR).expect("made");
+        let pipe = pipe.to_str().expect("text").to_owned();
+        for path in [long, binary, folder, pipe, "/no/such/x.toml".to_owned(), "x.toml".to_owned()] {
+            let error = generic_of(2, &path).expect_err(&path);
+            assert!(error.to_string().contains(&path), "{error}");
+        }
     }
 
     fn any(type_url: &str, value: Vec<u8>) -> Any {

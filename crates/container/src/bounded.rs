@@ -102,7 +102,9 @@ impl Place {
             let (all, here) = (looking.len(), here(&looking));
             drop(looking);
             log::warn!(
-                "{all} threads look into containers whose files do not answer, {here} into that of process {init}"
+                "no place to look into a container in {} s: {all} threads look into containers whose files do not \
+                 answer, {here} into that of process {init}",
+                LIMIT.as_secs()
             );
             return None;
         }

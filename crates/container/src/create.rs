@@ -573,16 +573,8 @@ impl Birth<'_> {
         if !evidence::has_namespace(&self.record.namespaces, NamespaceType::User) {
             return Ok(());
         }
-        match last_mile::set_oom_score(&self.proc, &pid.to_string(), score) {
-            // A preference, which the caller may not have: no reason to refuse the container.
-            Err(Errno::ACCESS | Errno::PERM) if rootless == Rootless::Yes => {
-                log::debug!("process/oomScoreAdj {score} is below the own value, which stays");
-                Ok(())
-            }
-            written => written.map_err(|errno| {
-                self.refused(child::Failure { stage: child::Stage::OomScore, errno, detail: 0 })
-            }),
-        }
+        last_mile::set_oom_score(&self.proc, &pid.to_string(), score, rootless)
+            .map_err(|failure| self.refused(failure))
     }
 
     fn write_record(&mut self) -> Result<(), Error> {

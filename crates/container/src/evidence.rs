@@ -1,13 +1,11 @@
 //! From what became of a process to the condition that caused it: the truth table of docs/errors.md.
 
-use crate::Error;
-use crate::bounded;
-use crate::capability;
 use crate::cause::Cause;
 use crate::config::{NamespaceType, Process as Configured};
 use crate::error::errno_text;
 use crate::last_mile::{LastMile, RLIMITS};
-use crate::program::{self, Attempt, IdMap};
+use crate::program::{self, Attempt};
+use crate::{Error, IdMap, bounded, capability};
 use cgroup::{Cgroup, Evidence};
 use child::{Failure, Stage};
 use launch::{Ended, Process};
@@ -320,19 +318,13 @@ fn joined(context: &Context<'_>, index: u32) -> PathBuf {
 
 /// The host's id of the container's root, who owns its keys.
 fn host_root(context: &Context<'_>) -> u32 {
-    let map = id_map(context, "uid_map");
-    map.iter().find(|(inside, _, _)| *inside == 0).map_or(0, |(_, host, _)| *host)
+    id_map(context, "uid_map").outside(0).unwrap_or(0)
 }
 
-/// The lines of a mapping of init's user namespace: first id inside, first id outside, length.
-fn id_map(context: &Context<'_>, file: &str) -> Vec<(u32, u32, u32)> {
-    let Some(init) = context.init else { return Vec::new() };
-    let text = context.proc.read(format!("{}/{file}", init.pid).as_ref()).unwrap_or_default();
-    let line = |line: &str| {
-        let mut numbers = line.split_ascii_whitespace().map(str::parse);
-        Some((numbers.next()?.ok()?, numbers.next()?.ok()?, numbers.next()?.ok()?))
-    };
-    text.lines().filter_map(line).collect()
+/// The ids of init's user namespace; empty without an init, and where they cannot be read.
+fn id_map(context: &Context<'_>, file: &str) -> IdMap {
+    let Some(init) = context.init else { return IdMap::default() };
+    IdMap::parse(&context.proc.read(format!("{}/{file}", init.pid).as_ref()).unwrap_or_default())
 }
 
 fn of_oom_score(context: &Context<'_>) -> Cause {
@@ -349,8 +341,8 @@ fn of_groups(context: &Context<'_>, errno: Errno) -> Option<Cause> {
         Errno::PERM => Some(Cause::GroupsDenied { pid: context.init?.pid }),
         Errno::INVAL => {
             let map = id_map(context, "gid_map");
-            let mapped = |id: &&u32| map.iter().any(|(first, _, length)| id.wrapping_sub(*first) < *length);
-            let id = *context.process.user.additional_gids.iter().find(|id| !mapped(id))?;
+            let gids = &context.process.user.additional_gids;
+            let id = *gids.iter().find(|id| map.outside(**id).is_none())?;
             Some(Cause::NotMapped { kind: "additional gid", id })
         }
         _ => None,
@@ -474,8 +466,8 @@ fn attempt(context: &Context<'_>, errno: Errno) -> Attempt {
         uid,
         gids: gids.collect(),
         capabilities: effective,
-        user_ids: IdMap(id_map(context, "uid_map")),
-        group_ids: IdMap(id_map(context, "gid_map")),
+        user_ids: id_map(context, "uid_map"),
+        group_ids: id_map(context, "gid_map"),
         errno,
     }
 }

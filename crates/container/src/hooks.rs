@@ -171,7 +171,7 @@ fn run_one(
 ) -> Result<(), Error> {
     let failed = |reason: String| Error::Hook { name: name.to_owned(), path: hook.path.clone(), reason };
     let (mut running, process) =
-        spawn(proc, (hook, list.heritage), name, ledger).map_err(|error| match error {
+        spawn(proc, hook, list.heritage, name, ledger).map_err(|error| match error {
             Error::NotStarted(cause) => failed(cause.to_string()),
             error @ (Error::Launch(_) | Error::Step { .. }) => failed(crate::error::chain(&error)),
             other => other,
@@ -223,7 +223,8 @@ struct Running {
 
 fn spawn(
     proc: Option<&Procfs>,
-    (hook, heritage): (&Hook, Heritage<'_>),
+    hook: &Hook,
+    heritage: Heritage<'_>,
     name: &str,
     ledger: &mut dyn Ledger,
 ) -> Result<(Running, Process), Error> {

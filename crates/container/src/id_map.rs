@@ -1,10 +1,13 @@
 //! User and group id mappings: of a new user namespace, and of id-mapped mounts.
 
 mod delegated;
+mod ranges;
+
+pub use ranges::IdMap;
 
 use crate::config::{Config, IdMapping, NamespaceType};
 use crate::create::IdMapped;
-use crate::{Error, rootfs};
+use crate::{Error, attribute, rootfs};
 use proc::Procfs;
 use rustix::fd::{AsFd, AsRawFd, OwnedFd};
 use rustix::fs::{CWD, Mode, OFlags};
@@ -88,10 +91,7 @@ fn text(mappings: &[IdMapping]) -> String {
 
 fn write_file(proc: &Procfs, pid: i32, name: &str, text: &str) -> Result<(), Error> {
     let path = format!("{pid}/{name}");
-    let flags = OFlags::WRONLY | OFlags::CLOEXEC;
-    let written = rustix::fs::openat(proc.as_fd(), &path, flags, Mode::empty())
-        .and_then(|file| rustix::io::write(&file, text.as_bytes()));
-    written.map(drop).map_err(|source| Error::File {
+    attribute::write(proc, &path, text).map_err(|source| Error::File {
         step: "write the id mappings to",
         path: Path::new("/proc").join(path),
         source,

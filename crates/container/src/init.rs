@@ -27,7 +27,7 @@ use crate::hooks::{self, Heritage, InContainer};
 use crate::last_mile::{self, LastMile};
 use crate::record::Record;
 use crate::rootfs::{ChangeRoot, Prepared, Request};
-use crate::{Error, Rootless, Status, console, error, network, program};
+use crate::{Error, Rootless, Status, attribute, console, error, network, program};
 use child::program::{Attribute, Filter, Finish};
 use child::stage::{Failure, Report, Stage};
 use proc::Procfs;
@@ -37,7 +37,7 @@ use rustix::io::Errno;
 use std::collections::BTreeMap;
 use std::ffi::CString;
 use std::os::unix::ffi::OsStrExt as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use sys::clone::new;
 use sys::seccomp::Instruction;
 use sys::shared_page::SharedWord;
@@ -211,26 +211,17 @@ fn set_oom_score(plan: &Plan) -> Result<(), Failure> {
     let Some(score) = plan.config.process.as_ref().and_then(|process| process.oom_score_adj) else {
         return Ok(());
     };
-    match last_mile::set_oom_score(&plan.proc, "self", score) {
+    let has_user_namespace = plan.config.linux.namespace(NamespaceType::User).is_some();
+    match last_mile::set_oom_score(&plan.proc, "self", score, plan.rootless) {
         // What the host's CAP_SYS_RESOURCE allows, create does from outside.
-        Err(Errno::ACCESS) if plan.config.linux.namespace(NamespaceType::User).is_some() => Ok(()),
-        // A preference, which the caller may not have: no reason to refuse the container.
-        Err(Errno::ACCESS | Errno::PERM) if plan.rootless == Rootless::Yes => {
-            log::debug!("process/oomScoreAdj {score} is below the own value, which stays");
-            Ok(())
-        }
-        written => written.map_err(|errno| Failure { stage: Stage::OomScore, errno, detail: 0 }),
+        Err(Failure { errno: Errno::ACCESS, .. }) if has_user_namespace => Ok(()),
+        written => written,
     }
-}
-
-fn write_attribute(proc: &Procfs, path: &Path, text: &[u8]) -> Result<(), Errno> {
-    let file = rustix::fs::openat(proc.as_fd(), path, OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty())?;
-    rustix::io::write(&file, text).map(drop)
 }
 
 fn open_label(plan: &Plan) -> Result<Option<OwnedFd>, Error> {
     let Some((path, _)) = &plan.last_mile.label else { return Ok(None) };
-    rustix::fs::openat(plan.proc.as_fd(), path, OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty())
+    attribute::open(&plan.proc, path)
         .map(Some)
         .map_err(|source| Error::Step { step: "open the label attribute", source })
 }
@@ -267,7 +258,7 @@ fn enter_new_time(plan: &Plan) -> Result<(), Error> {
         .map(|(clock, offset)| format!("{clock} {} {}\n", offset.secs, offset.nanosecs))
         .collect();
     if !offsets.is_empty() {
-        write_attribute(&plan.proc, Path::new("self/timens_offsets"), offsets.as_bytes())
+        attribute::write(&plan.proc, "self/timens_offsets", &offsets)
             .map_err(step("write config.json/linux/timeOffsets"))?;
     }
     let flags = OFlags::RDONLY | OFlags::CLOEXEC;

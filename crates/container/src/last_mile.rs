@@ -3,12 +3,10 @@
 
 use crate::config::{IoPriorityClass, Process, Rlimit, SchedulerPolicy};
 use crate::program::{c_string, candidates};
-use crate::{Error, capability};
+use crate::{Error, Rootless, attribute, capability};
 use child::identity::{Capabilities, Identity, Limit, Scheduling};
 use child::{Failure, Stage};
 use proc::Procfs;
-use rustix::fd::AsFd as _;
-use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use rustix::process::Resource;
 use std::ffi::{CStr, CString};
@@ -265,11 +263,22 @@ pub(crate) fn raise_limits(process: &Process, pid: i32) -> Result<(), Refusal> {
 /// Writes `oom_score_adj` of a process, a pid or `self`.
 ///
 /// # Errors
-/// `EACCES`: it is below the process's floor, and the caller has no `CAP_SYS_RESOURCE` of the host.
-pub(crate) fn set_oom_score(proc: &Procfs, process: &str, score: i32) -> Result<(), Errno> {
-    let path = format!("{process}/oom_score_adj");
-    let file = rustix::fs::openat(proc.as_fd(), path, OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty())?;
-    rustix::io::write(&file, score.to_string().as_bytes()).map(drop)
+/// [`Stage::OomScore`]. `EACCES`: it is below the process's floor, and the caller, who is not rootless, has no
+/// `CAP_SYS_RESOURCE` of the host.
+pub(crate) fn set_oom_score(
+    proc: &Procfs,
+    process: &str,
+    score: i32,
+    rootless: Rootless,
+) -> Result<(), Failure> {
+    match attribute::write(proc, format!("{process}/oom_score_adj"), &score.to_string()) {
+        // A preference, which the caller may not have: no reason to refuse the container.
+        Err(Errno::ACCESS | Errno::PERM) if rootless == Rootless::Yes => {
+            log::debug!("process/oomScoreAdj {score} is below the own value, which stays");
+            Ok(())
+        }
+        written => written.map_err(|errno| Failure { stage: Stage::OomScore, errno, detail: 0 }),
+    }
 }
 
 /// Who refused a limit.

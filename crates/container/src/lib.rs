@@ -4,6 +4,7 @@
 //! deadline or while it logs whom it waits for, and leaves the calling thread and process as it found them. What
 //! is on disk has one owner, [`store`].
 
+mod attribute;
 mod bounded;
 pub mod capability;
 pub mod cause;
@@ -54,6 +55,7 @@ pub use error::{Error, chain};
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 pub use id::ContainerId;
+pub use id_map::IdMap;
 pub use rootless::Rootless;
 pub use status::Status;
 pub use store::Store;

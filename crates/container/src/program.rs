@@ -3,9 +3,9 @@
 //! The diagnosis looks through a descriptor of the container's root (`openat2`, `RESOLVE_IN_ROOT`) and costs about a
 //! millisecond, only when something failed already.
 
-use crate::Error;
 use crate::cause::Cause;
 use crate::error::errno_text;
+use crate::{Error, IdMap};
 use proc::Root;
 use rustix::fd::{AsRawFd, OwnedFd};
 use rustix::fs::{AtFlags, FileType, OFlags, StatVfsMountFlags};
@@ -69,23 +69,6 @@ pub struct Attempt {
     pub group_ids: IdMap,
     /// What the kernel said.
     pub errno: Errno,
-}
-
-/// One mapping of a user namespace: first id inside, first id for whom looks from here, length.
-#[derive(Clone, Debug, Default)]
-pub struct IdMap(pub Vec<(u32, u32, u32)>);
-
-impl IdMap {
-    /// What an id of a file is inside; none when it has no id there. Without any mapping the ids are the same.
-    fn inside(&self, id: u32) -> Option<u32> {
-        if self.0.is_empty() {
-            return Some(id);
-        }
-        self.0.iter().find_map(|(inside, outside, length)| {
-            let offset = id.checked_sub(*outside).filter(|offset| offset < length)?;
-            inside.checked_add(offset)
-        })
-    }
 }
 
 /// Owner and group of a file as the container has them.
@@ -469,17 +452,6 @@ mod tests {
         assert_eq!(candidates("./sh", &environment).unwrap(), [c"./sh".to_owned()]);
         let error = candidates("sh", &[]).unwrap_err().to_string();
         assert_eq!(error, "exec: \"sh\": executable file not found in $PATH");
-    }
-
-    #[test]
-    fn an_id_of_a_file_is_what_the_container_calls_it() {
-        let map = IdMap(vec![(0, 100_000, 1_000), (5_000, 7, 1)]);
-        for (id, inside) in
-            [(100_000, Some(0)), (100_999, Some(999)), (101_000, None), (0, None), (7, Some(5_000))]
-        {
-            assert_eq!(map.inside(id), inside, "{id}");
-        }
-        assert_eq!(IdMap::default().inside(7), Some(7));
     }
 
     #[test]

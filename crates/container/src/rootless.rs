@@ -8,7 +8,7 @@
 //! | `oomScoreAdj` below the own | set | left as it is |
 
 use crate::config::{Config, NamespaceType};
-use crate::{Error, id_map};
+use crate::{Error, IdMap, id_map};
 use cgroup::{Kind, Presence, Resources};
 use rustix::io::Errno;
 
@@ -46,16 +46,7 @@ pub fn in_user_namespace() -> bool {
 #[must_use]
 pub fn outer_uid() -> Option<u32> {
     let own = rustix::process::geteuid().as_raw();
-    mapped(&std::fs::read_to_string("/proc/self/uid_map").ok()?, own)
-}
-
-fn mapped(map: &str, id: u32) -> Option<u32> {
-    map.lines().find_map(|line| {
-        let numbers: Vec<u32> = line.split_ascii_whitespace().map_while(|word| word.parse().ok()).collect();
-        let [inside, outside, count] = numbers[..] else { return None };
-        let offset = id.checked_sub(inside).filter(|offset| *offset < count)?;
-        outside.checked_add(offset)
-    })
+    IdMap::parse(&std::fs::read_to_string("/proc/self/uid_map").ok()?).outside(own)
 }
 
 /// Whether init's files in `/proc` must belong to the caller until its ids are mapped: those of an undumpable process
@@ -157,16 +148,6 @@ mod tests {
             kind,
             &config,
         )
-    }
-
-    #[test]
-    fn an_id_is_found_in_the_range_that_has_it() {
-        let map = "         0       1000          1\n         1     100000      65536\n";
-        for (id, outside) in [(0, Some(1000)), (1, Some(100_000)), (65_536, Some(165_535)), (65_537, None)] {
-            assert_eq!(mapped(map, id), outside, "{id}");
-        }
-        assert_eq!(mapped("0 0 4294967295\n", 1000), Some(1000));
-        assert_eq!(mapped("5 4294967295 2\n", 6), None);
     }
 
     #[test]

@@ -48,7 +48,7 @@ pub(crate) async fn create(
     request: CreateTaskRequest,
 ) -> Result<CreateTaskResponse, Failure> {
     let reserved = pod.reserve(&request.id)?;
-    let options = checked(&request)?;
+    let options = checked(&pod, &request).await?;
     operation.stage("open the streams");
     let streams = streams(&request);
     let owner = Owner { uid: options.io_uid, gid: options.io_gid };
@@ -87,7 +87,7 @@ pub(crate) async fn create(
     Ok(CreateTaskResponse { pid: wire::pid(pid), ..CreateTaskResponse::default() })
 }
 
-fn checked(request: &CreateTaskRequest) -> Result<Options, Failure> {
+async fn checked(pod: &Pod, request: &CreateTaskRequest) -> Result<Options, Failure> {
     if !request.checkpoint.is_empty() {
         return Err(Failure::Unsupported { what: "a start from a checkpoint" });
     }
@@ -95,7 +95,9 @@ fn checked(request: &CreateTaskRequest) -> Result<Options, Failure> {
         let reason = format!("{:?} is no absolute path", request.bundle);
         return Err(Failure::Invalid { field: "bundle", reason });
     }
-    Ok(Options::decode(request.options.as_ref())?)
+    let given = request.options.clone();
+    let task = workers::Task { name: "read the options".to_owned(), limit: LIMIT };
+    Ok(pod.workers.run(task, move || Options::decode(given.as_ref())).await??)
 }
 
 fn streams(request: &CreateTaskRequest) -> Streams {

@@ -1,4 +1,8 @@
 //! `Pids`: every process of the container; of execs also which one.
+//!
+//! Compat: containerd from 1.7 on takes a container that lists nobody for a leftover when it starts, and removes it
+//! (core/runtime/v2/task_manager.go, `shouldCleanupShim`). What ended while containerd was away would have lost its exit
+//! by that, so init is listed until the container is deleted.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -34,7 +38,10 @@ pub(crate) async fn pids(
     let birth = task.binary.is_some().then(|| pod.children.birth());
     let read = pod.workers.run(Task { name: format!("pids of {}", request.id), limit: LIMIT }, work).await;
     drop(birth);
-    let pids = read??;
+    let mut pids = read??;
+    if pids.is_empty() && task.init.exit().is_some() {
+        pids.push(task.init.pid());
+    }
     let execs: HashMap<i32, String> =
         task.execs().iter().map(|exec| (exec.pid(), exec.exec_id.clone())).collect();
     let info = |pid: i32| {

@@ -252,7 +252,8 @@ pub struct Shortage {
     pub usage: u64,
     /// Bytes of file pages that the kernel could give back.
     pub file_pages: u64,
-    /// Bytes of its own caches (names and inodes of files) that the kernel could give back; on v1 an estimate.
+    /// Bytes of its own caches (names and inodes of files) that the kernel could give back: the half of them that is
+    /// counted as room; on v1 an estimate.
     pub kernel_caches: u64,
 }
 
