@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use rustix::process::Signal;
 use testkit::freezer::Freezer;
 use testkit::{Container, Lab, hang, hierarchy, process};
 
@@ -59,6 +60,21 @@ truth! {
         assert_eq!(hierarchy::pids(&c.group()), [c.pid()], "the child is gone though the container is frozen");
         c.resume().ok();
         c.exec(&["true"]).ok();
+    }
+
+    fn who_waits_for_a_resume_can_be_told_to_stop(lab) {
+        for signal in [Signal::INT, Signal::TERM, Signal::HUP, Signal::QUIT] {
+            let c = lab.sleeper();
+            c.pause().ok();
+            let running = exec(lab, &c, &["--ignore-paused"], &["true"]).spawn();
+            hang::eventually("the child to be in the container", || hierarchy::pids(&c.group()).len() > 1);
+            running.signal(signal);
+            let output = running.wait().code(255);
+            let expected = format!("{}; given up on signal {}", frozen_text(&c), signal.as_raw());
+            assert_eq!(text(&output), expected);
+            assert_eq!(c.status(), "paused");
+            assert_eq!(hierarchy::pids(&c.group()), [c.pid()], "the child is gone though the container is frozen");
+        }
     }
 
     fn a_freeze_at_any_moment_ends_in_the_program_or_in_words(lab) {

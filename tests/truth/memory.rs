@@ -74,17 +74,25 @@ fn no_room(lab: &Lab, c: &Container<'_>) -> PathBuf {
 }
 
 /// An exec that finds its container full only after it was let in: the limit shrinks while its child is held before
-/// the first of the given system calls.
+/// the given system calls.
 #[track_caller]
 fn squeezed(lab: &Lab, c: &Container<'_>, steps: &str) -> Output {
-    memory(c).leave_free(1024 * KIB);
     let hold = refusal::hold_before(lab, steps, 4_000_000);
-    // By its path: every place that is tried would be held anew.
-    let running = exec(lab, c, &[], &["/bin/true"]).through_shell(&hold).spawn();
-    let joined = || hierarchy::pids(&c.group()).len() > 1 || running.has_ended();
-    hang::eventually("the child to be in the container", joined);
-    memory(c).leave_nothing();
-    running.wait()
+    let mut refused = String::new();
+    // What the processors hold back may leave too little to be let in.
+    for _ in 0..10 {
+        memory(c).leave_free(1024 * KIB);
+        // By its path: every place that is tried would be held anew.
+        let running = exec(lab, c, &[], &["/bin/true"]).through_shell(&hold).spawn();
+        let is_held = || refusal::is_held(lab, c, steps);
+        hang::eventually("the child to be held", || is_held() || running.has_ended());
+        if !running.has_ended() {
+            memory(c).leave_nothing();
+            return running.wait();
+        }
+        refused = running.wait().to_string();
+    }
+    panic!("no child came to be held before {steps}: {refused}");
 }
 
 /// What became of an exec and of its container, in words.

@@ -71,3 +71,15 @@ pub(crate) fn hold_before(lab: &Lab, calls: &str, microseconds: u32) -> String {
         trace.display()
     )
 }
+
+/// Whether a process of the container is held before one of the calls given to [`hold_before`]: strace has written how
+/// the call begins, and not yet how it ended.
+pub(crate) fn is_held(lab: &Lab, c: &Container<'_>, calls: &str) -> bool {
+    let first = calls.split_once(":when=").map_or(1, |(_, number)| number.parse().unwrap());
+    let trace = std::fs::read_to_string(lab.path("strace")).unwrap_or_default();
+    let pid_of = |line: &str| line.split(' ').next().and_then(|pid| pid.parse().ok());
+    let begun = trace.lines().next_back().filter(|_| !trace.ends_with('\n'));
+    let Some(pid) = begun.and_then(pid_of) else { return false };
+    let calls = trace.lines().filter(|line| pid_of(line) == Some(pid)).count();
+    calls >= first && hierarchy::pids(&c.group()).contains(&pid)
+}

@@ -161,7 +161,7 @@ impl Kind {
             Error::InvalidId { .. } | Error::Config(_) | Error::Unsupported { .. } => Self::Invalid,
             Error::CannotStart { .. }
             | Error::CannotExec { .. }
-            | Error::NotRunning
+            | Error::NotRunning { .. }
             | Error::NotPaused
             | Error::NotStopped { .. }
             | Error::NoStats { .. } => Self::State,
@@ -236,7 +236,10 @@ mod tests {
             (Failure::Exists { what: "process", id: "x".to_owned() }, Code::ALREADY_EXISTS),
             (Failure::State { verb: "exec in", what: "a stopped container" }, Code::FAILED_PRECONDITION),
             (Failure::Unsupported { what: "checkpoint" }, Code::UNIMPLEMENTED),
-            (Failure::of_library("", &container::Error::NotRunning), Code::FAILED_PRECONDITION),
+            (
+                Failure::of_library("", &container::Error::NotRunning { id: "x".to_owned() }),
+                Code::FAILED_PRECONDITION,
+            ),
         ];
         for (failure, code) in cases {
             let text = failure.to_string();

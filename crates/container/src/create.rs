@@ -174,7 +174,9 @@ pub(crate) fn create_known(store: &Store, request: &CreateRequest) -> Result<(Cr
         stamp: None,
     };
     let created = birth.bring_up(request, config, meanwhile).inspect_err(|_| birth.undo())?;
-    let Birth { proc, record, entry: Some(entry), stamp, .. } = birth else { return Err(Error::NotRunning) };
+    let Birth { proc, record, entry: Some(entry), stamp, .. } = birth else {
+        return Err(Error::NotRunning { id: request.id.to_string() });
+    };
     Ok((created, Known { proc, entry, seen: Seen { record, stamp } }))
 }
 
@@ -360,7 +362,7 @@ impl Birth<'_> {
         self.write_rescue()?;
         let console = self.converse(request, &line)?;
         self.finish(request, &line)?;
-        let init = self.init.take().ok_or(Error::NotRunning)?;
+        let init = self.init.take().ok_or_else(|| self.record.not_running())?;
         Ok(Created { pid: init.pid, pidfd: init.pidfd, console })
     }
 
@@ -628,7 +630,7 @@ impl Birth<'_> {
     }
 
     fn init_died(&self, stage: &'static str) -> Error {
-        let Some(init) = &self.init else { return Error::NotRunning };
+        let Some(init) = &self.init else { return self.record.not_running() };
         const SOON: Duration = Duration::from_secs(2);
         let _ = launch::process::wait_dead(init.pidfd.as_fd(), SOON);
         let cause = evidence::of_init(&self.context(), child::Stage::Start);
@@ -692,10 +694,10 @@ impl Birth<'_> {
 
     /// Puts `created` on disk, then lets init park; from here on the container outlives this process.
     fn finish(&mut self, request: &CreateRequest, line: &Line) -> Result<(), Error> {
-        let Some(init) = &self.init else { return Err(Error::NotRunning) };
+        let Some(init) = &self.init else { return Err(self.record.not_running()) };
         self.record.phase = Phase::Created;
         self.record.generation += 1;
-        let Some(entry) = &self.entry else { return Err(Error::NotRunning) };
+        let Some(entry) = &self.entry else { return Err(self.record.not_running()) };
         match &self.last {
             // No hook was noted in between: nothing is new but the phase.
             Some((generation, text)) if *generation == self.record.generation => {
@@ -873,8 +875,9 @@ fn fork_through(
         }
         Side::Parent { pid, pidfd } => {
             // The go-between holds the other copy of init's end.
+            let id = plan.record.id.clone();
             drop(plan);
-            await_birth(proc, &Process { pid, pidfd }, &line).map(|init| (init, line))
+            await_birth(proc, &id, &Process { pid, pidfd }, &line).map(|init| (init, line))
         }
     }
 }
@@ -900,7 +903,7 @@ fn go_between(plan: init::Plan, namespaces: u64, joined: &[(OwnedFd, u64)]) -> !
     }
 }
 
-fn await_birth(proc: &Procfs, go_between: &Process, line: &Line) -> Result<Process, Error> {
+fn await_birth(proc: &Procfs, id: &str, go_between: &Process, line: &Line) -> Result<Process, Error> {
     const LIMIT: Duration = Duration::from_secs(10);
     const STAGE: &str = "join the namespaces of config.json/linux/namespaces";
     let heard = line.listen(LIMIT)?;
@@ -910,7 +913,10 @@ fn await_birth(proc: &Procfs, go_between: &Process, line: &Line) -> Result<Proce
     let _ = launch::process::wait_dead(go_between.pidfd.as_fd(), LIMIT);
     let ended = launch::process::ended(go_between, launch::process::Reap::Yes).ok().flatten();
     match heard {
-        Heard::Said(Said::Born(_), Some(pidfd)) => Ok(Process { pid: host_pid(proc, &pidfd)?, pidfd }),
+        Heard::Said(Said::Born(_), Some(pidfd)) => {
+            let gone = || Error::NotRunning { id: id.to_owned() };
+            Ok(Process { pid: host_pid(proc, &pidfd)?.ok_or_else(gone)?, pidfd })
+        }
         Heard::Said(Said::Unborn(errno), _) => Err(Error::Launch(launch::Error::Clone(errno))),
         Heard::Said(Said::Failed(message), _) => Err(Error::Init { message }),
         Heard::Nothing => Err(Error::InitStuck { stage: STAGE, limit: LIMIT }),
@@ -922,14 +928,14 @@ fn await_birth(proc: &Procfs, go_between: &Process, line: &Line) -> Result<Proce
     }
 }
 
-/// The pid of a pidfd's process in the pid namespace of the host's `/proc`.
+/// The pid of a pidfd's process in the pid namespace of the host's `/proc`; none when it has ended.
 ///
 /// Source: proc_pid_fdinfo(5), the field `Pid` of a pidfd.
-fn host_pid(proc: &Procfs, pidfd: &OwnedFd) -> Result<i32, Error> {
+fn host_pid(proc: &Procfs, pidfd: &OwnedFd) -> Result<Option<i32>, Error> {
     let path = format!("self/fdinfo/{}", pidfd.as_raw_fd());
     let text = proc.read(path.as_ref()).map_err(Error::Proc)?;
     let pid = text.lines().find_map(|line| line.strip_prefix("Pid:")?.trim().parse().ok());
-    pid.filter(|pid| *pid > 0).ok_or(Error::NotRunning)
+    Ok(pid.filter(|pid| *pid > 0))
 }
 
 /// Detached, id-mapped mounts by their index in `mounts`.

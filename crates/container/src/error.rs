@@ -320,9 +320,32 @@ pub enum Error {
         /// What it is.
         status: Status,
     },
+    /// `exec --cgroup` names a group that nobody made.
+    #[error("--cgroup {given}: container {id} has no cgroup {}; who execs into one makes it first", path.display())]
+    NoSubCgroup {
+        /// The container.
+        id: String,
+        /// `[controller:]path` as it was given.
+        given: String,
+        /// The directory that is missing.
+        path: PathBuf,
+    },
+    /// A foreground exec was told to stop before its program ran.
+    #[error("{cause}; given up on signal {signal}")]
+    Interrupted {
+        /// The signal's number.
+        signal: i32,
+        /// What the start waited for.
+        cause: Box<Cause>,
+    },
     /// A verb that needs a live container.
-    #[error("container not running")]
-    NotRunning,
+    ///
+    /// Compat: containerd's shim, `pkg/process/utils.go`, and cri-o look for runc's words before the id.
+    #[error("container not running: {id}")]
+    NotRunning {
+        /// Its id.
+        id: String,
+    },
     /// `events` of a container that has ended.
     #[error("container with id {id} is not running")]
     NoStats {

@@ -13,12 +13,12 @@ use crate::store::{self, Entry, Store};
 use crate::{ContainerId, Error, Rootless, Status, bounded, capability, console, listener, rootless, status};
 use cgroup::{Cgroup, Evidence};
 use child::program::Filter;
-use launch::{Birth, Launched, Outcome, Process};
+use launch::{Birth, Launched, Outcome, Patience, Process};
 use proc::{Procfs, Root};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::io::Errno;
 use std::ffi::CString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use sys::seccomp::Instruction;
@@ -64,7 +64,8 @@ pub struct Overrides {
 pub enum Paused {
     /// The exec is refused.
     Refuse,
-    /// The process is made and waits for a resume, as long as the start may take (`--ignore-paused`).
+    /// The process is made and waits for a resume, as long as the start may take (`--ignore-paused`), or until a
+    /// foreground exec is interrupted.
     Wait,
 }
 
@@ -148,11 +149,23 @@ const TRIES_FOR_A_PID: usize = 3;
 /// [`Error::CannotExec`] for a container in the wrong state; [`Error::NotStarted`] with the cause; what was refused
 /// before a child existed. No process is left then.
 pub fn exec(store: &Store, request: &ExecRequest) -> Result<Running, Error> {
+    exec_unless(store, request, None)
+}
+
+/// As [`exec`]; gives up a start that does not come to its end when `stop`, a signalfd, has a signal.
+///
+/// # Errors
+/// As [`exec`]; [`Error::Interrupted`].
+pub(crate) fn exec_unless(
+    store: &Store,
+    request: &ExecRequest,
+    stop: Option<BorrowedFd<'_>>,
+) -> Result<Running, Error> {
     let proc = Procfs::host().map_err(Error::Proc)?;
     let entry = store.entry(&request.id)?;
     let record = entry.read()?;
     let init = live_init(&proc, &record)?;
-    let target = Target { proc: &proc, entry: &entry, record: &record, init: &init, kept: None };
+    let target = Target { proc: &proc, entry: &entry, record: &record, init: &init, kept: None, stop };
     begin(&target, request)
 }
 
@@ -217,6 +230,8 @@ pub(crate) struct Target<'a> {
     pub(crate) init: &'a Process,
     /// What was opened before, by a caller who execs again and again.
     pub(crate) kept: Option<&'a Kept>,
+    /// A signalfd for what tells the caller to stop.
+    pub(crate) stop: Option<BorrowedFd<'a>>,
 }
 
 impl<'a> Target<'a> {
@@ -368,12 +383,13 @@ fn sub_cgroups(record: &Record, request: &ExecRequest) -> Result<cgroup::Paths, 
             controllers.is_empty()
                 || controllers.split(',').any(|one| key.split(',').any(|known| known == one))
         };
-        for (_, group) in paths.v1.iter_mut().filter(|(key, _)| wanted(key)) {
-            group.push(&relative);
-            matched = true;
-        }
-        if let Some(group) = paths.unified.as_mut().filter(|_| controllers.is_empty()) {
-            group.push(&relative);
+        let hierarchies = paths.v1.iter_mut().filter(|(key, _)| wanted(key)).map(|(_, group)| group);
+        for group in hierarchies.chain(paths.unified.as_mut().filter(|_| controllers.is_empty())) {
+            descend(group, &relative).map_err(|path| Error::NoSubCgroup {
+                id: record.id.clone(),
+                given: given.clone(),
+                path,
+            })?;
             matched = true;
         }
         if !matched {
@@ -381,6 +397,13 @@ fn sub_cgroups(record: &Record, request: &ExecRequest) -> Result<cgroup::Paths, 
         }
     }
     Ok(paths)
+}
+
+/// Goes down into a group that must be there, or gives its path; below a group that is gone itself nothing is missed.
+fn descend(group: &mut PathBuf, relative: &Path) -> Result<(), PathBuf> {
+    let exists = group.is_dir();
+    group.push(relative);
+    if exists && !group.is_dir() { Err(group.clone()) } else { Ok(()) }
 }
 
 /// What is known to fail or to hang is not tried.
@@ -492,7 +515,7 @@ impl Attempt<'_> {
         let kept = self.target.kept_for(self.request);
         let open = || Kept::of(self.cgroup, self.target.entry, self.target.record);
         let opened = if kept.is_none() { Some(open()?) } else { None };
-        let Some(kept) = kept.or(opened.as_ref()) else { return Err(Error::NotRunning) };
+        let Some(kept) = kept.or(opened.as_ref()) else { return Err(self.target.record.not_running()) };
         let sockets = self.listener_sockets()?;
         let filter = self.target.record.filter.as_ref().map(|filter| Filter {
             instructions: &kept.filter,
@@ -504,7 +527,8 @@ impl Attempt<'_> {
             drop(theirs);
             self.pass_listener(&ours, &launched)?;
         }
-        let outcome = launched.outcome(Some(self.target.proc), LIMIT).map_err(Error::Launch)?;
+        let patience = Patience { limit: LIMIT, stop: self.target.stop };
+        let outcome = launched.outcome(Some(self.target.proc), patience).map_err(Error::Launch)?;
         self.judge(outcome)
     }
 
@@ -684,10 +708,18 @@ impl Attempt<'_> {
                 // Before its end: a group counts as out of memory only while somebody waits for memory in it.
                 let cause = evidence::of_stuck(&self.context(), stage, waited, launched.pid());
                 self.end(launched);
+                if let Some(signal) = self.told_to_stop() {
+                    return Err(Error::Interrupted { signal, cause: Box::new(cause) });
+                }
                 cause
             }
         };
         Err(Error::NotStarted(cause))
+    }
+
+    /// The signal that cut the wait short, taken: there is nobody to forward it to.
+    fn told_to_stop(&self) -> Option<i32> {
+        self.target.stop.and_then(|stop| sys::signalfd::next(stop).ok().flatten())
     }
 
     /// Kernel: on v1 a frozen process does not die of SIGKILL until it is moved to a thawed freezer group.

@@ -93,6 +93,9 @@ const SIGWINCH: i32 = 28;
 /// SIGSEGV, SIGSYS); blocking SIGKILL and SIGSTOP has no effect.
 const FORWARDED: u64 = !(bit(4) | bit(5) | bit(7) | bit(8) | bit(11) | bit(31));
 
+/// What asks us to come to an end: SIGHUP, SIGINT, SIGQUIT, SIGTERM.
+const STOPPING: u64 = bit(1) | bit(2) | bit(3) | bit(15);
+
 const fn bit(signal: u32) -> u64 {
     1 << (signal - 1)
 }
@@ -225,7 +228,7 @@ impl Foreground {
     fn told_to_stop(&self) -> Result<bool, Error> {
         let mut stop = false;
         while let Some(signal) = sys::signalfd::next(self.signals.as_fd()).map_err(Error::Poll)? {
-            stop |= matches!(signal, 1..=3 | 15);
+            stop |= u32::try_from(signal).is_ok_and(|signal| bit(signal) & STOPPING != 0);
         }
         Ok(stop)
     }
@@ -241,11 +244,19 @@ impl Drop for Foreground {
 
 /// Runs an exec in the foreground and gives how its program ended.
 ///
+/// A signal that comes before the program runs is forwarded once it does; SIGHUP, SIGINT, SIGQUIT and SIGTERM give a
+/// start up that does not get there, as in a paused container.
+///
 /// # Errors
-/// As [`exec::exec`] and [`Foreground::supervise`].
+/// As [`exec::exec`] and [`Foreground::supervise`]; [`crate::Error::Interrupted`].
 pub fn exec(store: &Store, request: &ExecRequest, subreaper: Subreaper) -> Result<Ended, crate::Error> {
     let foreground = Foreground::prepare(subreaper)?;
-    let running = exec::exec(store, request)?;
+    let running = {
+        // Beside the other, whose signals are still to be forwarded.
+        let step = |source| Error::Prepare { step: "make a signalfd", source };
+        let stop = sys::signalfd::open(STOPPING).map_err(step)?;
+        exec::exec_unless(store, request, Some(stop.as_fd()))?
+    };
     let process = Process { pid: running.pid, pidfd: running.pidfd };
     Ok(foreground.supervise(Supervised { process, console: running.console, notify: None })?)
 }

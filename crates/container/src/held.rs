@@ -48,7 +48,10 @@ impl Held {
         self.refresh()?;
         self.refuse_dead()?;
         let Self { proc, entry, seen, init, kept } = self;
-        exec::begin(&Target { proc, entry, record: &seen.record, init, kept: Some(kept) }, request)
+        exec::begin(
+            &Target { proc, entry, record: &seen.record, init, kept: Some(kept), stop: None },
+            request,
+        )
     }
 
     /// Reads the record again when another command has replaced it.

@@ -40,7 +40,7 @@ pub fn kill(store: &Store, id: &ContainerId, signal: i32, scope: Scope) -> Resul
 pub fn kill_all_of(store: &Store, id: &ContainerId, signal: i32, init: ProcessId) -> Result<(), Error> {
     let record = store.entry(id)?.read()?;
     if record.init != Some(init) {
-        return Err(Error::NotRunning);
+        return Err(record.not_running());
     }
     deliver(&record, signal, Scope::All)
 }
@@ -57,8 +57,8 @@ fn deliver(record: &Record, signal: i32, scope: Scope) -> Result<(), Error> {
         (Some(_), _) if is_kill && (scope == Scope::All || !has_own_pids(record)) => {
             return kill_all(&proc, &cgroup);
         }
-        (Some(init), Scope::Init) => send(init, signal)?,
-        (None, Scope::Init) => return Err(Error::NotRunning),
+        (Some(init), Scope::Init) => to_init(record, init, signal)?,
+        (None, Scope::Init) => return Err(record.not_running()),
         (_, Scope::All) => return to_all(&cgroup, signal),
     }
     if is_kill && observed.status == Status::Paused {
@@ -92,7 +92,7 @@ fn without_cgroup(
                 record.id
             );
         }
-        return send(init, signal);
+        return to_init(record, init, signal);
     }
     for pids in members::pids(proc, record, init, "signal all processes of")?.chunks(MOST_PIDFDS) {
         let held: Vec<Process> = pids.iter().filter_map(|pid| hold(*pid)).collect();
@@ -125,13 +125,24 @@ fn to_all(cgroup: &Cgroup, signal: i32) -> Result<(), Error> {
 
 fn send_each(held: &[Process], members: &[i32], signal: i32) -> Result<(), Error> {
     for process in held.iter().filter(|process| members.binary_search(&process.pid).is_ok()) {
-        match send(process, signal) {
-            // It ended meanwhile; the others are still to get it.
-            Ok(()) | Err(Error::NotRunning) => {}
-            Err(error) => return Err(error),
-        }
+        // One that ended meanwhile is no reason to keep it from the others.
+        send(process, signal)?;
     }
     Ok(())
+}
+
+fn to_init(record: &Record, init: &Process, signal: i32) -> Result<(), Error> {
+    match send(init, signal)? {
+        Told::Delivered => Ok(()),
+        Told::Ended => Err(record.not_running()),
+    }
+}
+
+/// What became of a signal.
+enum Told {
+    Delivered,
+    /// The process had ended.
+    Ended,
 }
 
 fn hold(pid: i32) -> Option<Process> {
@@ -140,15 +151,15 @@ fn hold(pid: i32) -> Option<Process> {
     Some(Process { pid, pidfd })
 }
 
-fn send(process: &Process, signal: i32) -> Result<(), Error> {
+fn send(process: &Process, signal: i32) -> Result<Told, Error> {
     if signal == 0 {
-        return Ok(());
+        return Ok(Told::Delivered);
     }
     let known =
         sys::signal::from_number(signal).ok_or_else(|| Error::UnknownSignal { text: signal.to_string() })?;
     match rustix::process::pidfd_send_signal(&process.pidfd, known) {
-        Ok(()) => Ok(()),
-        Err(Errno::SRCH) => Err(Error::NotRunning),
+        Ok(()) => Ok(Told::Delivered),
+        Err(Errno::SRCH) => Ok(Told::Ended),
         Err(source) => Err(Error::Signal { signal, pid: process.pid, source }),
     }
 }
@@ -185,7 +196,7 @@ mod tests {
         let untouched = child.try_wait().unwrap().is_none();
         let done = kill_all_of(&store, &id, 9, init);
         assert_eq!(child.wait().unwrap().signal(), Some(9));
-        assert!(matches!(refused, Err(Error::NotRunning)), "{refused:?}");
+        assert_eq!(refused.unwrap_err().to_string(), "container not running: web");
         assert!(untouched && done.is_ok(), "{done:?}");
     }
 }

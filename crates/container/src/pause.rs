@@ -16,10 +16,10 @@ pub fn pause(store: &Store, id: &ContainerId) -> Result<(), Error> {
     let proc = Procfs::host().map_err(Error::Proc)?;
     let entry = store.entry(id)?;
     // Else a pause and a resume could undo each other's work while both wait for theirs to be done.
-    let (_lock, record) = status::lock(&proc, &entry, Error::NotRunning)?;
+    let (_lock, record) = status::lock(&proc, &entry, Error::NotRunning { id: id.to_string() })?;
     match status::observe(&proc, &record)?.status {
         Status::Running | Status::Created => {}
-        _ => return Err(Error::NotRunning),
+        _ => return Err(record.not_running()),
     }
     if record.cgroup.is_empty() {
         return Err(Error::NoCgroup { id: record.id, verb: "pause" });

@@ -3,6 +3,7 @@
 //! **Invariant:** identities are pid, start time and boot id together, never a bare pid. What the kernel knows
 //! (running, paused, stopped) is not in here: see [`crate::status`].
 
+use crate::Error;
 use crate::config::{Hooks, Namespace, Process};
 use cgroup::Resources;
 use serde::{Deserialize, Serialize};
@@ -108,4 +109,11 @@ pub struct Record {
     pub hooks: Hooks,
     /// Its annotations.
     pub annotations: BTreeMap<String, String>,
+}
+
+impl Record {
+    /// That the container has to live for what was asked, and does not.
+    pub(crate) fn not_running(&self) -> Error {
+        Error::NotRunning { id: self.id.clone() }
+    }
 }

@@ -19,7 +19,7 @@ use proc::Procfs;
 pub fn update(store: &Store, id: &ContainerId, wanted: &Resources) -> Result<(), Error> {
     let proc = Procfs::host().map_err(Error::Proc)?;
     let entry = store.entry(id)?;
-    apply(&proc, &entry, &without_devices(wanted)).map_err(|error| entry.unless_deleted(error))
+    apply(&proc, id, &entry, &without_devices(wanted)).map_err(|error| entry.unless_deleted(error))
 }
 
 /// A caller that sends all of `linux.resources` back, as kubelet does through containerd again and again, has not what
@@ -30,10 +30,10 @@ fn without_devices(wanted: &Resources) -> Resources {
     Resources { devices: Vec::new(), ..wanted.clone() }
 }
 
-fn apply(proc: &Procfs, entry: &Entry, wanted: &Resources) -> Result<(), Error> {
-    let (lock, record) = status::lock(proc, entry, Error::NotRunning)?;
+fn apply(proc: &Procfs, id: &ContainerId, entry: &Entry, wanted: &Resources) -> Result<(), Error> {
+    let (lock, record) = status::lock(proc, entry, Error::NotRunning { id: id.to_string() })?;
     if status::observe(proc, &record)?.status == Status::Stopped {
-        return Err(Error::NotRunning);
+        return Err(record.not_running());
     }
     if record.cgroup.is_empty() {
         return Err(Error::NoCgroup { id: record.id, verb: "update" });

@@ -589,6 +589,27 @@ fn remount_changes_what_is_mounted_already() {
 }
 
 #[test]
+fn remount_without_bind_changes_the_file_system_too() {
+    let script = "grep -e ' /sys ' -e ' /work ' -e ' /still' /proc/self/mountinfo";
+    let Some(mut bundle) = Bundle::new(script) else { return };
+    for destination in ["/work", "/still"] {
+        let options = ["nosuid", "nodev", "size=1m"];
+        bundle.mount(json!({"destination": destination, "type": "tmpfs", "source": "x", "options": options}));
+    }
+    let table: [(&str, &str, &[&str]); 3] = [
+        ("/sys", "sysfs", &["remount", "ro", "sync"]),
+        ("/work", "tmpfs", &["remount", "noexec", "sync", "dirsync", "lazytime", "size=2m"]),
+        ("/still", "tmpfs", &["remount", "ro", "lazytime", "nolazytime"]),
+    ];
+    for (destination, kind, options) in table {
+        bundle.mount(json!({"destination": destination, "type": kind, "source": "x", "options": options}));
+    }
+    // Its mount point is made in what is to be read-only.
+    bundle.mount(json!({"destination": "/still/inner", "type": "tmpfs", "source": "x", "options": []}));
+    bundle.assert_same_as_reference(&[]);
+}
+
+#[test]
 fn an_id_mapped_mount_shows_other_owners() {
     if !has_mount_setattr() {
         return;

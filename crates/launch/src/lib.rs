@@ -12,5 +12,5 @@ pub mod visit;
 
 pub use error::Error;
 pub use process::{Ended, Process};
-pub use spawn::{Birth, Launched, Outcome, spawn};
+pub use spawn::{Birth, Launched, Outcome, Patience, spawn};
 pub use through::Through;

@@ -35,6 +35,44 @@ pub struct Launched {
     born: Instant,
 }
 
+/// How long a start may take.
+#[derive(Clone, Copy, Debug)]
+pub struct Patience<'a> {
+    /// From the child's birth on.
+    pub limit: Duration,
+    /// Becomes readable when the caller is told to stop: what is not done [`GRACE`] later is given up.
+    pub stop: Option<BorrowedFd<'a>>,
+}
+
+/// How long a start goes on whose caller is told to stop: it may be all but done, and who is told then is the program.
+pub const GRACE: Duration = Duration::from_secs(1);
+
+impl From<Duration> for Patience<'_> {
+    fn from(limit: Duration) -> Self {
+        Self { limit, stop: None }
+    }
+}
+
+impl<'a> Patience<'a> {
+    fn since(self, born: Instant) -> Wait<'a> {
+        Wait { limit: self.limit, deadline: born + self.limit, stop: self.stop }
+    }
+}
+
+/// A wait that may become shorter.
+struct Wait<'a> {
+    limit: Duration,
+    deadline: Instant,
+    stop: Option<BorrowedFd<'a>>,
+}
+
+impl Wait<'_> {
+    fn hurry(&mut self) {
+        self.stop = None;
+        self.deadline = self.deadline.min(Instant::now() + GRACE);
+    }
+}
+
 /// What became of a child.
 #[derive(Debug)]
 pub enum Outcome {
@@ -126,18 +164,23 @@ impl Launched {
         Stage::from_number(self.word.get()).unwrap_or(Stage::Start)
     }
 
-    /// Waits until the child executed its program, was refused, died, or `limit` has passed since its birth.
+    /// Waits until the child executed its program, was refused, died, or the caller's patience (a [`Duration`] will do)
+    /// has an end.
     ///
     /// Without `proc`, a child that closes its pipe silently in its last stage counts as one that executed its program.
     ///
     /// # Errors
     /// [`Error::Wait`] and [`Error::Report`]; [`Error::Unknown`] when nothing tells whether `execve` succeeded, and the
     /// child is killed.
-    pub fn outcome(mut self, proc: Option<&Procfs>, limit: Duration) -> Result<Outcome, Error> {
-        let deadline = self.born + limit;
+    pub fn outcome<'a>(
+        mut self,
+        proc: Option<&Procfs>,
+        patience: impl Into<Patience<'a>>,
+    ) -> Result<Outcome, Error> {
+        let mut wait = patience.into().since(self.born);
         loop {
-            if !self.readable(deadline)? {
-                return Ok(self.out_of_time(limit));
+            if !self.readable(&mut wait)? {
+                return Ok(self.out_of_time(wait.limit));
             }
             if let Some(failure) = self.report()? {
                 self.reap()?;
@@ -145,11 +188,11 @@ impl Launched {
             }
             // End of file: the pipe closed over execve, or the child is dying.
             match self.reached_program(proc)? {
-                Reached::NotYet if Instant::now() >= deadline => {
-                    return Ok(self.out_of_time(limit));
+                Reached::NotYet if Instant::now() >= wait.deadline => {
+                    return Ok(self.out_of_time(wait.limit));
                 }
                 Reached::NotYet => {
-                    if let Some(ended) = self.wait_ended(deadline)? {
+                    if let Some(ended) = self.wait_ended(wait.deadline)? {
                         if let Some(failure) = Report::left(&self.word) {
                             return Ok(Outcome::Refused(failure));
                         }
@@ -161,7 +204,8 @@ impl Launched {
         }
     }
 
-    fn out_of_time(self, waited: Duration) -> Outcome {
+    fn out_of_time(self, limit: Duration) -> Outcome {
+        let waited = limit.min(self.born.elapsed());
         Outcome::Stuck { stage: self.stage(), waited, launched: self }
     }
 
@@ -193,12 +237,15 @@ impl Launched {
         self.wait_ended(Instant::now() + limit)
     }
 
-    fn readable(&self, deadline: Instant) -> Result<bool, Error> {
+    fn readable(&self, wait: &mut Wait<'_>) -> Result<bool, Error> {
         loop {
-            let left = deadline.saturating_duration_since(Instant::now());
-            let mut fds = [PollFd::new(&self.pipe, PollFlags::IN)];
+            let left = wait.deadline.saturating_duration_since(Instant::now());
+            let mut fds = vec![PollFd::new(&self.pipe, PollFlags::IN)];
+            fds.extend(wait.stop.iter().map(|stop| PollFd::new(stop, PollFlags::IN)));
             match poll(&mut fds, Some(&timespec(left))) {
-                Ok(count) => return Ok(count > 0),
+                Ok(0) => return Ok(false),
+                Ok(_) if fds.first().is_some_and(|pipe| !pipe.revents().is_empty()) => return Ok(true),
+                Ok(_) => wait.hurry(),
                 Err(Errno::INTR) => {}
                 Err(source) => return Err(Error::Report { pid: self.pid(), source }),
             }

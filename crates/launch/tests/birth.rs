@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use child::stage::{Failure, Report, Stage};
 use launch::visit::Visit;
-use launch::{Birth, Ended, Error, Launched, Outcome, spawn};
+use launch::{Birth, Ended, Error, Launched, Outcome, Patience, spawn};
 use rustix::fs::{CWD, Mode, OFlags};
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
@@ -175,6 +175,22 @@ fn a_child_born_into_a_frozen_v2_group_is_stuck_and_dies_of_a_kill_while_the_gro
     assert_eq!(stage, Stage::Start);
     assert_eq!(launched.kill(*GUARD).unwrap(), Some(Ended::Signaled(9)));
     assert_eq!((group.read("cgroup.freeze"), group.read("cgroup.procs")), ("1".to_owned(), String::new()));
+}
+
+#[test]
+fn a_start_whose_caller_is_told_to_stop_is_given_up() {
+    let launched = spawn(&Birth::default(), &(), waits).unwrap();
+    let (stop, told) = rustix::pipe::pipe().unwrap();
+    rustix::io::write(&told, b"x").unwrap();
+    let limit = 1000 * *GUARD;
+    let patience = Patience { limit, stop: Some(stop.as_fd()) };
+    let proc = proc::Procfs::host().unwrap();
+    let Outcome::Stuck { waited, launched, .. } = launched.outcome(Some(&proc), patience).unwrap() else {
+        panic!("a child that does nothing went on");
+    };
+    assert!(waited < limit, "{waited:?}");
+    drop(launched);
+    assert_eq!(rustix::io::read(&stop, &mut [0; 2]), Ok(1), "who told is still to be heard");
 }
 
 /// A group of the v2 tree with a nested one that has this controller; `None`, said aloud, where v2 does not have it.

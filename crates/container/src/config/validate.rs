@@ -57,16 +57,21 @@ fn invalid(pointer: impl Into<String>, reason: impl Into<String>) -> Result {
     Err(Error::Invalid { pointer: pointer.into(), reason: reason.into() })
 }
 
-/// Source: config.md, "Specification version": a version that is not supported must be refused. Versions of one
-/// major number are compatible.
+/// Source: config.md, "Specification version": a version that is not supported must be refused; those of one major
+/// number are compatible.
+///
+/// Compat: engines write the newest version they know, whatever a container uses of it, so a newer minor number than
+/// `features` claims says nothing yet: what it brought is refused by its own name ([`unsupported`]). runc does not look
+/// at the version at all, and crun gave its check up (pull request 1417) after containers of new engines had failed.
 fn version(version: &str) -> Result {
     let place = "config.json/ociVersion";
     match version.split('.').next() {
         Some("1") => Ok(()),
         Some("") | None => {
-            invalid(place, "absent, but must be the version of the specification, such as 1.2.0")
+            let example = crate::features::OCI_VERSION_MAX;
+            invalid(place, format!("absent, but must be the version of the specification, such as {example}"))
         }
-        Some(_) => invalid(place, format!("version {version:?} is not supported, 1.0.0 to 1.3.x are")),
+        Some(_) => invalid(place, format!("version {version:?} is not supported, every 1.x is")),
     }
 }
 

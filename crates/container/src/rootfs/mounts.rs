@@ -99,13 +99,16 @@ impl Prepared<'_> {
     }
 
     /// Compat: `remount` with `bind` changes the flags of what is mounted there, without it also the file system's.
-    fn remount(&self, place: &Place, entry: &Mount, options: &Options) -> Result<(), Error> {
+    fn remount(&mut self, place: &Place, entry: &Mount, options: &Options) -> Result<(), Error> {
         let opened = self.root.open(&place.path, rustix::fs::OFlags::PATH);
         let mount = opened.map_err(|error| place.unreachable_path(error))?;
         if options.bind.is_some() {
             apply(self.proc, mount.as_fd(), Depth::One, options.change.exactly())
         } else {
-            let (flags, data) = (mount_flags(options.change.set), options.data.join(","));
+            let now = writable(place, entry, options.change.set);
+            self.note_read_only(place, &mount, options.change.set.difference(now))?;
+            let flags = mount_flags(now) | superblock_flags(&options.superblock);
+            let data = options.data.join(",");
             through_path(self.proc, mount.as_fd(), |path| {
                 rustix::mount::mount_remount(path, flags, data.as_str())
             })
@@ -181,20 +184,21 @@ impl Prepared<'_> {
         Ok(tree)
     }
 
-    /// A tmpfs and `/dev` are written to until the end, and only then become read-only.
     fn create_writable(&mut self, place: &Place, entry: &Mount, options: &Options) -> Result<OwnedFd, Error> {
         let mut new = FileSystem::new(&entry.kind, &entry.source, options);
-        let later = entry.kind == "tmpfs" || place.path == Path::new("/dev");
-        let later = later && new.attributes.contains(Attr::MOUNT_ATTR_RDONLY);
-        if later {
-            new.attributes.remove(Attr::MOUNT_ATTR_RDONLY);
-        }
+        new.attributes = writable(place, entry, options.change.set);
         let tree = new.create(place)?;
-        if later {
-            let again = tree.try_clone().map_err(|_| Errno::MFILE).map_err(place.failed("dup"))?;
+        self.note_read_only(place, &tree, options.change.set.difference(new.attributes))?;
+        Ok(tree)
+    }
+
+    /// Keeps in mind that a mount is to become read-only at the end, if that is what was left out of its attributes.
+    fn note_read_only(&mut self, place: &Place, mount: &OwnedFd, left_out: Attr) -> Result<(), Error> {
+        if !left_out.is_empty() {
+            let again = mount.try_clone().map_err(|_| Errno::MFILE).map_err(place.failed("dup"))?;
             self.read_only_later.push((place.clone(), again));
         }
-        Ok(tree)
+        Ok(())
     }
 
     /// `mount(2)`, for values that `fsconfig(2)` does not take (an overlay of many layers).
@@ -237,6 +241,13 @@ impl Prepared<'_> {
             })
             .map_err(place.failed("label the mount"))
     }
+}
+
+/// The attributes that a mount gets now: a tmpfs and `/dev` are written to until the end, and only then become
+/// read-only.
+fn writable(place: &Place, entry: &Mount, attributes: Attr) -> Attr {
+    let later = entry.kind == "tmpfs" || place.path == Path::new("/dev");
+    if later { attributes.difference(Attr::MOUNT_ATTR_RDONLY) } else { attributes }
 }
 
 /// Attaches a new file system that needs no further treatment.

@@ -61,6 +61,19 @@ fn a_plain_bundle_is_accepted() {
 }
 
 #[test]
+fn what_features_claims_and_newer_minor_versions_are_accepted() {
+    use crate::features::{OCI_VERSION_MAX, OCI_VERSION_MIN};
+    for good in [OCI_VERSION_MIN, OCI_VERSION_MAX, "1.0.2-dev", "1.3.0", "1.99.0"] {
+        assert_eq!(Fixture::new().complaint(&[("/ociVersion", json!(good))]), "accepted", "{good}");
+    }
+    for bad in ["0.9.0", "2.0.0", "10.0.0", "v1.0.0"] {
+        let complaint = Fixture::new().complaint(&[("/ociVersion", json!(bad))]);
+        let expected = format!("config.json/ociVersion: version {bad:?} is not supported, every 1.x is");
+        assert_eq!(complaint, expected);
+    }
+}
+
+#[test]
 fn root_and_names() {
     assert_complaints(&[
         (
@@ -71,7 +84,7 @@ fn root_and_names() {
         (
             "/ociVersion",
             json!("2.0"),
-            "config.json/ociVersion: version \"2.0\" is not supported, 1.0.0 to 1.3.x are",
+            "config.json/ociVersion: version \"2.0\" is not supported, every 1.x is",
         ),
         ("/root", json!(null), "config.json/root: absent, but a container needs a root file system"),
         (
