@@ -46,6 +46,17 @@ pub enum Error {
         /// Its type.
         kind: String,
     },
+    /// The owners of the layers are to be mapped: the root of a container with a user namespace.
+    #[error(
+        "mount of type {kind:?} with option {option:?}: this shim does not map the owners of layers, which a user namespace \
+         needs here (Kubernetes: hostUsers: false)"
+    )]
+    Mapped {
+        /// Its type.
+        kind: String,
+        /// As given.
+        option: String,
+    },
     /// An option with a NUL byte, or a target that leads elsewhere.
     #[error("mount option or target {text:?} is not acceptable")]
     Unacceptable {
@@ -97,6 +108,9 @@ fn mount_one(mount: &Mount, root: &Path) -> Result<(), Error> {
     if mount.kind.contains('/') {
         return Err(Error::Unsupported { kind: mount.kind.clone() });
     }
+    if let Some(option) = mount.options.iter().find(|option| maps_owners(option)) {
+        return Err(Error::Mapped { kind: mount.kind.clone(), option: option.clone() });
+    }
     let target = target(root, &mount.target)?;
     let parsed = parse(mount);
     let refused = |source| Error::Mount {
@@ -143,6 +157,12 @@ fn parse(mount: &Mount) -> Parsed {
         }
     }
     parsed
+}
+
+/// Compat: containerd from 2.0 on has the caller of its overlay snapshotter map the layers (core/mount/mount_linux.go); no
+/// file system knows these words.
+fn maps_owners(option: &str) -> bool {
+    option.starts_with("uidmap=") || option.starts_with("gidmap=")
 }
 
 /// Notes to programs, which no file system knows.
@@ -332,6 +352,16 @@ mod tests {
         assert_eq!(target(Path::new("/r"), "/a/b").expect("below"), Path::new("/r/a/b"));
         assert_eq!(target(Path::new("/r"), "").expect("itself"), Path::new("/r"));
         assert!(matches!(target(Path::new("/r"), "../x"), Err(Error::Unacceptable { .. })));
+    }
+
+    #[test]
+    fn owners_that_are_to_be_mapped_are_named() {
+        for kind in ["overlay", "bind"] {
+            let mount = Mount { kind: kind.to_owned(), ..overlay(&["gidmap=0:100000:65536", "rbind"]) };
+            let error = mount_one(&mount, Path::new("/r")).expect_err("refused");
+            assert!(matches!(&error, Error::Mapped { .. }), "{error}");
+            assert!(error.to_string().contains("gidmap=0:100000:65536"), "{error}");
+        }
     }
 
     #[test]
