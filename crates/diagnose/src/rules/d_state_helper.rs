@@ -49,6 +49,7 @@ fn finding(view: &View<'_>, helper: &Process) -> Option<Finding> {
         Severity::Critical,
         title,
     )
+    .momentary()
     .class("DE-01")
     .container(container)
     .blocker(Some(helper.pid), &view.name(helper), format!("the kernel, in {place}"))
