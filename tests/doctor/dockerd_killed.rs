@@ -1,6 +1,7 @@
 //! dockerd killed in the middle of an exec: the container and the exec run on, nobody reads them.
 
 use rustix::process::Signal;
+use serde_json::Value;
 
 use crate::{id_of, on_stock, settings};
 
@@ -19,6 +20,23 @@ fn the_missing_engine_is_named_and_starting_it_heals() {
         assert_eq!((&found["class"], &found["severity"]), (&"EX-29".into(), &"critical".into()), "{found:#}");
         assert_eq!(found["blocker"]["name"], "dockerd");
         assert!(found.to_string().contains("an exec without a client"), "{found:#}");
+        assert_eq!(found["confirmed"], true);
+
+        lab.step("told after one look already, as seen once");
+        let about = |found: &&Value| found["rule"] == "engine_gone" && found["container"] == id.as_str();
+        let of = |answer: Value| answer["findings"].as_array().unwrap().iter().find(about).cloned();
+        let once = of(doctor.cli(&["--json", "--at-once"]).run().json()).unwrap();
+        assert_eq!((&once["id"], &once["confirmed"]), (&found["id"], &Value::Bool(false)), "{once:#}");
+        let text = doctor.cli(&[]).run();
+        let name = found["id"].as_str().unwrap();
+        assert!(text.stderr.starts_with("so far") && text.stderr.contains(name), "{text}");
+        assert!(text.stdout.contains(name) && !text.stdout.contains("seen      once"), "{text}");
+
+        lab.step("what was confirmed here is confirmed elsewhere");
+        let saved = lab.path("gone.snapshot").display().to_string();
+        doctor.cli(&["--json", "--save", &saved]).run();
+        let elsewhere = of(doctor.cli(&["--json", "--from", &saved]).run().json()).unwrap();
+        assert_eq!((&elsewhere["id"], &elsewhere["confirmed"]), (&found["id"], &Value::Bool(true)));
 
         lab.step("no program may start a daemon: by hand");
         let refused = doctor.cli(&["heal", "--apply", found["id"].as_str().unwrap()]).run().code(64);

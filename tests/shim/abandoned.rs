@@ -4,8 +4,8 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 
 use containerd_shim_protos::api::{
-    CreateTaskResponse, DeleteResponse, ShutdownRequest, StartRequest, StartResponse, WaitRequest,
-    WaitResponse,
+    CreateTaskResponse, DeleteResponse, PauseRequest, ShutdownRequest, StartRequest, StartResponse, Status,
+    WaitRequest, WaitResponse,
 };
 use protobuf::well_known_types::empty::Empty;
 use rustix::process::Signal;
@@ -30,6 +30,17 @@ fn configure(session: &Session<'_>, config: Config) {
     session.first().write_config(&config.set("/linux/cgroupsPath", json!(group)));
 }
 
+/// Creates the first container, does something as soon as that stalls, and says how the creation was refused.
+fn refusal_of_a_create(session: &Session<'_>, stall: &Stall, meanwhile: impl FnOnce()) -> String {
+    let (client, request) = (session.another_client(), session.create_request(session.first()));
+    std::thread::scope(|scope| {
+        let creating = scope.spawn(move || call::<_, CreateTaskResponse>(&client, "Create", &request));
+        stall.wait();
+        meanwhile();
+        creating.join().unwrap().unwrap_err().to_string()
+    })
+}
+
 /// Nothing is left of the first container, neither a group nor a state.
 fn assert_gone(session: &Session<'_>) {
     let group = session.first().control("pids", "cgroup.procs");
@@ -50,16 +61,12 @@ sessions! {
     /// stock shim keeps the container that is there in the end; ours removes it, and itself when it was to end.
     fn a_container_that_is_deleted_while_it_is_created_does_not_stay(session) {
         let stall = stall(session);
-        let (client, request) = (session.another_client(), session.create_request(session.first()));
-        std::thread::scope(|scope| {
-            let creating = scope.spawn(move || call::<_, CreateTaskResponse>(&client, "Create", &request));
-            stall.wait();
+        let refused = refusal_of_a_create(session, &stall, || {
             session.refused("Delete", &session.delete_request(""), Code::NOT_FOUND);
             let _later: Empty = session.ok("Shutdown", &ShutdownRequest::new());
             stall.end(session);
-            let refused = creating.join().unwrap().unwrap_err().to_string();
-            assert!(refused.contains("deleted meanwhile"), "{refused}");
         });
+        assert!(refused.contains("deleted meanwhile"), "{refused}");
         eventually("the socket to go", || !session.socket().exists());
         assert_gone(session);
         assert_eq!(session.events().len(), 0, "nobody was told of a container");
@@ -69,14 +76,9 @@ sessions! {
     /// Whatever of it was made is removed, and the id is free. The stock shim leaves that to who comes next.
     fn a_create_whose_process_is_killed_leaves_nothing(session) {
         let stall = stall(session);
-        let (client, request) = (session.another_client(), session.create_request(session.first()));
-        std::thread::scope(|scope| {
-            let creating = scope.spawn(move || call::<_, CreateTaskResponse>(&client, "Create", &request));
-            stall.wait();
-            process::signal(verb_process(session), Signal::KILL);
-            let refused = creating.join().unwrap().unwrap_err().to_string();
-            assert!(refused.contains("ended without an answer"), "{refused}");
-        });
+        let kill = || process::signal(verb_process(session), Signal::KILL);
+        let refused = refusal_of_a_create(session, &stall, kill);
+        assert!(refused.contains("ended without an answer"), "{refused}");
         assert_gone(session);
         stall.end(session);
         configure(session, Config::new());
@@ -142,6 +144,36 @@ sessions! {
             session.lab.write("go", "");
             assert_eq!(deleting.join().unwrap().unwrap().exit_status, 137);
         });
+    }
+
+    ours
+    /// Its runtime has frozen the container and cannot say so any more.
+    fn a_pause_whose_process_is_killed_leaves_nothing_frozen(session) {
+        let path = |name: &str| session.lab.path(name).display().to_string();
+        let (stalled, go, runc) = (path("stalled"), path("go"), session.lab.binary().display());
+        let name = runtime(session, &format!(
+            "case \" $* \" in *\" pause \"*) {runc} \"$@\"; touch {stalled}\n\
+             while [ ! -e {go} ]; do sleep 0.01; done; exit 1;; esac\n\
+             exec {runc} \"$@\""
+        ));
+        let mut request = session.create_request(session.first());
+        Session::options(&mut request, |options| options.binary_name = name);
+        let _made: CreateTaskResponse = session.ok("Create", &request);
+        let id = session.first().id().to_owned();
+        session.start_process(&id, "").unwrap();
+        std::thread::scope(|scope| {
+            let (client, request) = (session.another_client(), PauseRequest { id, ..PauseRequest::default() });
+            let pausing = scope.spawn(move || call::<_, Empty>(&client, "Pause", &request));
+            eventually("the container to be paused", || session.lab.path("stalled").exists());
+            process::signal(verb_process(session), Signal::KILL);
+            let refused = pausing.join().unwrap().unwrap_err().to_string();
+            assert!(refused.contains("ended without an answer"), "{refused}");
+        });
+        assert_eq!(session.status(""), Status::RUNNING);
+        session.exec("e", &["/bin/true"]);
+        assert_eq!(session.wait("e"), 0);
+        session.lab.write("go", "");
+        session.remove_first();
     }
 
     ours

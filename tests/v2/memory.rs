@@ -17,6 +17,13 @@ fn counter(c: &testkit::Container<'_>, key: &str) -> u64 {
     line.unwrap().parse().unwrap()
 }
 
+/// A container whose program does nothing any more, so that its usage stays.
+fn settled(lab: &testkit::Lab) -> testkit::Container<'_> {
+    let c = lab.sleeper();
+    hang::eventually("the program to sleep", || process::status_line(c.pid(), "State").starts_with('S'));
+    c
+}
+
 both! {
     fn a_program_over_the_limit_is_killed_alone(lab) {
         let limits = json!({"memory": {"limit": 24 << 20, "swap": 24 << 20}});
@@ -65,7 +72,7 @@ ours! {
     }
 
     fn an_exec_that_finds_no_memory_is_told_with_limit_and_file(lab) {
-        let c = lab.sleeper();
+        let c = settled(lab);
         let file = directory(&c).join("memory.max");
         fs::write(directory(&c).join("memory.swap.max"), "0").unwrap();
         let used = value(&c, "memory.current").parse::<u64>().unwrap();
@@ -79,7 +86,7 @@ ours! {
     }
 
     fn a_memory_limit_of_the_group_above_is_named(lab) {
-        let c = lab.sleeper();
+        let c = settled(lab);
         let file = above(lab).join("memory.max");
         write(&above(lab).join("memory.swap.max"), "0");
         let used = fs::read_to_string(above(lab).join("memory.current")).unwrap();

@@ -1,4 +1,4 @@
-//! Standard output: the answer, and nothing else.
+//! Standard output: the answer, and nothing else. What is not sure yet goes to standard error.
 
 use std::fs::File;
 use std::io::{ErrorKind, Write};
@@ -6,9 +6,11 @@ use std::os::fd::AsFd;
 use std::os::unix::fs::FileTypeExt;
 use std::time::Duration;
 
+use diagnose::diagnosis::Diagnosis;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use crate::failure::Failure;
+use crate::findings;
 
 /// Whoever reads standard output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,6 +31,11 @@ pub(crate) fn print(text: &str) -> Result<Reader, Failure> {
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(Reader::Gone),
         other => other.map(|()| Reader::There).map_err(Failure::Print),
     }
+}
+
+/// Tells a person what the first look found; the answer follows when further looks have confirmed it.
+pub(crate) fn so_far(diagnosis: &Diagnosis) {
+    let _nobody_reads = std::io::stderr().write_all(findings::so_far(diagnosis).as_bytes());
 }
 
 /// Writes a value as JSON on one line.

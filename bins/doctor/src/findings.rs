@@ -32,11 +32,29 @@ pub(crate) fn text(diagnosis: &Diagnosis) -> String {
     text
 }
 
+/// What the first look found, while further looks are to confirm it.
+pub(crate) fn so_far(diagnosis: &Diagnosis) -> String {
+    let mut text = String::from(
+        "so far; looking again for some seconds, since a healthy node can look so for a moment\n",
+    );
+    for finding in &diagnosis.findings {
+        text.push_str(&self::finding(finding));
+    }
+    text.push_str("looking again\n");
+    text
+}
+
 fn finding(finding: &Finding) -> String {
     let mut text = String::new();
     let class = finding.class.as_deref().map_or_else(String::new, |class| format!(" [{class}]"));
     line_of(&mut text, &format!("{}{class} {}", finding.severity.word().to_uppercase(), finding.title));
     line_of(&mut text, &format!("  id        {}", finding.id));
+    if !finding.confirmed {
+        line_of(
+            &mut text,
+            "  seen      once: a healthy node can look so for a moment, while a daemon is restarted",
+        );
+    }
     if let Some(container) = &finding.container {
         line_of(&mut text, &format!("  container {container}"));
     }
@@ -98,6 +116,8 @@ fn line_of(text: &mut String, line: &str) {
 
 #[cfg(test)]
 mod tests {
+    use diagnose::finding::Severity;
+
     use super::*;
 
     #[test]
@@ -108,5 +128,17 @@ mod tests {
         assert_eq!(partly, "nothing found in what could be seen\nnot seen: kernel log: permission denied\n");
         diagnosis.unseen.clear();
         assert_eq!(text(&diagnosis), "nothing found\n");
+    }
+
+    #[test]
+    fn what_was_seen_once_says_so() {
+        let mut diagnosis = diagnose::diagnose::diagnose(&diagnose::Snapshot::default());
+        let sure = Finding::new("full_pipe", "a", Severity::Critical, "a pipe is full");
+        let open = Finding::new("engine_gone", "5", Severity::Critical, "no dockerd").momentary();
+        diagnosis.findings = vec![sure, open];
+        let text = so_far(&diagnosis);
+        let lines: Vec<&str> = text.lines().filter(|line| line.starts_with("  ")).collect();
+        assert_eq!(lines[..2], ["  id        full_pipe/a", "  id        engine_gone/5"]);
+        assert!(lines.len() == 3 && lines[2].starts_with("  seen      once"), "{text}");
     }
 }

@@ -9,8 +9,13 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use futures_core::Stream;
+use tokio::io::BufReader;
 use tokio::net::{UnixListener, UnixStream};
 use tokio::time::Sleep;
+
+/// What is read at once, in bytes: a request without a long specification, with its header. Without it the header, the
+/// rest, and the end of what is there would be three calls.
+const READ: usize = 1024;
 
 /// How long to wait for somebody to close something.
 const PAUSE: Duration = Duration::from_millis(200);
@@ -31,7 +36,7 @@ impl Accept {
 }
 
 impl Stream for Accept {
-    type Item = io::Result<UnixStream>;
+    type Item = io::Result<BufReader<UnixStream>>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         loop {
@@ -42,7 +47,9 @@ impl Stream for Accept {
                 self.pause = None;
             }
             match self.listener.poll_accept(context) {
-                Poll::Ready(Ok((stream, _))) if is_trusted(&stream) => return Poll::Ready(Some(Ok(stream))),
+                Poll::Ready(Ok((stream, _))) if is_trusted(&stream) => {
+                    return Poll::Ready(Some(Ok(BufReader::with_capacity(READ, stream))));
+                }
                 Poll::Ready(Ok(_)) => {}
                 Poll::Ready(Err(error)) => {
                     log::warn!("accept a connection: {error}");

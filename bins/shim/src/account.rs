@@ -75,7 +75,7 @@ mod tests {
     }
 
     fn told() -> Record {
-        Record::Told { exec: String::new() }
+        Record::Told { exec: String::new(), pid: 0 }
     }
 
     #[test]

@@ -175,10 +175,10 @@ async fn tell(pod: &Arc<Pod>, task: &Arc<Task>, process: &Arc<Process>, exit: Ex
         exited_at: MessageField::some(wire::timestamp(&exit)),
         ..TaskExit::default()
     };
-    let (there, told) = (Arc::downgrade(pod), Arc::downgrade(task));
+    let (there, told, pid) = (Arc::downgrade(pod), Arc::downgrade(task), process.pid());
     let taken = Box::new(move || {
         if let Some((pod, task)) = there.upgrade().zip(told.upgrade()) {
-            task.journal.note(Record::Told { exec });
+            task.journal.note(Record::Told { exec, pid });
             // Nothing to count; but after an init, or after an outage of containerd, nobody else comes to write it.
             account::count(&pod, &task, |_| ());
         }

@@ -27,6 +27,7 @@ use containerd_shim_protos::topics;
 use protobuf::well_known_types::any::Any;
 use protobuf::well_known_types::timestamp::Timestamp;
 use protobuf::{Message, MessageField};
+use tokio::io::BufReader;
 use tokio::sync::Notify;
 use ttrpc::asynchronous::transport::Socket;
 
@@ -35,6 +36,9 @@ const BOUND: usize = 1024;
 
 /// How long containerd may take for one event.
 const ANSWER: Duration = Duration::from_secs(5);
+
+/// What is read at once, in bytes: an answer with its header.
+const READ: usize = 256;
 
 /// The shortest and the longest pause between two attempts.
 const PAUSE: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(2));
@@ -249,7 +253,7 @@ async fn connect(address: &str) -> ttrpc::Result<EventsClient> {
     let stream = connected
         .map_err(|_| ttrpc::Error::Others("connect: no answer".to_owned()))?
         .map_err(|error| ttrpc::Error::Others(format!("connect to {path}: {error}")))?;
-    Ok(EventsClient::new(Client::new(Socket::new(stream))))
+    Ok(EventsClient::new(Client::new(Socket::new(BufReader::with_capacity(READ, stream)))))
 }
 
 fn is_final(status: &ttrpc::Status) -> bool {

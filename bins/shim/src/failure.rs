@@ -193,6 +193,12 @@ impl Failure {
         matches!(self, Self::Exhausted { .. } | Self::NotBegun { .. })
     }
 
+    /// Whether a verb broke off in the middle; one that says why it failed has seen to it that nothing is left.
+    #[must_use]
+    pub fn is_broken_off(&self) -> bool {
+        matches!(self, Self::Stuck { .. } | Self::VerbDied { .. })
+    }
+
     fn code(&self) -> Code {
         match self {
             Self::Remains { failure, .. } => failure.code(),

@@ -143,6 +143,9 @@ pub enum Record {
     Told {
         /// Whose.
         exec: String,
+        /// Its pid on the host: an exec of the same name may have been started meanwhile. 0 in lines that do not say.
+        #[serde(default)]
+        pid: i32,
     },
 }
 
@@ -192,10 +195,15 @@ impl Ledger {
                 self.processes.insert(exec, Process { pid, start_time, exit: None, told: false });
             }
             Record::Exited { exec, exit } => self.processes.entry(exec).or_default().exit = Some(exit),
-            Record::Told { exec } if exec.is_empty() => {
+            Record::Told { exec, .. } if exec.is_empty() => {
                 self.processes.entry(exec).or_default().told = true;
             }
-            Record::Told { exec } => drop(self.processes.remove(&exec)),
+            Record::Told { exec, pid } => {
+                let settled = |process: &Process| pid == 0 || process.pid == pid;
+                if self.processes.get(&exec).is_some_and(settled) {
+                    self.processes.remove(&exec);
+                }
+            }
         }
     }
 
@@ -206,7 +214,7 @@ impl Ledger {
             let Process { pid, start_time, exit, told } = process.clone();
             records.push(Record::Started { exec: exec.clone(), pid, start_time });
             records.extend(exit.map(|exit| Record::Exited { exec: exec.clone(), exit }));
-            records.extend(told.then(|| Record::Told { exec: exec.clone() }));
+            records.extend(told.then(|| Record::Told { exec: exec.clone(), pid }));
         }
         records
     }
@@ -366,7 +374,7 @@ mod tests {
     }
 
     fn told(exec: &str) -> Record {
-        Record::Told { exec: exec.to_owned() }
+        Record::Told { exec: exec.to_owned(), pid: 42 }
     }
 
     fn container() -> Container {
@@ -400,6 +408,18 @@ mod tests {
         let ledger = Ledger::replay(&records.iter().flat_map(render).collect::<Vec<u8>>());
         assert_eq!(ledger.processes.keys().collect::<Vec<_>>(), [""]);
         assert!(ledger.processes[""].told);
+    }
+
+    #[test]
+    fn what_was_told_of_an_exec_does_not_settle_the_next_of_its_name() {
+        let next = Record::Started { exec: "e".to_owned(), pid: 43, start_time: 4300 };
+        let records = [started("e"), exited("e"), next, told("e")];
+        let ledger = Ledger::replay(&records.iter().flat_map(render).collect::<Vec<u8>>());
+        assert_eq!(ledger.processes["e"], Process { pid: 43, start_time: 4300, exit: None, told: false });
+        let sum = crc32(b"{\"record\":\"told\",\"exec\":\"e\"}");
+        let older = format!("1 {sum:08x} {{\"record\":\"told\",\"exec\":\"e\"}}\n").into_bytes();
+        let lines = [render(&started("e")), older].concat();
+        assert_eq!(Ledger::replay(&lines), Ledger::default(), "a line that names no pid");
     }
 
     #[test]

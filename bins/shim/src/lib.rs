@@ -14,6 +14,7 @@ pub mod daemon;
 pub mod dump;
 pub mod events;
 pub mod failure;
+mod freezer;
 pub mod info;
 pub mod io;
 pub mod journal;

@@ -229,12 +229,18 @@ mod tests {
         Arc::new(Task::new(place, crate::options::Options::default(), Arc::new(init)))
     }
 
-    #[test]
-    fn the_last_unwanted_container_takes_the_shim_with_it() {
+    /// A pod that is to end when "c" is gone, which is being created and which nobody wants.
+    fn pod_with_an_unwanted() -> (Arc<Pod>, Reserved) {
         let pod = Arc::new(Pod::new("ns", None, Vec::new()));
         let reserved = pod.reserve("c").expect("free");
         pod.disown("c");
         pod.close();
+        (pod, reserved)
+    }
+
+    #[test]
+    fn the_last_unwanted_container_takes_the_shim_with_it() {
+        let (pod, reserved) = pod_with_an_unwanted();
         assert!(matches!(reserved.fill(&task("c")), Err(Failure::State { .. })));
         assert!(matches!(pod.reserve("c"), Err(Failure::Exists { .. })), "it is not removed yet");
         drop(reserved);
@@ -243,10 +249,7 @@ mod tests {
 
     #[test]
     fn a_shim_stays_for_a_container_that_comes_after_an_unwanted_one() {
-        let pod = Arc::new(Pod::new("ns", None, Vec::new()));
-        let unwanted = pod.reserve("c").expect("free");
-        pod.disown("c");
-        pod.close();
+        let (pod, unwanted) = pod_with_an_unwanted();
         pod.reserve("d").expect("free").fill(&task("d")).expect("wanted");
         drop(unwanted);
         pod.forget("d");

@@ -6,12 +6,19 @@ use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 /// Where sockets are. Compat: containerd looks nowhere, but its administrators do.
 const DIRECTORY: &str = "/run/containerd/s";
 
 /// How many connections may wait to be taken.
 const BACKLOG: i32 = 128;
+
+/// How long another process may claim a socket: it makes a few calls in a directory that lies in memory.
+const TURN: Duration = Duration::from_secs(10);
+
+/// When it is looked again.
+const AGAIN: Duration = Duration::from_millis(2);
 
 /// What [`claim`] found.
 #[derive(Debug)]
@@ -36,6 +43,14 @@ pub enum Error {
         /// The cause.
         source: Errno,
     },
+    /// Another process claims a socket there and does not come to an end.
+    #[error("lock {}: another process has kept it for {} ms", path.display(), waited.as_millis())]
+    Busy {
+        /// The directory.
+        path: PathBuf,
+        /// How long it was waited for.
+        waited: Duration,
+    },
 }
 
 /// The socket of a group of containers below containerd at `address`.
@@ -55,14 +70,14 @@ pub fn path(directory: Option<&Path>, address: &str, namespace: &str, group: &st
 /// process may claim one in that directory: who has bound and does not listen yet looks like a dead shim, too.
 ///
 /// # Errors
-/// [`Error::Step`].
+/// [`Error::Step`]; [`Error::Busy`] after ten seconds.
 pub fn claim(path: &Path) -> Result<Claim, Error> {
     if let Some(directory) = path.parent() {
         let made = std::fs::DirBuilder::new().recursive(true).create(directory);
         made.map_err(|error| refused("make", directory)(Errno::from_io_error(&error).unwrap_or(Errno::IO)))?;
         rustix::fs::chmod(directory, Mode::RWXU).map_err(refused("change the mode of", directory))?;
     }
-    let _turn = path.parent().map(turn).transpose()?;
+    let _turn = path.parent().map(|directory| turn(directory, TURN)).transpose()?;
     match listen(path) {
         Err(Errno::ADDRINUSE) if answers(path) => Ok(Claim::Theirs),
         Err(Errno::ADDRINUSE) => {
@@ -73,14 +88,22 @@ pub fn claim(path: &Path) -> Result<Claim, Error> {
     }
 }
 
-/// Waits until nobody else claims a socket in this directory; it is over when the descriptor is closed.
-fn turn(directory: &Path) -> Result<OwnedFd, Error> {
+/// Waits until nobody else claims a socket in this directory, at most `limit`; it is over when the descriptor is closed.
+fn turn(directory: &Path, limit: Duration) -> Result<OwnedFd, Error> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let opened =
         rustix::fs::openat(CWD, directory, flags, Mode::empty()).map_err(refused("open", directory))?;
-    let locked = rustix::io::retry_on_intr(|| rustix::fs::flock(&opened, FlockOperation::LockExclusive));
-    locked.map_err(refused("lock", directory))?;
-    Ok(opened)
+    let begun = Instant::now();
+    loop {
+        match rustix::fs::flock(&opened, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => return Ok(opened),
+            Err(Errno::WOULDBLOCK) if begun.elapsed() < limit => std::thread::sleep(AGAIN),
+            Err(Errno::WOULDBLOCK) => {
+                return Err(Error::Busy { path: directory.to_owned(), waited: begun.elapsed() });
+            }
+            Err(errno) => return Err(refused("lock", directory)(errno)),
+        }
+    }
 }
 
 fn refused(step: &'static str, path: &Path) -> impl FnOnce(Errno) -> Error {
@@ -131,6 +154,18 @@ mod tests {
         drop(first);
         assert!(path.exists());
         assert!(matches!(claim(&path).expect("free again"), Claim::Ours(_)));
+    }
+
+    #[test]
+    fn who_never_gets_its_turn_says_where_and_how_long_it_waited() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let limit = Duration::from_millis(20);
+        let held = turn(directory.path(), limit).expect("free");
+        let Err(error) = turn(directory.path(), limit) else { panic!("somebody else has it") };
+        assert!(matches!(&error, Error::Busy { waited, .. } if *waited >= limit), "{error}");
+        assert!(error.to_string().contains(&directory.path().display().to_string()), "{error}");
+        drop(held);
+        turn(directory.path(), limit).expect("free again");
     }
 
     #[test]

@@ -43,15 +43,20 @@ pub fn look(proc: &Procfs, pid: i32, start_time: u64) -> Option<Stuck> {
         pid,
         name: stat.comm,
         state: if asleep.is_some() { 'D' } else { stat.state },
-        wchan: wchan(&read("wchan")),
+        wchan: function(&read("wchan")).or_else(|| first(&read("stack"))).unwrap_or_default(),
         system_call: system_call(&read("syscall")),
     })
 }
 
-/// Kernel: `0` stands for a process that runs, or that the reader may not look at.
-fn wchan(text: &str) -> String {
-    let text = text.trim();
-    if text == "0" { String::new() } else { text.to_owned() }
+/// Kernel: `0` stands for a process that runs, or that the reader may not look at; on x86 before 5.16 for every one when
+/// the kernel is built with the ORC unwinder, as distributions build it. `stack` tells it there.
+fn function(wchan: &str) -> Option<String> {
+    Some(wchan.trim()).filter(|name| !matches!(*name, "" | "0")).map(str::to_owned)
+}
+
+/// The innermost function.
+fn first(stack: &str) -> Option<String> {
+    proc::pid::stack(stack).into_iter().next()
 }
 
 /// Source: proc_pid_syscall(5): the number first; `running` outside; -1 when blocked outside of a system call.
@@ -101,7 +106,11 @@ mod tests {
 
     #[test]
     fn what_the_kernel_does_not_tell_is_left_out() {
-        assert_eq!((wchan("0"), wchan("pipe_read")), (String::new(), "pipe_read".to_owned()));
+        assert_eq!((function("0"), function("pipe_read")), (None, Some("pipe_read".to_owned())));
+        assert_eq!(
+            (first(""), first("[<0>] pipe_read+0x1/0x2\n[<0>] vfs_read+0x1/0x2\n")),
+            (None, Some("pipe_read".to_owned()))
+        );
         assert_eq!(
             (system_call("running\n"), system_call("-1 0x0 0x0"), system_call("")),
             (None, None, None)

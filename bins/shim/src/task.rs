@@ -249,6 +249,18 @@ impl Task {
         *locked(&self.freezer)
     }
 
+    /// Takes the right to freeze it; gives where it was.
+    ///
+    /// # Errors
+    /// [`Failure::State`] while somebody else does.
+    pub fn claim_freeze(&self) -> Result<Freezer, Failure> {
+        let mut freezer = locked(&self.freezer);
+        if *freezer == Freezer::Freezing {
+            return Err(Failure::State { verb: "pause", what: "a container that is being paused" });
+        }
+        Ok(std::mem::replace(&mut *freezer, Freezer::Freezing))
+    }
+
     /// Notes where it is.
     pub fn set_freezer(&self, freezer: Freezer) {
         *locked(&self.freezer) = freezer;
@@ -331,4 +343,20 @@ impl Task {
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::process::Streams;
+
+    #[test]
+    fn of_two_pauses_the_second_is_refused_and_does_not_say_where_the_container_is() {
+        let init = Process::new("", Streams::default(), Vec::new());
+        let task = Task::new(Place::default(), Options::default(), Arc::new(init));
+        assert_eq!(task.claim_freeze().expect("it runs"), Freezer::Thawed);
+        assert!(matches!(task.claim_freeze(), Err(Failure::State { .. })));
+        task.set_freezer(Freezer::Frozen);
+        assert_eq!(task.claim_freeze().expect("the runtime refuses it"), Freezer::Frozen);
+    }
 }

@@ -14,6 +14,7 @@
 
 pub mod ask;
 mod command_line;
+mod message;
 pub mod perform;
 
 use container::record::ProcessId;

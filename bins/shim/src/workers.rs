@@ -7,6 +7,7 @@
 //! **Invariant:** the number of threads is bounded, the stuck ones included.
 
 use std::collections::VecDeque;
+use std::convert::Infallible;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -20,7 +21,7 @@ const WORKING: usize = 8;
 /// How many may be stuck before no more work is taken.
 const STUCK: usize = 32;
 
-/// How long work waits while no other is begun before it gets a thread more: whoever is slow holds up nobody else.
+/// How long work waits while no other is begun before one thread more is made: whoever is slow holds up nobody else.
 const SLOW: Duration = Duration::from_millis(500);
 
 /// How long a thread waits for more work.
@@ -49,7 +50,7 @@ struct State {
     /// Threads that are there and not abandoned.
     threads: usize,
     abandoned: usize,
-    /// When work was begun last.
+    /// When work was begun last, or a thread made to begin some.
     begun: Option<Instant>,
 }
 
@@ -61,11 +62,15 @@ impl std::fmt::Debug for State {
 }
 
 impl State {
-    /// Counts one more thread, if those that are there begin nothing; with the stuck ones they have a bound.
+    /// Counts one more thread, if those that are there begin nothing; with the stuck ones they have a bound. Of many who
+    /// wait one gets it: it may be enough for all, and else the next is made when it has begun nothing for a while.
     fn takes_another(&mut self) -> bool {
         let slow = self.begun.is_none_or(|begun| begun.elapsed() >= SLOW);
         let more = slow && self.threads + self.abandoned < WORKING + STUCK;
-        self.threads += usize::from(more);
+        if more {
+            self.threads += 1;
+            self.begun = Some(Instant::now());
+        }
         more
     }
 }
@@ -77,6 +82,15 @@ pub struct Task {
     pub name: String,
     /// After this it is abandoned.
     pub limit: Duration,
+}
+
+/// Who takes a piece of work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Taker {
+    /// A thread that has nothing else to do: it needs no look whether any begins it.
+    Free,
+    /// Whoever comes to it.
+    Anyone,
 }
 
 /// Where a piece of work is.
@@ -104,18 +118,22 @@ impl Workers {
         let job = self.job(Arc::clone(&progress), move || {
             let _ = sender.send(work());
         });
-        self.submit(job)?;
+        let taker = self.submit(job)?;
         let begun = Instant::now();
         tokio::select! {
             biased;
             outcome = receiver => outcome.map_err(|_| Failure::Panicked),
-            () = self.relieve(&progress) => Err(Failure::Panicked),
+            never = self.relieve(&progress, taker) => match never {},
             () = tokio::time::sleep(task.limit) => Err(self.abandon(&task, &progress, begun)),
         }
     }
 
-    /// Makes a thread whenever this piece of work waits and none is begun for a while. Never comes back.
-    async fn relieve(&self, progress: &Mutex<Progress>) {
+    /// Makes a thread whenever this piece of work waits and none is begun for a while.
+    async fn relieve(&self, progress: &Mutex<Progress>, taker: Taker) -> Infallible {
+        // Without a timer that would be the next one to end, and so wake the control thread twice.
+        if taker == Taker::Free {
+            return std::future::pending().await;
+        }
         loop {
             tokio::time::sleep(SLOW).await;
             if *progress.lock().unwrap_or_else(PoisonError::into_inner) != Progress::Queued {
@@ -150,7 +168,7 @@ impl Workers {
         })
     }
 
-    fn submit(&self, job: Job) -> Result<(), Failure> {
+    fn submit(&self, job: Job) -> Result<Taker, Failure> {
         let mut state = self.state();
         if state.abandoned >= STUCK {
             return Err(Failure::Exhausted { count: state.abandoned });
@@ -160,14 +178,16 @@ impl Workers {
             // First let go of the lock: who is woken wants it, and would sleep again at once.
             drop(state);
             self.0.wake.notify_one();
-            return Ok(());
+            return Ok(Taker::Free);
         }
+        // With others in the queue the new thread may take one of them.
+        let taker = if state.queue.len() == 1 { Taker::Free } else { Taker::Anyone };
         if state.threads < WORKING {
             state.threads += 1;
             drop(state);
-            return self.spawn();
+            return self.spawn().map(|()| taker);
         }
-        Ok(())
+        Ok(Taker::Anyone)
     }
 
     fn spawn(&self) -> Result<(), Failure> {
@@ -311,7 +331,7 @@ mod tests {
     #[test]
     fn work_that_is_slow_holds_up_no_other() {
         let workers = Workers::default();
-        let (releases, works): (Vec<_>, Vec<_>) = (0..2 * WORKING).map(|_| slow()).unzip();
+        let (releases, works): (Vec<_>, Vec<_>) = (0..WORKING + 2).map(|_| slow()).unzip();
         run(async {
             let limit = Duration::from_secs(3600);
             let begin = |work| {
@@ -332,9 +352,21 @@ mod tests {
     #[test]
     fn there_are_never_more_threads_than_may_work_and_be_stuck() {
         let mut state = State { threads: WORKING, abandoned: STUCK - 1, ..State::default() };
-        assert!(state.takes_another() && !state.takes_another());
+        assert!(state.takes_another());
+        state.begun = None;
+        assert!(!state.takes_another());
         let mut busy = State { begun: Some(Instant::now()), ..State::default() };
         assert!(!busy.takes_another(), "work is begun");
+    }
+
+    #[test]
+    fn of_many_who_wait_at_once_one_gets_a_thread() {
+        let long_ago = Instant::now().checked_sub(SLOW);
+        let mut state = State { threads: WORKING, begun: long_ago, ..State::default() };
+        let made = (0..STUCK).filter(|_| state.takes_another()).count();
+        assert_eq!((made, state.threads), (1, WORKING + 1));
+        state.begun = long_ago;
+        assert!(state.takes_another(), "it began nothing either");
     }
 
     #[test]

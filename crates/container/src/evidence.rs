@@ -93,17 +93,31 @@ pub(crate) fn how(ended: Ended) -> String {
 
 /// A process that did not get past a step.
 pub(crate) fn stuck(proc: Option<&Procfs>, stage: Stage, waited: Duration, pid: i32) -> Cause {
-    let unknown = || ('?', "user space".to_owned());
+    let unknown = || ('?', UNNAMED.to_owned());
     let (state, wchan) = proc.map_or_else(unknown, |proc| whereabouts(proc, pid));
     Cause::Stuck { pid, stage, waited_ms: waited.as_millis(), state, wchan }
 }
 
+/// Where a process sleeps of which the kernel does not tell it.
+const UNNAMED: &str = "a place that the kernel does not name";
+
 /// The state letter of a process, `?` for one that is gone, and the kernel function it sleeps in.
+///
+/// Kernel: on x86 `wchan` is `0` for every process before 5.16 when the kernel is built with the ORC unwinder, as
+/// distributions build it. `stack` tells it there, but its reader waits for an `execve` of the process to end, which is
+/// what may be stuck.
 pub(crate) fn whereabouts(proc: &Procfs, pid: i32) -> (char, String) {
     let state = proc.stat(pid).map_or('?', |stat| stat.state);
     let wchan = proc.read(Path::new(&format!("{pid}/wchan"))).unwrap_or_default();
-    let wchan = if wchan.is_empty() || wchan == "0" { "user space".to_owned() } else { wchan };
-    (state, wchan)
+    (state, place(state, &wchan))
+}
+
+fn place(state: char, wchan: &str) -> String {
+    match wchan.trim() {
+        "" | "0" if state == 'R' => "user space".to_owned(),
+        "" | "0" => UNNAMED.to_owned(),
+        function => function.to_owned(),
+    }
 }
 
 /// A process that did not get past a step before its program, and lives: what stands in its way, as far as the groups

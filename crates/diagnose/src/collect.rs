@@ -101,6 +101,7 @@ fn taken(root: &Folder) -> Taken {
         uid: rustix::process::geteuid().as_raw(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         ticks_per_second: rustix::param::clock_ticks_per_second(),
+        found_before: Vec::new(),
         pid_namespace: namespace.and_then(|link| process::inode_of_link(&link)).unwrap_or_default(),
     }
 }

@@ -11,7 +11,7 @@ use crate::snapshot::{Snapshot, Unseen, Why};
 use crate::time;
 use crate::view::View;
 
-pub use again::observe;
+pub use again::{glance, observe};
 
 /// What is wrong in a snapshot.
 #[must_use]
@@ -26,6 +26,9 @@ pub fn diagnose(snapshot: &Snapshot) -> Diagnosis {
     findings.extend(lines.findings);
     findings.sort_by(|a, b| b.severity.cmp(&a.severity).then_with(|| a.id.cmp(&b.id)));
     findings.dedup_by(|a, b| a.id == b.id);
+    for finding in &mut findings {
+        finding.confirmed |= snapshot.taken.found_before.contains(&finding.id);
+    }
     let (graph, blockers) = picture(&view, &findings);
     Diagnosis {
         schema: SCHEMA.to_owned(),

@@ -90,6 +90,9 @@ pub struct Finding {
     pub class: Option<String>,
     /// How bad it is.
     pub severity: Severity,
+    /// False when it was seen in one look only, and a healthy node can look so for a moment.
+    #[serde(default = "yes")]
+    pub confirmed: bool,
     /// What is wrong, in one sentence without line breaks.
     pub title: String,
     /// Id of the container it is about.
@@ -113,6 +116,7 @@ impl Finding {
             rule: rule.to_owned(),
             class: None,
             severity,
+            confirmed: true,
             title: one_line(&title.into()),
             container: None,
             blocker: None,
@@ -120,6 +124,13 @@ impl Finding {
             evidence: Vec::new(),
             remedies: Vec::new(),
         }
+    }
+
+    /// Something is missing, or a state says nothing of its age: a further look has to confirm it.
+    #[must_use]
+    pub fn momentary(mut self) -> Self {
+        self.confirmed = false;
+        self
     }
 
     /// Of this failure class.
@@ -165,6 +176,11 @@ impl Finding {
     }
 }
 
+/// What findings were before they could say otherwise.
+fn yes() -> bool {
+    true
+}
+
 /// Foreign text on one line, without anything a terminal or a log obeys; at most 300 characters.
 ///
 /// Names of processes, groups and containers are chosen by whoever is inside of them.
@@ -204,6 +220,24 @@ mod tests {
         assert_eq!(finding.id, "full_pipe/x___level_error_");
         assert_eq!(finding.title, "a\u{fffd}b\u{fffd}[2J\u{fffd}");
         assert_eq!(one_line(&"a".repeat(400)).chars().count(), 301);
+    }
+
+    #[test]
+    fn a_finding_has_the_fields_that_programs_were_promised() {
+        let remedy = Remedy::advise("start", "start it");
+        let finding = Finding::new("full_pipe", "a", Severity::Critical, "t").blocker(Some(7), "n", "w");
+        let json = serde_json::to_value(finding.evidence("f", "t").remedy(remedy)).unwrap();
+        let fields = |value: &serde_json::Value| {
+            let fields = value.as_object().unwrap().keys().cloned();
+            fields.collect::<Vec<String>>().join(" ")
+        };
+        assert_eq!(
+            fields(&json),
+            "blocker chain class confirmed container evidence id remedies rule severity title"
+        );
+        assert_eq!(fields(&json["blocker"]), "name pid waits_for");
+        assert_eq!(fields(&json["evidence"][0]), "from text");
+        assert_eq!(fields(&json["remedies"][0]), "action cost may_follow name what");
     }
 
     #[test]

@@ -87,6 +87,7 @@ fn section(finding: &Finding) -> Markup {
                 "rule " code { (finding.rule) }
                 @if let Some(class) = &finding.class { ", class " code { (class) } }
                 @if let Some(container) = &finding.container { ", container " code { (container) } }
+                @if !finding.confirmed { ", seen once: a healthy node can look so for a moment" }
             }
             @if let Some(blocker) = &finding.blocker { (self::blocker(blocker)) }
             @if !finding.chain.is_empty() { (chain(&finding.chain)) }

@@ -100,6 +100,8 @@ pub struct Taken {
     pub version: String,
     /// Clock ticks per second: the unit of [`Process::start_time`] and [`Process::cpu_ticks`].
     pub ticks_per_second: u64,
+    /// Ids of what every earlier look of the same diagnosis had found too: a snapshot alone has no before.
+    pub found_before: Vec<String>,
     /// Inode of the pid namespace the snapshot was taken in; the pids are those of it. 0 when unknown.
     pub pid_namespace: u64,
 }

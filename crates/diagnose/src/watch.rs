@@ -82,7 +82,7 @@ impl Watch {
     fn snapshot(&mut self, now_ms: u64) -> Result<Vec<Event>> {
         // Noted before it is taken: one that fails is not taken again and again.
         self.pace.taken(now_ms);
-        let (snapshot, diagnosis) = crate::diagnose::observe(&Source::Live)?;
+        let (snapshot, diagnosis) = crate::diagnose::observe(&Source::Live, |_| ())?;
         self.eyes.learn(&snapshot);
         self.metrics.snapshots += 1;
         self.metrics.snapshot_ms = snapshot.taken.duration_ms;

@@ -251,6 +251,22 @@ fn a_queue_needs_clients_that_ask_about_the_same_container() {
     assert_eq!(found(&snapshot, "waiting_clients"), Vec::new());
 }
 
+#[test]
+fn slow_answers_of_an_overloaded_node_are_no_queue() {
+    let mut snapshot = snapshot!("waiting_clients")();
+    let blocker = one(&snapshot, "waiting_clients").0.blocker.unwrap().pid.unwrap();
+    let clients: Vec<i32> =
+        snapshot.processes.iter().filter(|it| it.comm == "docker").map(|it| it.pid).collect();
+    clients.iter().for_each(|pid| age(&mut snapshot, *pid, 4));
+    age(&mut snapshot, blocker, 3);
+    assert_eq!(found(&snapshot, "waiting_clients"), Vec::new(), "they came before the runtime's process did");
+    age(&mut snapshot, blocker, 5);
+    assert_eq!(found(&snapshot, "waiting_clients").len(), 1, "it was there before them");
+    age(&mut snapshot, blocker, 3);
+    clients.iter().for_each(|pid| age(&mut snapshot, *pid, 15));
+    assert_eq!(found(&snapshot, "waiting_clients").len(), 1, "no overload takes that long");
+}
+
 /// A node on which dockerd runs and has no connection; the pids of dockerd and containerd.
 fn disconnected() -> (Snapshot, i32, i32) {
     let mut snapshot = snapshot!("full_pipe.near")();
@@ -306,6 +322,48 @@ fn the_service_of_podman_is_no_missing_engine() {
         age(&mut snapshot, engine, seconds);
         let (finding, blocker) = one(&snapshot, "engine_gone");
         assert_eq!((finding.blocker.unwrap().pid, blocker.as_str()), (None, "dockerd"), "{seconds}");
+    }
+}
+
+#[test]
+fn what_one_look_cannot_tell_is_not_confirmed_by_it() {
+    for seen in [snapshot!("engine_gone.exec"), snapshot!("d_state_helper"), snapshot!("lost_exec_client")] {
+        let findings = diagnose(&seen()).findings;
+        assert_eq!(findings.iter().filter(|it| !it.confirmed).count(), 1, "{findings:#?}");
+    }
+    let mut kept = snapshot!("engine_gone.exec")();
+    kept.taken.found_before = diagnose(&kept).findings.iter().map(|it| it.id.clone()).collect();
+    assert!(diagnose(&kept).findings.iter().all(|it| it.confirmed), "the looks before it are known");
+}
+
+#[test]
+fn a_container_that_was_given_another_parent_has_lost_its_shim_for_certain() {
+    let mut snapshot = snapshot!("lost_shim")();
+    let pid = one(&snapshot, "lost_shim").0.blocker.unwrap().pid.unwrap();
+    age(&mut snapshot, pid, 60);
+    assert!(one(&snapshot, "lost_shim").0.confirmed);
+    age(&mut snapshot, pid, 1);
+    assert!(!one(&snapshot, "lost_shim").0.confirmed, "it is being started");
+    age(&mut snapshot, pid, 60);
+    snapshot.processes.iter_mut().filter(|it| it.pid == pid).for_each(|it| it.ppid = 999_999);
+    assert!(!one(&snapshot, "lost_shim").0.confirmed, "the shim ended while the snapshot was taken");
+}
+
+#[test]
+fn a_client_from_before_the_container_was_started_anew_waits_for_certain() {
+    let mut snapshot = snapshot!("lost_exec_client.near")();
+    let executes = |words: &Vec<String>| words.iter().any(|word| word == "exec");
+    let mut clients = snapshot.processes.iter().filter(|it| it.comm == "docker");
+    let client = clients.find(|it| it.args.as_ref().is_some_and(executes)).unwrap().pid;
+    let inits: Vec<i32> = snapshot.containers.iter().filter_map(|it| it.init).collect();
+    age(&mut snapshot, client, 600);
+    for (seconds, is_certain) in [(5, false), (60, true)] {
+        inits.iter().for_each(|pid| age(&mut snapshot, *pid, seconds));
+        assert_eq!(
+            one(&snapshot, "lost_exec_client").0.confirmed,
+            is_certain,
+            "{seconds} s after the restart"
+        );
     }
 }
 

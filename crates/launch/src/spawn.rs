@@ -11,6 +11,7 @@ use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::io::Errno;
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::Signal;
+use std::cell::Cell;
 use std::time::{Duration, Instant};
 use sys::clone::{Clone3, Parent, Side, clone3};
 use sys::shared_page::SharedWord;
@@ -31,7 +32,8 @@ pub struct Birth<'a> {
 pub struct Launched {
     process: Option<Process>,
     pipe: OwnedFd,
-    word: SharedWord,
+    /// There until the child executed its program.
+    word: Option<SharedWord>,
     born: Instant,
 }
 
@@ -106,6 +108,23 @@ enum Reached {
     NotYet,
 }
 
+thread_local! {
+    /// The page of a child that executed its program and so has let go of it, for the next child of this thread. Each page
+    /// that is mapped and unmapped interrupts the other processors on which a thread of this process was.
+    static SPARE: Cell<Option<SharedWord>> = const { Cell::new(None) };
+}
+
+/// A page with nothing in it.
+fn shared_word() -> Result<SharedWord, Errno> {
+    match SPARE.take() {
+        Some(word) => {
+            word.clear();
+            Ok(word)
+        }
+        None => SharedWord::new(),
+    }
+}
+
 /// Forks; `child` runs in the new process with `plan` and may use nothing but the crate `child`.
 ///
 /// # Errors
@@ -116,7 +135,7 @@ pub fn spawn<P: ?Sized>(
     child: fn(Report<'_>, &P) -> !,
 ) -> Result<Launched, Error> {
     let (pipe, their_pipe) = pipe_with(PipeFlags::CLOEXEC).map_err(Error::ReportChannel)?;
-    let word = SharedWord::new().map_err(Error::ReportChannel)?;
+    let word = shared_word().map_err(Error::ReportChannel)?;
     let (side, visit) = match &birth.through {
         Some(through) => (through::clone(through, birth.pid_namespace_of, birth.cgroup), None),
         None => clone(birth)?,
@@ -125,7 +144,7 @@ pub fn spawn<P: ?Sized>(
         Ok(Side::Child) => child(Report { word: &word, pipe: their_pipe.as_fd() }, plan),
         Ok(Side::Parent { pid, pidfd }) => {
             let process = Some(Process { pid, pidfd });
-            let launched = Launched { process, pipe, word, born: Instant::now() };
+            let launched = Launched { process, pipe, word: Some(word), born: Instant::now() };
             visit.map_or(Ok(()), Visit::end)?;
             Ok(launched)
         }
@@ -161,7 +180,8 @@ impl Launched {
     /// The step the child is in.
     #[must_use]
     pub fn stage(&self) -> Stage {
-        Stage::from_number(self.word.get()).unwrap_or(Stage::Start)
+        let number = self.word.as_ref().map(SharedWord::get);
+        number.and_then(Stage::from_number).unwrap_or(Stage::Start)
     }
 
     /// Waits until the child executed its program, was refused, died, or the caller's patience (a [`Duration`] will do)
@@ -193,7 +213,7 @@ impl Launched {
                 }
                 Reached::NotYet => {
                     if let Some(ended) = self.wait_ended(wait.deadline)? {
-                        if let Some(failure) = Report::left(&self.word) {
+                        if let Some(failure) = self.word.as_ref().and_then(Report::left) {
                             return Ok(Outcome::Refused(failure));
                         }
                         return Ok(Outcome::Died { stage: self.stage(), ended });
@@ -294,6 +314,7 @@ impl Launched {
     }
 
     fn executed(mut self) -> Result<Outcome, Error> {
+        SPARE.set(self.word.take());
         self.process.take().map(Outcome::Executed).ok_or(Error::Wait { pid: 0, source: Errno::CHILD })
     }
 }

@@ -1,6 +1,6 @@
-//! `/proc/PID/stat`.
+//! `/proc/PID/stat` and `/proc/PID/stack`.
 //!
-//! Source: proc_pid_stat(5).
+//! Source: proc_pid_stat(5), proc_pid_stack(5).
 
 /// `PF_FORKNOEXEC` of `Stat::flags`: forked, and has not completed an `execve` yet.
 ///
@@ -77,6 +77,16 @@ impl Stat {
     }
 }
 
+/// The functions in a kernel stack (`[<0>] futex_wait+0x67/0x120` a line), innermost first, without addresses.
+#[must_use]
+pub fn stack(text: &str) -> Vec<String> {
+    let names = text.lines().filter_map(|line| {
+        let (_, name) = line.split_once("] ")?;
+        Some(name.split('+').next()?.trim().to_owned())
+    });
+    names.filter(|name| !name.is_empty()).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -87,6 +97,14 @@ mod tests {
         format!(
             "42 ({comm}) S 1 42 40 0 -1 4194368 1 2 3 4 5 6 7 8 20 0 3 0 98765 1000 2 18446744073709551615\n"
         )
+    }
+
+    #[test]
+    fn a_stack_is_a_list_of_names() {
+        let text =
+            "[<0>] mem_cgroup_oom_synchronize+0x1a/0x20\n[<0>] do_compat_epoll_pwait.part.0+0xe/0x80\n";
+        assert_eq!(stack(text), ["mem_cgroup_oom_synchronize", "do_compat_epoll_pwait.part.0"]);
+        assert_eq!(stack("nonsense\n"), Vec::<String>::new());
     }
 
     #[test]

@@ -37,6 +37,14 @@ impl SharedWord {
         NonNull::new(page.cast::<Words>()).map(SharedWord).ok_or(Errno::NOMEM)
     }
 
+    /// As it was when it was new. No child that may still write to it may live.
+    pub fn clear(&self) {
+        let Words { progress, detail, errno } = self.words();
+        for word in [progress, detail, errno] {
+            word.store(0, Ordering::Release);
+        }
+    }
+
     /// Stores a value.
     pub fn set(&self, value: u32) {
         self.words().progress.store(value, Ordering::Release);
@@ -72,5 +80,20 @@ impl Drop for SharedWord {
         // SAFETY: the page was mapped by `new` with this size and no reference to it is left.
         let unmapped = unsafe { munmap(self.0.as_ptr().cast(), SIZE) };
         debug_assert!(unmapped.is_ok());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_that_is_cleared_says_nothing_of_what_was_before() {
+        let word = SharedWord::new().unwrap();
+        word.set(7);
+        word.leave(2, 3);
+        assert_eq!((word.get(), word.left()), (7, Some((2, 3))));
+        word.clear();
+        assert_eq!((word.get(), word.left()), (0, None));
     }
 }

@@ -27,7 +27,7 @@ fn of_processes(text: &str) {
     process::status(text, &mut process);
     process::groups(text, &mut process);
     let _ = (process::args(text), process::environment(text), process::container_id(text));
-    let _ = (process::target(text), process::fdinfo(text), process::stack(text));
+    let _ = (process::target(text), process::fdinfo(text), proc::pid::stack(text));
     let _ = (process::open_files_limit(text), process::inode_of_link(text));
     for machine in [Machine::X86, Machine::Arm, Machine::Other] {
         let _ = syscall::parse(text, machine);

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
+use diagnose::diagnose::glance;
 use diagnose::diagnosis::Diagnosis;
 use diagnose::{Snapshot, Source};
 
@@ -16,6 +17,9 @@ pub(crate) struct Options {
     /// Print one JSON object (schema: docs/doctor.md).
     #[arg(long)]
     json: bool,
+    /// Look once: what a further look has to confirm is told with `"confirmed": false`.
+    #[arg(long)]
+    at_once: bool,
     /// Write the diagnosis as one HTML page, which must not be there yet.
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
@@ -54,8 +58,10 @@ fn observe(options: &Options) -> Result<(Snapshot, Diagnosis), Failure> {
     let snapshot = match (&options.from, &options.root) {
         _ if !options.from_text.is_empty() => listings(&options.from_text)?,
         (Some(path), _) => diagnose::saved::load(path)?,
-        (None, Some(root)) => return Ok(diagnose::diagnose::observe(&Source::Tree(root.clone()))?),
-        (None, None) => return Ok(diagnose::diagnose::observe(&Source::Live)?),
+        (None, Some(root)) => return Ok(glance(&Source::Tree(root.clone()))?),
+        (None, None) if options.at_once => return Ok(glance(&Source::Live)?),
+        (None, None) if options.json => return Ok(diagnose::diagnose::observe(&Source::Live, |_| ())?),
+        (None, None) => return Ok(diagnose::diagnose::observe(&Source::Live, answer::so_far)?),
     };
     let diagnosis = diagnose::diagnose::diagnose(&snapshot);
     Ok((snapshot, diagnosis))

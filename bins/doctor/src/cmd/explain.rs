@@ -14,6 +14,8 @@ use crate::answer::{self, Reader};
 use crate::failure::Failure;
 use crate::quiet::{Audience, Quiet};
 
+/// Name and version of what `--json` prints; the number rises when a field changes its meaning or goes away.
+const SCHEMA: &str = "sluice-doctor.explain/1";
 /// Longer lines are cut in the answer for people, in characters.
 const LINE: usize = 400;
 /// Explanations are printed in pieces of about this size, in bytes.
@@ -188,6 +190,7 @@ fn object(explanation: &Explanation, explainer: &Explainer) -> serde_json::Value
         .map(|meaning| json!({ "version": meaning.version, "text": meaning.text }))
         .collect();
     json!({
+        "schema": SCHEMA,
         "line": explanation.line,
         "number": explanation.number,
         "time": explanation.time,
@@ -287,4 +290,39 @@ fn names_a_file(input: &str) -> bool {
     let is_path = ["/", "./", "../"].iter().any(|start| input.starts_with(start));
     let is_word = !input.contains(char::is_whitespace);
     !input.contains('\n') && (Path::new(input).is_file() || is_path && is_word)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn explained(line: &str) -> serde_json::Value {
+        let explainer = Explainer::new().unwrap();
+        object(&explainer.explain(line).unwrap(), &explainer)
+    }
+
+    #[test]
+    fn an_object_has_the_fields_that_programs_were_promised() {
+        let known = explained("OCI runtime exec failed: exec failed: EOF: unknown");
+        let fields: Vec<&str> = known.as_object().unwrap().keys().map(String::as_str).collect();
+        let mut promised = [
+            "schema",
+            "line",
+            "number",
+            "time",
+            "class",
+            "title",
+            "also",
+            "nearest",
+            "consequence_of",
+            "cause_line",
+            "exit_status",
+        ];
+        promised.sort_unstable();
+        assert_eq!(fields, promised);
+        assert_eq!((&known["schema"], &known["class"]), (&SCHEMA.into(), &"EX-01".into()));
+        let unknown = explained("dockerd: failed to do what nobody has ever heard of in a container");
+        assert_eq!(unknown["class"], serde_json::Value::Null);
+        assert!(unknown["nearest"].as_array().unwrap().len() <= 3, "{unknown}");
+    }
 }

@@ -152,6 +152,9 @@ fn behind(text: &mut String, queue: &Queue) {
     }
 }
 
+/// Name and version of what `--json` prints; the number rises when a field changes its meaning or goes away.
+const SCHEMA: &str = "sluice-doctor.goroutines/1";
+
 /// What the end of the chain means, and the failure class.
 fn conclusion(links: &[Link]) -> Option<String> {
     let last = links.last()?;
@@ -193,7 +196,7 @@ fn programs(sources: &[Source], links: &[Link]) -> String {
             })
         })
         .collect();
-    let answer = json!({ "schema": 1, "dumps": dumps, "chain": chain, "class": class(links), "conclusion": conclusion(links) });
+    let answer = json!({ "schema": SCHEMA, "dumps": dumps, "chain": chain, "class": class(links), "conclusion": conclusion(links) });
     format!("{answer}\n")
 }
 

@@ -42,5 +42,5 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode, Failure> {
 }
 
 fn look() -> Result<Diagnosis, Failure> {
-    Ok(diagnose::diagnose::observe(&Source::Live)?.1)
+    Ok(diagnose::diagnose::observe(&Source::Live, |_| ())?.1)
 }

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 use diagnose::watch::{Event, INTERVAL, Watch};
+use serde::Serialize;
 
 use crate::answer::{self, Reader};
 use crate::failure::Failure;
@@ -25,6 +26,17 @@ pub(crate) struct Options {
     /// Print a unit for systemd that runs this program so, and do nothing else.
     #[arg(long, exclusive = true)]
     print_unit: bool,
+}
+
+/// Name and version of a line; the number rises when a field changes its meaning or goes away.
+const SCHEMA: &str = "sluice-doctor.event/1";
+
+/// What is printed of an event.
+#[derive(Serialize)]
+struct Line<'a> {
+    schema: &'static str,
+    #[serde(flatten)]
+    event: &'a Event,
 }
 
 /// The unit, with the place where `make install` puts the program.
@@ -59,7 +71,7 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode, Failure> {
 /// Prints events, one a line, until nobody reads them.
 fn tell(events: &[Event]) -> Result<Reader, Failure> {
     for event in events {
-        if answer::print_json(event)? == Reader::Gone {
+        if answer::print_json(&Line { schema: SCHEMA, event })? == Reader::Gone {
             return Ok(Reader::Gone);
         }
     }

@@ -59,7 +59,7 @@ pub(crate) async fn create(
     let verb = verb(&pod, &request, &options, binary);
     let delete = verb.with(Verb::Delete);
     let made = match pod.verbs.ask(&operation, &verb, pipes(ends)).await {
-        Err(failure) if !leaves_remains(&failure) => {
+        Err(failure) if !failure.is_broken_off() => {
             stdio.close();
             return Err(failure);
         }
@@ -178,11 +178,6 @@ fn adopt(pod: &Pod, task: &Task, stdio: Arc<Stdio>, done: Done) -> Result<Child,
     task.init.born(Arc::clone(&born));
     task.init.keep_streams(stdio);
     Ok(pod.children.adopt(born))
-}
-
-/// Whether a verb broke off in the middle; one that says why it failed has seen to it that nothing is left.
-fn leaves_remains(failure: &Failure) -> bool {
-    matches!(failure, Failure::Stuck { .. } | Failure::VerbDied { .. })
 }
 
 /// Makes the container that a verb has made one that is known here.

@@ -8,6 +8,7 @@ use containerd_shim_protos::topics::TASK_PAUSED_EVENT_TOPIC;
 use protobuf::well_known_types::empty::Empty;
 
 use crate::failure::Failure;
+use crate::freezer;
 use crate::operations::Operation;
 use crate::pod::Pod;
 use crate::process::Phase;
@@ -23,10 +24,13 @@ pub(crate) async fn pause(
     if task.init.phase() != Phase::Running {
         return Err(Failure::State { verb: "pause", what: "a container that does not run" });
     }
-    let before = task.freezer();
-    task.set_freezer(Freezer::Freezing);
+    let before = task.claim_freeze()?;
     if let Err(failure) = pod.verbs.ask(&operation, &task.request(Verb::Pause), None).await {
         task.set_freezer(before);
+        if failure.is_broken_off() && before == Freezer::Thawed {
+            operation.stage("let the container go on");
+            freezer::undo_pause(&pod, &task).await;
+        }
         return Err(failure);
     }
     task.set_freezer(Freezer::Frozen);

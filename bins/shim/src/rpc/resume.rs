@@ -8,6 +8,7 @@ use containerd_shim_protos::topics::TASK_RESUMED_EVENT_TOPIC;
 use protobuf::well_known_types::empty::Empty;
 
 use crate::failure::Failure;
+use crate::freezer;
 use crate::operations::Operation;
 use crate::pod::Pod;
 use crate::process::Phase;
@@ -23,7 +24,12 @@ pub(crate) async fn resume(
     if task.init.phase() != Phase::Running {
         return Err(Failure::State { verb: "resume", what: "a container that does not run" });
     }
-    pod.verbs.ask(&operation, &task.request(Verb::Resume), None).await?;
+    if let Err(failure) = pod.verbs.ask(&operation, &task.request(Verb::Resume), None).await {
+        if failure.is_broken_off() {
+            freezer::look(&pod, &task).await;
+        }
+        return Err(failure);
+    }
     task.set_freezer(Freezer::Thawed);
     let event = TaskResumed { container_id: request.id, ..TaskResumed::default() };
     pod.events.push(TASK_RESUMED_EVENT_TOPIC, &event);

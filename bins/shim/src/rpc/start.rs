@@ -55,7 +55,7 @@ async fn start_init(pod: &Arc<Pod>, task: &Arc<Task>, operation: &Operation) -> 
     init.claim_start()?;
     let request = task.request(Verb::Start);
     if let Err(failure) = pod.verbs.ask(operation, &request, None).await {
-        if matches!(failure, Failure::Stuck { .. } | Failure::VerbDied { .. }) {
+        if failure.is_broken_off() {
             end_half_started(task);
         }
         init.not_started();

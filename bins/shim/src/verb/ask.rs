@@ -1,22 +1,20 @@
 //! The shim's side of a verb: starts the process, hears it out, and gives up on it in time.
 
 use std::ffi::CString;
-use std::mem::MaybeUninit;
+use std::fs::File;
+use std::io::Write as _;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::sync::Arc;
 use std::time::Duration;
 
 use launch::{Birth, Outcome, Process};
 use rustix::fs::MemfdFlags;
-use rustix::io::{Errno, IoSlice, IoSliceMut};
-use rustix::net::{
-    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
-    SendAncillaryMessage, SendFlags, SocketFlags, SocketType,
-};
+use rustix::io::Errno;
+use rustix::net::{AddressFamily, RecvFlags, SocketFlags, SocketType};
 use sys::exec::{Entry, Vector};
 use tokio::io::Interest;
 
-use super::{LONGEST, LONGEST_WORD, Request, Word};
+use super::{LONGEST, LONGEST_WORD, Request, Word, message};
 use crate::failure::Failure;
 use crate::operations::Operation;
 use crate::reap::{Child, Children};
@@ -67,7 +65,7 @@ impl Verbs {
         let (child, letter) = self.begin(request.clone(), theirs, streams).await?;
         let verb = Conversation { name, id, operation, socket: ours };
         // Only now: a process that nobody waits for any more when it is made finds the end of file, and does nothing.
-        if let Err(errno) = post(&verb.socket, &letter) {
+        if let Err(errno) = message::send(verb.socket.as_fd(), b"r", &[letter.as_fd()]) {
             let _ = verb.end(child, Ok(Ok(None))).await;
             return Err(step("send a request to a verb")(errno));
         }
@@ -111,31 +109,30 @@ struct Conversation<'a> {
 impl Conversation<'_> {
     /// Sees to it that the process ends, and says what came of the verb. Without a last word it may be in the middle.
     async fn end(&self, child: Child, heard: Heard) -> Result<Done, Failure> {
-        let verb = self;
         if !matches!(heard, Ok(Ok(Some(_)))) {
             child.kill();
         }
-        verb.operation.stage("the end of the verb's process");
+        self.operation.stage("the end of the verb's process");
         let pid = child.pid();
         let ended = tokio::time::timeout(END, child.end()).await;
         let how = match ended {
             Ok(Ok(Some(how))) => format!("{how:?}"),
             Ok(_) => "how is not known".to_owned(),
             Err(_) => {
-                log::warn!("{} {}: process {pid} does not end; it is left to the kernel", verb.name, verb.id);
+                log::warn!("{} {}: process {pid} does not end; it is left to the kernel", self.name, self.id);
                 format!("process {pid} does not end")
             }
         };
         match heard {
             Ok(Ok(Some(answer))) => answer,
-            Ok(Ok(None)) => Err(Failure::VerbDied { verb: verb.name, how }),
+            Ok(Ok(None)) => Err(Failure::VerbDied { verb: self.name, how }),
             Ok(Err(failure)) => {
                 let how = format!("it was killed, for it cannot be heard: {}", container::chain(&failure));
-                Err(Failure::VerbDied { verb: verb.name, how })
+                Err(Failure::VerbDied { verb: self.name, how })
             }
             Err(_) => {
-                let at = verb.operation.current();
-                Err(Failure::Stuck { what: format!("{} {}", verb.name, verb.id), limit: LIMIT, at })
+                let at = self.operation.current();
+                Err(Failure::Stuck { what: format!("{} {}", self.name, self.id), limit: LIMIT, at })
             }
         }
     }
@@ -183,20 +180,11 @@ impl Conversation<'_> {
 
     fn word(&self) -> Result<Option<(Word, Vec<OwnedFd>)>, Errno> {
         let mut bytes = vec![0; LONGEST_WORD];
-        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(2))];
-        let mut control = RecvAncillaryBuffer::new(&mut space);
-        let mut into = [IoSliceMut::new(&mut bytes)];
-        let flags = RecvFlags::CMSG_CLOEXEC | RecvFlags::DONTWAIT;
-        let got = rustix::net::recvmsg(&self.socket, &mut into, &mut control, flags)?;
-        let descriptors = control.drain().flat_map(|message| match message {
-            RecvAncillaryMessage::ScmRights(descriptors) => descriptors.collect(),
-            _ => Vec::new(),
-        });
-        let descriptors = descriptors.collect();
-        if got.bytes == 0 {
+        let (length, descriptors) = message::receive(self.socket.as_fd(), &mut bytes, RecvFlags::DONTWAIT)?;
+        if length == 0 {
             return Ok(None);
         }
-        let word = serde_json::from_slice(bytes.get(..got.bytes).unwrap_or_default());
+        let word = serde_json::from_slice(bytes.get(..length).unwrap_or_default());
         word.map(|word| Some((word, descriptors))).map_err(|_| Errno::BADMSG)
     }
 }
@@ -222,34 +210,20 @@ fn written(request: &Request) -> Result<OwnedFd, Failure> {
         let reason = format!("{} bytes are more than the {LONGEST} that fit", text.len());
         return Err(Failure::Invalid { field: "request", reason });
     }
-    let refused = step("write a request to a verb");
-    let file = memory().map_err(&refused)?;
-    let mut rest = text.as_slice();
-    while !rest.is_empty() {
-        let count = rustix::io::retry_on_intr(|| rustix::io::write(&file, rest)).map_err(&refused)?;
-        rest = rest.get(count..).unwrap_or_default();
-    }
-    Ok(file)
+    let refused = |errno| step("write a request to a verb")(errno);
+    let mut file = File::from(memory().map_err(refused)?);
+    file.write_all(&text).map_err(|error| refused(Errno::from_io_error(&error).unwrap_or(Errno::IO)))?;
+    Ok(file.into())
 }
 
-/// Where `vm.memfd_noexec` asks for it, only files that can never be executed are made; before 6.3 nobody knows
-/// the flag.
+/// A file in memory that is never executed.
 fn memory() -> Result<OwnedFd, Errno> {
     let make = |flags| rustix::fs::memfd_create(c"request", flags);
+    // Kernel: MFD_NOEXEC_SEAL came with 6.3, EINVAL before; with vm.memfd_noexec at 2 no memfd is made without it.
     match make(MemfdFlags::CLOEXEC | MemfdFlags::NOEXEC_SEAL) {
         Err(Errno::INVAL) => make(MemfdFlags::CLOEXEC),
         made => made,
     }
-}
-
-fn post(socket: &OwnedFd, letter: &OwnedFd) -> Result<(), Errno> {
-    let descriptors = [letter.as_fd()];
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
-    let mut control = SendAncillaryBuffer::new(&mut space);
-    if !control.push(SendAncillaryMessage::ScmRights(&descriptors)) {
-        return Err(Errno::NOBUFS);
-    }
-    rustix::net::sendmsg(socket, &[IoSlice::new(b"r")], &mut control, SendFlags::NOSIGNAL).map(drop)
 }
 
 fn step(step: &'static str) -> impl Fn(Errno) -> Failure {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use container::create::Created;
 use rustix::io::Errno;
-use rustix::process::{Pid, PidfdFlags};
+use rustix::process::{Pid, PidfdFlags, Signal};
 
 use super::perform::{Refusal, mount, unmount};
 use super::{Create, Request, Verb};
@@ -14,9 +14,6 @@ use crate::wrapper::{Connected, ConsoleSocket, Creation, Runtime, Stdio, Whom};
 
 /// How long a runtime may take to hand over a terminal that it has made.
 const TERMINAL: Duration = Duration::from_secs(10);
-
-/// Its number on every architecture.
-const SIGKILL: u32 = 9;
 
 /// Carries a verb out through `binary`.
 ///
@@ -55,7 +52,7 @@ pub(super) fn carry_out(
             runtime.kill(id, signal.unsigned_abs(), whom)
         }
         // Its command line knows a container by its id only: the shim waits for this verb before it deletes.
-        Verb::EndOthers { .. } => runtime.kill(id, SIGKILL, Whom::All),
+        Verb::EndOthers { .. } => runtime.kill(id, Signal::KILL.as_raw().unsigned_abs(), Whom::All),
     }
     .map_err(Refusal::Runtime)?;
     Ok(None)

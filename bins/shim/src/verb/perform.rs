@@ -1,7 +1,8 @@
 //! The verb process: reads its request from the socket it was given, does it, says so, and ends.
 
-use std::mem::MaybeUninit;
+use std::fs::File;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::FileExt as _;
 use std::sync::OnceLock;
 
 use container::config::Resources;
@@ -11,14 +12,11 @@ use container::kill::Scope;
 use container::placement::{Address, Driver, Owner};
 use container::{ContainerId, Rootless, Store};
 use log::{LevelFilter, Log, Metadata, Record};
-use rustix::io::{Errno, IoSlice, IoSliceMut};
-use rustix::net::{
-    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage,
-    SendFlags,
-};
+use rustix::io::Errno;
+use rustix::net::RecvFlags;
 use rustix::process::Signal;
 
-use super::{Create, LONGEST, Request, Verb, Word, command_line};
+use super::{Create, LONGEST, Request, Verb, Word, command_line, message};
 use crate::failure::Kind;
 use crate::wrapper::Meaning;
 use crate::{rootfs, wrapper};
@@ -205,43 +203,22 @@ impl Log for Forward {
 
 fn receive(socket: BorrowedFd<'_>) -> Result<Request, Word> {
     let invalid = |text: String| Word::Refused { kind: Kind::Invalid, text };
-    let bytes = posted(socket).map_err(|errno| invalid(format!("read the request: {errno}")))?;
+    let bytes = posted(socket).map_err(|error| invalid(format!("read the request: {error}")))?;
     serde_json::from_slice(&bytes).map_err(|error| invalid(format!("read the request: {error}")))
 }
 
 /// What is in the file that comes first.
-fn posted(socket: BorrowedFd<'_>) -> Result<Vec<u8>, Errno> {
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
-    let mut control = RecvAncillaryBuffer::new(&mut space);
-    let mut letter = [0; 1];
-    rustix::net::recvmsg(socket, &mut [IoSliceMut::new(&mut letter)], &mut control, RecvFlags::CMSG_CLOEXEC)?;
-    let files = control.drain().flat_map(|message| match message {
-        RecvAncillaryMessage::ScmRights(descriptors) => descriptors.collect(),
-        _ => Vec::new(),
-    });
-    let file = files.collect::<Vec<_>>().pop().ok_or(Errno::BADF)?;
-    let size = usize::try_from(rustix::fs::fstat(&file)?.st_size).unwrap_or(usize::MAX);
+fn posted(socket: BorrowedFd<'_>) -> std::io::Result<Vec<u8>> {
+    let (_, mut files) = message::receive(socket, &mut [0; 1], RecvFlags::empty())?;
+    let file = File::from(files.pop().ok_or(Errno::BADF)?);
+    let size = usize::try_from(file.metadata()?.len()).unwrap_or(usize::MAX);
     let mut bytes = vec![0; size.min(LONGEST)];
-    let mut read = 0;
-    while read < bytes.len() {
-        let rest = bytes.get_mut(read..).unwrap_or_default();
-        match rustix::io::retry_on_intr(|| rustix::io::pread(&file, &mut *rest, read as u64))? {
-            0 => return Err(Errno::MSGSIZE),
-            count => read += count,
-        }
-    }
+    file.read_exact_at(&mut bytes, 0)?;
     Ok(bytes)
 }
 
 fn say(socket: BorrowedFd<'_>, word: Word, descriptors: &[BorrowedFd<'_>]) -> Result<(), Errno> {
-    let text = word.encode();
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(2))];
-    let mut control = SendAncillaryBuffer::new(&mut space);
-    if !descriptors.is_empty() && !control.push(SendAncillaryMessage::ScmRights(descriptors)) {
-        return Err(Errno::NOBUFS);
-    }
-    let message = [IoSlice::new(&text)];
-    rustix::net::sendmsg(socket, &message, &mut control, SendFlags::NOSIGNAL).map(drop)
+    message::send(socket, &word.encode(), descriptors)
 }
 
 #[cfg(test)]

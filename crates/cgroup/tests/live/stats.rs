@@ -10,7 +10,7 @@ use crate::fixture::{Fixture, is_possible};
 use testkit::hang::GUARD;
 
 /// Numbers that move between two readings.
-const MOVING: [&str; 2] = ["/cpu/usage", "/memory"];
+const MOVING: [&str; 3] = ["/cpu/usage", "/cpu/throttling", "/memory"];
 
 /// What only newer references tell of cgroup v2: pressure since runc 1.2, the peak of memory.
 const NEWER: [&str; 2] = ["/psi", "/memory/usage/max"];

@@ -15,7 +15,6 @@ use crate::snapshot::{Process, Unseen, Why, role};
 
 pub use details::{args, container_id, environment, groups, inode_of_link, open_files_limit, stat, status};
 pub use fds::{fdinfo, target};
-pub use threads::stack;
 
 /// `PF_KTHREAD` of `Process::flags`. Source: include/linux/sched.h.
 const PF_KTHREAD: u32 = 0x0020_0000;

@@ -2,23 +2,17 @@
 //!
 //! A snapshot has no before. Much of what *is* there (a full pipe, a frozen group) says itself how long it has been; what
 //! is *not* there cannot, nor can a thread that waits for a disk. Nor can two things that must be true at once and were
-//! seen one after the other: an exec, and a container that has ended. So such a thing is believed when it was seen in
-//! every look, for as long as a daemon on its way may need: a moment on a calm host, longer where everything is late or
-//! where an init system lets some time pass before it starts dockerd again.
+//! seen one after the other: an exec, and a container that has ended. Rules call such a finding momentary. It is told at
+//! once as seen once, and believed when it was seen in every look, for as long as a daemon on its way may need: a moment
+//! on a calm host, longer where everything is late or where an init system lets some time pass before it starts dockerd
+//! again.
 
 use std::time::{Duration, Instant};
 
 use super::diagnose;
 use crate::diagnosis::Diagnosis;
-use crate::finding::Finding;
 use crate::snapshot::Host;
 use crate::{Result, Snapshot, Source, collect};
-
-/// Rules that find something missing, or a state that says nothing of its age.
-const RULES_OF_A_MOMENT: &[&str] = &["d_state_helper", "engine_gone", "lost_exec_client", "lost_shim"];
-
-/// Classes that tell of a process and of its groups, which are read later.
-const CLASSES: &[&str] = &["EX-11"];
 
 /// From one look to the next. Long enough for an init system to start what it has just ended, short enough to answer
 /// within two seconds.
@@ -41,18 +35,24 @@ const SERVICES: &[&str] = &["/containerd.service", "/docker.service"];
 
 type Seen = (Snapshot, Diagnosis);
 
-/// Takes a snapshot and judges it; when something seems to be missing, does so again and believes what it has seen
-/// every time.
+/// Takes one snapshot and judges it. What a further look would have to confirm says so.
 ///
 /// # Errors
 /// When no snapshot can be taken.
-pub fn observe(source: &Source) -> Result<Seen> {
-    let look = || -> Result<Seen> {
-        let snapshot = collect(source)?;
-        let diagnosis = diagnose(&snapshot);
-        Ok((snapshot, diagnosis))
-    };
-    if matches!(source, Source::Tree(_)) { look() } else { until_sure(look, sleep) }
+pub fn glance(source: &Source) -> Result<Seen> {
+    let snapshot = collect(source)?;
+    let diagnosis = diagnose(&snapshot);
+    Ok((snapshot, diagnosis))
+}
+
+/// Takes a snapshot and judges it; when something seems to be missing, tells that, does so again and believes what it
+/// has seen every time.
+///
+/// # Errors
+/// When no snapshot can be taken.
+pub fn observe(source: &Source, tell: impl FnOnce(&Diagnosis)) -> Result<Seen> {
+    let look = || glance(source);
+    if matches!(source, Source::Tree(_)) { look() } else { until_sure(look, sleep, tell) }
 }
 
 /// Sleeps, and says how long that was.
@@ -65,13 +65,17 @@ fn sleep(pause: Duration) -> Duration {
 fn until_sure(
     mut look: impl FnMut() -> Result<Seen>,
     mut sleep: impl FnMut(Duration) -> Duration,
+    tell: impl FnOnce(&Diagnosis),
 ) -> Result<Seen> {
     let mut seen = look()?;
+    if !momentary(&seen.1).is_empty() {
+        tell(&seen.1);
+    }
     let (mut waited, mut is_late) = (Duration::ZERO, false);
     while !momentary(&seen.1).is_empty() {
         let enough = if is_late { LONGEST } else { patience(&seen) };
         if waited >= enough {
-            break;
+            return Ok(confirmed(seen));
         }
         is_late |= sleep(MOMENT) > MOMENT + LATE;
         waited += MOMENT;
@@ -120,32 +124,34 @@ fn span(text: &str) -> Duration {
 }
 
 fn momentary(diagnosis: &Diagnosis) -> Vec<&str> {
-    let found = diagnosis.findings.iter().filter(|it| is_momentary(it));
-    found.map(|it| it.id.as_str()).collect()
+    diagnosis.findings.iter().filter(|it| !it.confirmed).map(|it| it.id.as_str()).collect()
 }
 
 /// The later diagnosis without what was not missing before.
 fn believed(before: &Diagnosis, mut later: Diagnosis) -> Diagnosis {
-    let known = momentary(before);
-    later.findings.retain(|it| !is_momentary(it) || known.contains(&it.id.as_str()));
+    later.findings.retain(|it| it.confirmed || before.findings.iter().any(|known| known.id == it.id));
     later
 }
 
-fn is_momentary(finding: &Finding) -> bool {
-    let class = finding.class.as_deref();
-    RULES_OF_A_MOMENT.contains(&finding.rule.as_str()) || class.is_some_and(|class| CLASSES.contains(&class))
+/// What was seen often enough, noted in the snapshot too: whoever judges that later has not seen the looks before it.
+fn confirmed((mut snapshot, mut diagnosis): Seen) -> Seen {
+    snapshot.taken.found_before = momentary(&diagnosis).into_iter().map(str::to_owned).collect();
+    diagnosis.findings.iter_mut().for_each(|it| it.confirmed = true);
+    (snapshot, diagnosis)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::finding::Severity;
-    use crate::rules::RULES;
+    use crate::finding::{Finding, Severity};
     use crate::snapshot::installed::Setting;
     use crate::snapshot::{Membership, Process, UnitFile};
 
     fn diagnosis(findings: &[(&str, &str)]) -> Diagnosis {
-        let finding = |(rule, subject): &(&str, &str)| Finding::new(rule, subject, Severity::Critical, "t");
+        let finding = |(rule, subject): &(&str, &str)| {
+            let finding = Finding::new(rule, subject, Severity::Critical, "t");
+            if *rule == "full_pipe" { finding } else { finding.momentary() }
+        };
         Diagnosis { findings: findings.iter().map(finding).collect(), ..diagnose(&Snapshot::default()) }
     }
 
@@ -163,10 +169,6 @@ mod tests {
         let told = believed(&first, second.clone());
         assert_eq!(told.findings, diagnosis(&[("full_pipe", "b")]).findings);
         assert_eq!(believed(&second, second.clone()), second);
-        let mut frozen = diagnosis(&[("frozen_exec", "7")]);
-        frozen.findings[0].class = Some("EX-11".to_owned());
-        assert_eq!(believed(&first, frozen.clone()).findings, []);
-        assert_eq!(believed(&frozen, frozen.clone()), frozen);
     }
 
     /// A host, and in which looks at it dockerd is away; how many looks were taken, and what was told.
@@ -177,7 +179,8 @@ mod tests {
             looks += 1;
             Ok((host.clone(), diagnosis(if is_away { &[("engine_gone", "5")] } else { &[] })))
         };
-        let (_, told) = until_sure(look, |_| slept).unwrap();
+        let (_, told) = until_sure(look, |_| slept, |_| ()).unwrap();
+        assert!(told.findings.iter().all(|it| it.confirmed));
         (looks, told.findings.len())
     }
 
@@ -249,7 +252,27 @@ mod tests {
     }
 
     #[test]
-    fn the_rules_that_are_asked_again_exist() {
-        assert!(RULES_OF_A_MOMENT.iter().all(|name| RULES.iter().any(|rule| rule.name == *name)));
+    fn what_a_busy_host_has_to_wait_for_is_told_at_once() {
+        let look = || Ok((pressed(99.0), diagnosis(&[("engine_gone", "5"), ("full_pipe", "a")])));
+        let slept = std::cell::Cell::new(0);
+        let sleep = |pause| {
+            slept.set(slept.get() + 1);
+            pause
+        };
+        let mut told = Vec::new();
+        let tell = |diagnosis: &Diagnosis| {
+            assert_eq!(slept.get(), 0, "before the first pause");
+            told = diagnosis.findings.iter().map(|it| (it.rule.clone(), it.confirmed)).collect();
+        };
+        let (snapshot, last) = until_sure(look, sleep, tell).unwrap();
+        assert_eq!(told, [("engine_gone".to_owned(), false), ("full_pipe".to_owned(), true)]);
+        assert!(slept.get() == 4 && last.findings.iter().all(|it| it.confirmed));
+        assert_eq!(snapshot.taken.found_before, ["engine_gone/5"]);
+    }
+
+    #[test]
+    fn what_is_sure_at_the_first_look_is_not_told_twice() {
+        let look = || Ok((pressed(99.0), diagnosis(&[("full_pipe", "a")])));
+        until_sure(look, |_| panic!("nothing to wait for"), |_| panic!("nothing is left open")).unwrap();
     }
 }

@@ -225,7 +225,7 @@ impl<'a> Build<'a, '_> {
     }
 
     fn uninterruptible(&mut self, process: &'a Process, thread: &Thread) {
-        let wchan = thread.wchan.clone().unwrap_or_else(|| String::from("an unknown place"));
+        let place = thread.place().map_or("an unknown place", |(function, _)| function);
         let from = process_key(process.pid);
         let memory = is_out_of_memory(thread).then(|| starved_by(self.view, process)).flatten();
         let (key, label, detail) = match memory {
@@ -234,10 +234,10 @@ impl<'a> Build<'a, '_> {
                 format!("memory {}", group.directory),
                 String::from("at its limit"),
             ),
-            None => (format!("sleep:{wchan}"), wchan.clone(), String::from("uninterruptible")),
+            None => (format!("sleep:{place}"), place.to_owned(), String::from("uninterruptible")),
         };
         let to = self.kernel(key, label, detail);
-        self.graph.edge(&from, &to, format!("thread {} sleeps uninterruptibly in {wchan}", thread.tid));
+        self.graph.edge(&from, &to, format!("thread {} sleeps uninterruptibly in {place}", thread.tid));
     }
 
     /// Shim, containerd, engine and the clients that name the container.

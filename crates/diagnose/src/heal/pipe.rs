@@ -92,6 +92,8 @@ mod tests {
     use std::os::unix::fs::MetadataExt as _;
     use std::process::{Child, Command, Stdio};
 
+    use rustix::event::{PollFd, PollFlags, poll};
+
     use super::super::process::{hold, tests::identity};
     use super::*;
 
@@ -100,6 +102,8 @@ mod tests {
         let script = format!("dd if=/dev/zero bs={count} count=1 2>/dev/null; exec 1>&-; exec sleep 1000");
         let child = Command::new("/bin/sh").args(["-c", &script]).stdout(Stdio::piped()).spawn().unwrap();
         let inode = std::fs::metadata(format!("/proc/{}/fd/1", child.id())).unwrap().ino();
+        let mut written = [PollFd::new(child.stdout.as_ref().unwrap(), PollFlags::IN)];
+        poll(&mut written, None).unwrap();
         (child, inode)
     }
 

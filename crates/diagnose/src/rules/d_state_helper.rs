@@ -39,7 +39,7 @@ fn finding(view: &View<'_>, helper: &Process) -> Option<Finding> {
     if build::frozen_by(view, helper).is_some() || frozen_exec::is_left_behind(view, helper) {
         return None;
     }
-    let place = thread.wchan.as_deref().unwrap_or("an unknown place");
+    let (place, file) = thread.place().unwrap_or(("an unknown place", "wchan"));
     let container = view.container_of(helper);
     let graph = container.map(|id| build::around_container(view, id)).unwrap_or_default();
     let title = format!("{} sleeps uninterruptibly in {place}, {} old", view.label(helper), view.age(helper));
@@ -49,11 +49,12 @@ fn finding(view: &View<'_>, helper: &Process) -> Option<Finding> {
         Severity::Critical,
         title,
     )
+    .momentary()
     .class("DE-01")
     .container(container)
     .blocker(Some(helper.pid), &view.name(helper), format!("the kernel, in {place}"))
     .chain(graph.chain_to(&build::process_key(helper.pid)))
-    .evidence(format!("/proc/{}/task/{}/wchan", helper.pid, thread.tid), place);
+    .evidence(format!("/proc/{}/task/{}/{file}", helper.pid, thread.tid), place);
     if !thread.stack.is_empty() {
         finding = finding
             .evidence(format!("/proc/{}/task/{}/stack", helper.pid, thread.tid), thread.stack.join(" < "));

@@ -68,6 +68,7 @@ fn finding(view: &View<'_>, (containerd, shims): (&Process, &[&Process]), idle: 
     );
     let one = (shims.len() == 1).then(|| shims[0].option("-id")).flatten();
     let mut finding = Finding::new("engine_gone", &containerd.pid.to_string(), Severity::Critical, title)
+        .momentary()
         .class(if execs.is_empty() { "LO-01" } else { "EX-29" })
         .container(one)
         .evidence(format!("sockets of {}", view.label(containerd)), "no engine at the other ends");

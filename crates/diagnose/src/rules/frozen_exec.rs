@@ -71,6 +71,7 @@ fn left_behind(view: &View<'_>, helper: &Process) -> Option<Finding> {
     let subject = format!("{}/{}", short(container), helper.pid);
     let title = format!("an exec sleeps in the freezer, {} old, and no group is frozen", view.age(helper));
     let mut finding = Finding::new("frozen_exec", &subject, Severity::Critical, title)
+        .momentary()
         .class("EX-11")
         .container(container)
         .blocker(Some(helper.pid), &view.name(helper), "the freezer, which has forgotten it")

@@ -1,7 +1,8 @@
 //! A client that waits for an exec of a container that has ended since.
 //!
 //! *What it sees*: `docker exec` (or the like), connected to its engine, older than the container's present init, or
-//! naming a container without any process; in every look at a live node, as each stop of a container ends execs.
+//! naming a container without any process; in every look at a live node, as each stop of a container ends execs, unless
+//! its new init has run for a while.
 //!
 //! *Why it happens*: the shim was killed, or containerd was down when the exec ended: the exit of the exec was never
 //! reported, and the engine waits for it for ever.
@@ -23,6 +24,9 @@ use crate::view::View;
 
 /// The engine itself needs a moment to see that a container has ended.
 const PATIENCE_MS: u64 = 3_000;
+
+/// An engine that has started a container anew has long told the clients of the one before. Milliseconds.
+const RESTARTED_MS: u64 = 15_000;
 
 pub(super) fn check(view: &View<'_>) -> Vec<Finding> {
     let waits = |client: &&Process| {
@@ -54,28 +58,27 @@ fn finding(view: &View<'_>, client: &Process, container: &Container) -> Option<F
         view.label(client),
         view.age(client)
     );
+    let subject = format!("{}/{}", short(Some(&container.id)), client.pid);
+    let finding = Finding::new("lost_exec_client", &subject, Severity::Warning, title);
+    let long = init.is_some_and(|init| restarted && view.snapshot.age_ms(init) >= RESTARTED_MS);
+    let finding = if long { finding } else { finding.momentary() };
     Some(
-        Finding::new(
-            "lost_exec_client",
-            &format!("{}/{}", short(Some(&container.id)), client.pid),
-            Severity::Warning,
-            title,
-        )
-        .class("IN-05")
-        .container(Some(&container.id))
-        .blocker(Some(engine.pid), &view.name(engine), "the end of an exec, which nobody will report")
-        .evidence(
-            format!("/proc/{}", client.pid),
-            format!("connected to {}, {} old", view.label(engine), view.age(client)),
-        )
-        .evidence("the container", since)
-        .remedy(
-            Remedy::act(
-                "kill",
-                format!("end the client {} with SIGKILL", client.pid),
-                Action::Kill { process: identity },
+        finding
+            .class("IN-05")
+            .container(Some(&container.id))
+            .blocker(Some(engine.pid), &view.name(engine), "the end of an exec, which nobody will report")
+            .evidence(
+                format!("/proc/{}", client.pid),
+                format!("connected to {}, {} old", view.label(engine), view.age(client)),
             )
-            .costs("its caller sees exit status 137 instead of an answer that cannot come"),
-        ),
+            .evidence("the container", since)
+            .remedy(
+                Remedy::act(
+                    "kill",
+                    format!("end the client {} with SIGKILL", client.pid),
+                    Action::Kill { process: identity },
+                )
+                .costs("its caller sees exit status 137 instead of an answer that cannot come"),
+            ),
     )
 }

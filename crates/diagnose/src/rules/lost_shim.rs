@@ -1,6 +1,7 @@
 //! A container that runs although its shim is gone.
 //!
-//! *What it sees*: processes of a task of containerd, and no shim for it.
+//! *What it sees*: processes of a task of containerd, and no shim for it. Where the kernel has given them another parent
+//! that is enough; else they may be about to end, and it is looked for again.
 //!
 //! *Why it happens*: the shim was killed (out of memory, an operator, an upgrade) while containerd was down or did not
 //! notice. Nobody reaps the container's processes, nobody reports their end; execs and stops fail.
@@ -15,8 +16,11 @@
 
 use crate::finding::{Finding, Severity};
 use crate::remedy::Remedy;
-use crate::snapshot::Container;
+use crate::snapshot::{Container, Process, Role};
 use crate::view::View;
+
+/// A container is started within this: until then its processes have other parents too. Milliseconds.
+const START_MS: u64 = 10_000;
 
 pub(super) fn check(view: &View<'_>) -> Vec<Finding> {
     let tasks = view.snapshot.tasks.iter().filter_map(|task| view.container(&task.id));
@@ -30,8 +34,11 @@ fn finding(view: &View<'_>, container: &Container) -> Option<Finding> {
     let pid = container.init.or_else(|| container.processes.first().copied())?;
     let process = view.snapshot.process(pid).filter(|process| process.state != 'Z')?;
     let title = format!("{} runs in a container whose shim is gone", view.label(process));
+    let subject = container.id.get(..12).unwrap_or(&container.id);
+    let finding = Finding::new("lost_shim", subject, Severity::Critical, title);
+    let finding = if is_adopted(view, process) { finding } else { finding.momentary() };
     Some(
-        Finding::new("lost_shim", container.id.get(..12).unwrap_or(&container.id), Severity::Critical, title)
+        finding
             .class("IN-05")
             .container(Some(&container.id))
             .blocker(Some(pid), &view.name(process), "a shim to keep it and to report its end")
@@ -43,4 +50,12 @@ fn finding(view: &View<'_>, container: &Container) -> Option<Finding> {
                     .may_follow("its engine starts it again if it was told to"),
             ),
     )
+}
+
+/// Whether the kernel gave a process that has long been there another parent, which is alive: its shim has ended. Of a
+/// container that ended while the snapshot was taken the parent is the shim still, or nobody who was seen.
+fn is_adopted(view: &View<'_>, process: &Process) -> bool {
+    let is_stranger =
+        |parent: &Process| matches!(view.role(parent.pid), Role::Other | Role::Engine | Role::Containerd);
+    view.snapshot.age_ms(process) >= START_MS && view.snapshot.process(process.ppid).is_some_and(is_stranger)
 }

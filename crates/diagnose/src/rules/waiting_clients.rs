@@ -1,7 +1,8 @@
 //! A queue of clients behind one container.
 //!
 //! *What it sees*: many clients that ask the engine about one container and have no answer for seconds, and what that
-//! container's shim waits for.
+//! container's shim waits for. On an overloaded node answers take seconds as well: so clients count after ten of them,
+//! unless the shim has waited for longer than they.
 //!
 //! *Why it happens*: whoever started, stopped or executes in the container holds its lock while it waits for the shim;
 //! every `docker inspect`, `stats` and `ps` of an old engine queues behind the lock. The queue is a consequence.
@@ -28,6 +29,9 @@ const FEW: usize = 5;
 
 /// A question is answered in milliseconds.
 const PATIENCE_MS: u64 = 2_000;
+
+/// Even an overloaded engine has answered after this. Milliseconds.
+const OVERLOADED_MS: u64 = 10_000;
 
 /// Verbs that ask and go; the others may stay for good reasons.
 const QUESTIONS: [&str; 4] = ["inspect", "ps", "top", "info"];
@@ -58,6 +62,9 @@ fn finding(view: &View<'_>, id: &str, clients: &[&Process]) -> Option<Finding> {
     let engine = build::daemon_of(view, clients.first()?)?;
     let graph = build::around_container(view, id);
     let blocker = view.shim_of(id).and_then(|shim| deepest(view, &graph, shim));
+    if !is_no_overload(view, clients, blocker) {
+        return None;
+    }
     let title = format!(
         "{} clients have waited up to {} for answers about one container",
         clients.len(),
@@ -84,6 +91,14 @@ fn finding(view: &View<'_>, id: &str, clients: &[&Process]) -> Option<Finding> {
         "cause",
         "heal what the container's shim waits for (see the other findings); the queue then goes by itself",
     )))
+}
+
+/// Whether clients wait for something else than a processor: what they wait for was there before them, or they have
+/// waited for too long.
+fn is_no_overload(view: &View<'_>, clients: &[&Process], blocker: Option<&Process>) -> bool {
+    let first = clients.iter().map(|client| client.start_time).min();
+    let was_before = blocker.is_some_and(|it| Some(it.start_time) <= first);
+    was_before || clients.iter().filter(|it| view.snapshot.age_ms(it) >= OVERLOADED_MS).count() >= FEW
 }
 
 fn oldest(view: &View<'_>, clients: &[&Process]) -> String {

@@ -143,6 +143,18 @@ pub struct Thread {
     pub stack: Vec<String>,
 }
 
+impl Thread {
+    /// The kernel function it sleeps in, and the file of `/proc/PID/task/TID` that tells it; `None` when it runs or is
+    /// not shown.
+    ///
+    /// Kernel: on x86 before 5.16, `stack` tells it where `wchan` is `0`.
+    #[must_use]
+    pub fn place(&self) -> Option<(&str, &'static str)> {
+        let wchan = self.wchan.as_deref().map(|function| (function, "wchan"));
+        wchan.or_else(|| Some((self.stack.first()?.as_str(), "stack")))
+    }
+}
+
 /// A system call in progress.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]

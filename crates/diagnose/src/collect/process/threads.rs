@@ -51,7 +51,7 @@ impl Reader<'_> {
             wchan.filter(|name| !name.is_empty() && name != "0").map(|name| name.trim().to_owned());
         if thread.state == 'D' {
             self.visit.about("stack");
-            thread.stack = stack(&text("stack").unwrap_or_default());
+            thread.stack = proc::pid::stack(&text("stack").unwrap_or_default());
         }
         Some(thread)
     }
@@ -62,27 +62,5 @@ fn most(detail: Detail) -> usize {
         Detail::Chain => MOST[0],
         Detail::Host => MOST[1],
         Detail::Inside | Detail::Outline => MOST[2],
-    }
-}
-
-/// `stack`: `[<0>] futex_wait+0x67/0x120` a line. Source: proc_pid_stack(5).
-pub fn stack(text: &str) -> Vec<String> {
-    let names = text.lines().filter_map(|line| {
-        let (_, name) = line.split_once("] ")?;
-        Some(name.split('+').next()?.trim().to_owned())
-    });
-    names.filter(|name| !name.is_empty()).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_stack_is_a_list_of_names() {
-        let text =
-            "[<0>] mem_cgroup_oom_synchronize+0x1a/0x20\n[<0>] do_compat_epoll_pwait.part.0+0xe/0x80\n";
-        assert_eq!(stack(text), ["mem_cgroup_oom_synchronize", "do_compat_epoll_pwait.part.0"]);
-        assert_eq!(stack("nonsense\n"), Vec::<String>::new());
     }
 }
