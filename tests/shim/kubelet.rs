@@ -59,6 +59,9 @@ with_both_shims! {
         let pod = cri.pod("pod");
         let (one, two) = (cri.run(&pod, "one", &SLEEPER), cri.run(&pod, "two", &SLEEPER));
         assert_eq!(cri.shims(), [shim.name()]);
+        for id in [&one, &two] {
+            assert!(cri.lab.path("state/k8s.io").join(id).is_dir(), "the options do not hold: no state there");
+        }
         for (id, code) in [(&one, "7"), (&two, "0")] {
             let script = format!("echo out; echo err >&2; exit {code}");
             let probe = cri.exec(id, 60, &["sh", "-c", &script]).unwrap();
