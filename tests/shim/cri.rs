@@ -13,9 +13,9 @@ use protobuf::well_known_types::empty::Empty;
 use protobuf::{Message as _, UnknownValueRef};
 use testkit::containerd::Containerd;
 use testkit::hang::eventually;
-use testkit::runtime::{Runtime, on_path};
+use testkit::runtime::Runtime;
 use testkit::shim::Shim;
-use testkit::{Lab, hierarchy, partner, process};
+use testkit::{Lab, partner, process};
 
 /// Status of gRPC: the time was up.
 pub(crate) const DEADLINE_EXCEEDED: u32 = 4;
@@ -41,11 +41,6 @@ static CALLS: AtomicU32 = AtomicU32::new(0);
 /// A lab for pods; `None`, said aloud, where something is missing.
 pub(crate) fn lab() -> Option<Lab> {
     if !partner::is_root() {
-        return None;
-    }
-    if on_path("curl").is_none() && !hierarchy::is_v1("memory") {
-        // The guest of the tests is made without it; they run on the host that makes the guest.
-        partner::not_run("no curl here to speak HTTP/2 with the CRI");
         return None;
     }
     partner::find("curl")?;

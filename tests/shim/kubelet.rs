@@ -26,7 +26,7 @@ macro_rules! with_both_shims {
             }
 
             #[test]
-            fn ours() {
+            fn sluice() {
                 run(Shim::Sluice);
             }
 

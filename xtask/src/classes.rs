@@ -11,6 +11,7 @@ use crate::tree::Tree;
 /// Where the classes and the rules are.
 const CLASSES: &str = "crates/diagnose/classes/";
 const RULES: &str = "crates/diagnose/src/rules.rs";
+const FILES: &str = "crates/diagnose/src/rules/";
 /// So many classes are known; a file that was lost would be a gap.
 const COUNT: usize = 104;
 
@@ -52,7 +53,8 @@ pub(crate) fn table(tree: &Tree) -> String {
     text
 }
 
-/// Finds classes that neither a rule nor a log line shows, without the reason; and rules for classes that do not exist.
+/// Finds classes that neither a rule nor a log line shows, without the reason; and rules for classes that do not exist,
+/// or that no finding of theirs can carry.
 pub(crate) fn check(tree: &Tree) -> Vec<Finding> {
     if tree.file(RULES).is_none() {
         return Vec::new();
@@ -79,8 +81,24 @@ pub(crate) fn check(tree: &Tree) -> Vec<Finding> {
                 format!("{} finds {id}, which is no class", names.join(", ")),
             ));
         }
+        for name in names.iter().filter(|name| !carries(tree, name, id)) {
+            let file = format!("{FILES}{name}.rs");
+            findings.push(Finding::new(
+                &file,
+                0,
+                format!("no finding here has the class {id} of its row in {RULES}"),
+            ));
+        }
     }
     findings
+}
+
+/// Whether the code of a rule, in its file or in the folder of its name, names a class; the headers may name others.
+fn carries(tree: &Tree, rule: &str, id: &str) -> bool {
+    let (file, folder) = (format!("{FILES}{rule}.rs"), format!("{FILES}{rule}/"));
+    let quoted = format!("\"{id}\"");
+    let own = tree.files().filter(|source| source.path == file || source.path.starts_with(&folder));
+    own.flat_map(|source| source.text.lines()).any(|line| !line.starts_with("//!") && line.contains(&quoted))
 }
 
 fn classes(tree: &Tree) -> Vec<Class> {
@@ -101,7 +119,7 @@ fn rules(tree: &Tree) -> BTreeMap<String, Vec<String>> {
     for row in text.split("rule(\"").skip(1) {
         let Some((name, rest)) = row.split_once('"') else { continue };
         let row = rest.split("::check").next().unwrap_or(rest);
-        let own = format!("crates/diagnose/src/rules/{name}.rs");
+        let own = format!("{FILES}{name}.rs");
         let list = if row.contains("::CLASSES") {
             let file = tree.file(&own).map_or("", |source| source.text.as_str());
             file.split("const CLASSES").nth(1).and_then(|rest| rest.split(';').next()).unwrap_or("")
@@ -156,6 +174,16 @@ mod tests {
         assert!(says(gap));
         assert!(!says(&told));
         assert!(table(&tree(&told)).contains("| EX-99 | t |  | not visible: it leaves no trace |"));
+    }
+
+    #[test]
+    fn a_rule_for_a_class_that_it_cannot_find_is_found() {
+        let rule = "//! Source: \"EX-01\".\n\nconst CLASS: &str = \"EX-02\";\n";
+        let tree = Tree::of(&[(RULES, ROWS), ("crates/diagnose/src/rules/a.rs", rule)]);
+        let findings = check(&tree);
+        let says = |text: &str| findings.iter().any(|finding| finding.to_string().contains(text));
+        assert!(says("no finding here has the class EX-01"));
+        assert!(!says("no finding here has the class EX-02"));
     }
 
     #[test]

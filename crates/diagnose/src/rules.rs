@@ -35,7 +35,7 @@ use crate::view::View;
 pub struct Rule {
     /// Name of the file without `.rs`.
     pub name: &'static str,
-    /// Ids of failure classes that it finds.
+    /// Ids of failure classes that its findings carry.
     pub classes: &'static [&'static str],
     /// The check.
     pub check: fn(&View<'_>) -> Vec<Finding>,
@@ -52,12 +52,12 @@ const fn rule(
 /// Every rule.
 pub const RULES: &[Rule] = &[
     rule("blocked_restart", &["IN-07"], blocked_restart::check),
-    rule("d_state_helper", &["DE-01", "NO-05"], d_state_helper::check),
+    rule("d_state_helper", &["DE-01"], d_state_helper::check),
     rule("engine_gone", &["EX-29", "LO-01"], engine_gone::check),
-    rule("exec_storm", &["EX-41", "EX-42"], exec_storm::check),
+    rule("exec_storm", &["EX-42"], exec_storm::check),
     rule("fips", &["EX-39"], fips::check),
     rule("frozen_exec", &["EX-10", "EX-11"], frozen_exec::check),
-    rule("full_pipe", &["EX-03", "LO-01"], full_pipe::check),
+    rule("full_pipe", &["EX-03"], full_pipe::check),
     rule("held_stdout", &["EX-26"], held_stdout::check),
     rule("idle_shim", &["DE-06", "IN-06"], idle_shim::check),
     rule("known_bad", known_bad::CLASSES, known_bad::check),
@@ -65,7 +65,7 @@ pub const RULES: &[Rule] = &[
     rule("lost_shim", &["IN-05"], lost_shim::check),
     rule("memory_limit", &["EX-45", "ST-01"], memory_limit::check),
     rule("oom_killer_off", &["EX-50"], oom_killer_off::check),
-    rule("pids_limit", &["EX-02", "EX-04"], pids_limit::check),
+    rule("pids_limit", &["EX-04"], pids_limit::check),
     rule("probes_pile_up", &["EX-27", "EX-28"], probes_pile_up::check),
     rule("stale_runc_init", &["ST-12"], stale_runc_init::check),
     rule("torn_state", &["EX-01"], torn_state::check),
