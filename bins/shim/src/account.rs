@@ -29,7 +29,11 @@ pub fn count(pod: &Arc<Pod>, task: &Arc<Task>, count: impl FnOnce(&mut Counters)
             tokio::time::sleep(EVERY).await;
             let Some(task) = task.upgrade() else { return };
             let duty = Duty(Arc::clone(&task));
-            let work = workers::Task { name: format!("write the counters of {}", task.id), limit: LIMIT };
+            let work = workers::Task {
+                name: format!("write the counters of {}", task.id),
+                container: task.id.clone(),
+                limit: LIMIT,
+            };
             // A worker that still has the duty goes on by itself; one that never came leaves it.
             let more = pod.workers.run(work, move || duty.write_down()).await.unwrap_or(true);
             if !more || !task.count(|_| ()) {

@@ -62,8 +62,9 @@ pub fn exec(pod: &Arc<Pod>, task: &Arc<Task>, process: &Arc<Process>, child: Chi
 pub fn put_back(pod: &Pod, task: &Task, group: Group) {
     let Some(spent) = task.exec_groups.put_back(group) else { return };
     let (workers, name) = (pod.workers.clone(), format!("remove the group of a killed exec of {}", task.id));
+    let container = task.id.clone();
     tokio::spawn(async move {
-        let work = workers::Task { name, limit: REMOVAL };
+        let work = workers::Task { name, container, limit: REMOVAL };
         if let Err(failure) = workers.run(work, move || spent.remove()).await {
             log::debug!("{failure}");
         }
@@ -157,7 +158,11 @@ async fn write(pod: &Pod, task: &Arc<Task>) -> bool {
         task.journal.write();
         return true;
     }
-    let work = workers::Task { name: format!("write the journal of {}", task.id), limit: DISK };
+    let work = workers::Task {
+        name: format!("write the journal of {}", task.id),
+        container: task.id.clone(),
+        limit: DISK,
+    };
     let subject = Arc::clone(task);
     pod.workers.run(work, move || subject.journal.write()).await.is_ok()
 }

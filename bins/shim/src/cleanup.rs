@@ -112,7 +112,7 @@ pub fn clean_up(remains: &Remains) -> Vec<u8> {
 async fn run(remains: &Remains) -> Untold {
     let workers = Workers::default();
     let bundle = remains.bundle.clone();
-    let task = Task { name: "read the journal".to_owned(), limit: READ };
+    let task = Task { name: "read the journal".to_owned(), container: remains.id.clone(), limit: READ };
     let ledger = match workers.run(task, move || journal::read(&bundle)).await {
         Ok(Ok(ledger)) => ledger,
         Ok(Err(error)) => {
@@ -190,7 +190,7 @@ async fn remove(remains: &Remains, container: Container, workers: &Workers) -> R
 
 /// What the runtime does not know any more, by its identity.
 async fn kill_the_rest(ledger: Ledger, workers: &Workers) {
-    let task = Task { name: "kill what is left".to_owned(), limit: READ };
+    let task = Task { name: "kill what is left".to_owned(), container: String::new(), limit: READ };
     let work = move || {
         let Ok(proc) = proc::Procfs::host() else { return };
         for (exec, process) in ledger.processes.iter().filter(|(_, process)| process.exit.is_none()) {

@@ -141,7 +141,7 @@ fn tell(pod: &Arc<Pod>, bundle: &Path) {
     let dump = dump(pod);
     let (pod, bundle) = (Arc::clone(pod), bundle.to_owned());
     tokio::spawn(async move {
-        let task = Task { name: "write a dump".to_owned(), limit: LAST_EVENTS };
+        let task = Task { name: "write a dump".to_owned(), container: String::new(), limit: LAST_EVENTS };
         let work = move || dump.write(&bundle, Instant::now());
         match pod.workers.run(task, work).await {
             Ok(Ok(())) => {}

@@ -32,7 +32,11 @@ async fn look_after(
     step: impl FnOnce(&Cgroup) -> cgroup::Result<()> + Send + 'static,
 ) {
     let cgroup = Cgroup::new(task.groups.clone());
-    let work = workers::Task { name: format!("look whether {} stands still", task.id), limit: LIMIT };
+    let work = workers::Task {
+        name: format!("look whether {} stands still", task.id),
+        container: task.id.clone(),
+        limit: LIMIT,
+    };
     let looked = pod.workers.run(work, move || (step(&cgroup), cgroup.freezer())).await;
     match looked {
         Ok((done, state)) => {

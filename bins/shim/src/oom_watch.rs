@@ -24,7 +24,11 @@ pub fn begin(pod: &Arc<Pod>, task: &Arc<Task>) {
     let (pod, task) = (Arc::clone(pod), Arc::clone(task));
     tokio::spawn(async move {
         let groups = task.groups.clone();
-        let work = workers::Task { name: format!("watch the memory of {}", task.id), limit: LIMIT };
+        let work = workers::Task {
+            name: format!("watch the memory of {}", task.id),
+            container: task.id.clone(),
+            limit: LIMIT,
+        };
         match pod.workers.run(work, move || Oom::register(&Cgroup::new(groups))).await {
             Ok(Ok(oom)) => task.watch_oom(oom),
             Ok(Err(error)) => return log::debug!("{}: no word of OOM kills: {error}", task.id),
@@ -53,7 +57,11 @@ pub async fn look_before(pod: &Arc<Pod>, task: &Arc<Task>, exit: &Exit) {
 /// Whether nothing will follow.
 async fn look(pod: &Arc<Pod>, task: &Arc<Task>) -> bool {
     let (events, subject) = (pod.events.clone(), Arc::clone(task));
-    let work = workers::Task { name: format!("look at the OOM kills of {}", task.id), limit: LIMIT };
+    let work = workers::Task {
+        name: format!("look at the OOM kills of {}", task.id),
+        container: task.id.clone(),
+        limit: LIMIT,
+    };
     let looked = move || {
         let event = TaskOOM { container_id: subject.id.clone(), ..TaskOOM::default() };
         subject.oom().map(|oom| oom.look(|| events.push(TASK_OOM_EVENT_TOPIC, &event)))

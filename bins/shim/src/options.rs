@@ -17,6 +17,9 @@ const THEIR_ROOT: &str = "/run/containerd/runc";
 /// The most that is read of a file of options, in bytes.
 const LONGEST: u64 = 64 << 10;
 
+/// The most that an error or the log repeats of a line, in characters: it may be somebody else's secret.
+const EXCERPT: usize = 60;
+
 /// Whose containers a state root is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Owned {
@@ -68,9 +71,11 @@ pub enum Error {
         source: protobuf::Error,
     },
     /// A line of the options' text that is none.
-    #[error("options: line {line:?}: {expected}")]
+    #[error("options: {place}: {line:?}: {expected}")]
     Line {
-        /// As it was given.
+        /// Path of the file, if the text is one's, and number of the line.
+        place: String,
+        /// As it was given, or its beginning.
         line: String,
         /// What would be right.
         expected: &'static str,
@@ -133,13 +138,27 @@ impl Options {
     /// configuration as TOML, with the names that the options of runc have there. containerd 1.6 sends no text, only the
     /// path of a file (`ConfigPath`), which holds the same lines.
     fn of_generic(generic: Generic) -> Result<Self, Error> {
-        let Generic { path, mut body } = generic;
+        let Generic { path, body } = generic;
         if body.is_empty() && !path.is_empty() {
-            body = read(PathBuf::from(path))?;
+            let body = read(PathBuf::from(&path))?;
+            return Self::of_text(&body, &format!("{path}, "));
         }
+        Self::of_text(&body, "")
+    }
+
+    /// `file` is what an error says before the number of the line.
+    fn of_text(body: &str, file: &str) -> Result<Self, Error> {
         let mut options = Self::default();
-        for line in body.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')) {
-            options.set(line).map_err(|expected| Error::Line { line: line.to_owned(), expected })?;
+        for (index, line) in body.lines().map(str::trim).enumerate() {
+            if line.is_empty() || line.starts_with('#') {
+                continue;
+            }
+            let refused = |expected| Error::Line {
+                place: format!("{file}line {}", index + 1),
+                line: excerpt(line),
+                expected,
+            };
+            options.set(line).map_err(refused)?;
         }
         Ok(options)
     }
@@ -157,7 +176,7 @@ impl Options {
             "Root" => self.root = text(value)?,
             "IoUid" => self.io_uid = value.parse().map_err(|_| "must be a number")?,
             "IoGid" => self.io_gid = value.parse().map_err(|_| "must be a number")?,
-            _ => log::warn!("options: {name} is not known here"),
+            _ => log::warn!("options: {:?} is not known here", excerpt(name)),
         }
         Ok(())
     }
@@ -197,7 +216,8 @@ impl Generic {
     }
 }
 
-/// The text of a file of options. Whatever else stands at the path neither holds anybody up nor fills the memory.
+/// The text of a file of options. A pipe at the path holds nobody up, and a long file does not fill the memory; a file
+/// system that does not answer may still keep the caller.
 fn read(path: PathBuf) -> Result<String, Error> {
     let refused = |path: &Path, source: Errno| Error::Read { path: path.to_owned(), source };
     let expected = |path: &Path, expected| Error::File { path: path.to_owned(), expected };
@@ -210,6 +230,8 @@ fn read(path: PathBuf) -> Result<String, Error> {
     if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
         return Err(expected(&path, "must be a regular file"));
     }
+    let own = rustix::process::geteuid().as_raw();
+    check_keeper((stat.st_uid, stat.st_mode), own).map_err(|wanted| expected(&path, wanted))?;
     let mut bytes = Vec::new();
     let got = std::fs::File::from(file).take(LONGEST + 1).read_to_end(&mut bytes);
     got.map_err(|error| refused(&path, Errno::from_io_error(&error).unwrap_or(Errno::IO)))?;
@@ -217,6 +239,23 @@ fn read(path: PathBuf) -> Result<String, Error> {
         return Err(expected(&path, "must be no longer than 64 KiB"));
     }
     String::from_utf8(bytes).map_err(|_| expected(&path, "must be text in UTF-8"))
+}
+
+/// Whether nobody but root and the shim's own user can change a file of that owner and mode: it can name a program that the
+/// shim runs.
+fn check_keeper((owner, mode): (u32, u32), own: u32) -> Result<(), &'static str> {
+    if owner != 0 && owner != own {
+        return Err("must be owned by root, or by the user of the shim");
+    }
+    if Mode::from_raw_mode(mode).intersects(Mode::WGRP | Mode::WOTH) {
+        return Err("must not be writable by its group or by others");
+    }
+    Ok(())
+}
+
+/// The beginning of a line.
+fn excerpt(line: &str) -> String {
+    line.chars().take(EXCERPT).collect()
 }
 
 fn yes_or_no(value: &str) -> Result<bool, &'static str> {
@@ -270,8 +309,15 @@ mod tests {
             ["[options]", "SystemdCgroup = yes", "Root = /r", "Root = \"/r", "Root = \"", "IoUid = \"7\""]
         {
             let error = generic(&format!("NoPivotRoot = true\n{line}\n")).expect_err(line);
-            assert!(error.to_string().contains(&format!("{line:?}")), "{error}");
+            assert!(error.to_string().contains(&format!("options: line 2: {line:?}: must be ")), "{error}");
         }
+    }
+
+    #[test]
+    fn of_a_foreign_line_an_error_repeats_the_beginning_only() {
+        let error = generic(&"\u{e4}".repeat(1000)).expect_err("no option");
+        let expected = format!("options: line 1: \"{}\": must be", "\u{e4}".repeat(EXCERPT));
+        assert!(error.to_string().starts_with(&expected), "{error}");
     }
 
     fn in_a_file(text: &[u8]) -> (tempfile::TempDir, String) {
@@ -279,6 +325,8 @@ mod tests {
         let path = directory.path().join("options.toml");
         std::io::Write::write_all(&mut std::fs::File::create_new(&path).expect("made"), text)
             .expect("written");
+        let kept = Mode::RUSR | Mode::WUSR;
+        rustix::fs::chmod(&path, kept).expect("set");
         let path = path.to_str().expect("text").to_owned();
         (directory, path)
     }
@@ -288,8 +336,40 @@ mod tests {
         let (_directory, path) = in_a_file(b"SystemdCgroup = true\nRoot = \"/r\"\n");
         let options = generic_of(2, &path).expect("read");
         assert_eq!((options.systemd_cgroup, options.root.as_str()), (true, "/r"));
-        let (_directory, path) = in_a_file(b"SystemdCgroup = yes\n");
-        assert!(matches!(generic_of(2, &path), Err(Error::Line { .. })));
+    }
+
+    #[test]
+    fn a_line_of_a_file_is_named_with_file_and_number() {
+        let (_directory, path) = in_a_file(b"# a note\n\n  SystemdCgroup = yes\n");
+        let error = generic_of(2, &path).expect_err("no option").to_string();
+        let expected = format!("options: {path}, line 3: \"SystemdCgroup = yes\": must be true or false");
+        assert_eq!(error, expected);
+    }
+
+    #[test]
+    fn a_file_of_options_that_others_may_write_is_refused() {
+        for mode in [Mode::WGRP, Mode::WOTH] {
+            let (_directory, path) = in_a_file(b"SystemdCgroup = true\n");
+            rustix::fs::chmod(&path, Mode::RUSR | Mode::WUSR | mode).expect("set");
+            let error = generic_of(2, &path).expect_err("writable").to_string();
+            assert_eq!(error, format!("options: {path}: must not be writable by its group or by others"));
+        }
+    }
+
+    #[test]
+    fn a_file_of_options_belongs_to_root_or_to_the_user_of_the_shim() {
+        for (owner, own, fits) in
+            [(0, 0, true), (0, 1000, true), (1000, 1000, true), (1000, 0, false), (1, 2, false)]
+        {
+            assert_eq!(check_keeper((owner, 0o100_644), own).is_ok(), fits, "{owner} {own}");
+        }
+        // Only root gives a file away.
+        if rustix::process::geteuid().is_root() {
+            let (_directory, path) = in_a_file(b"SystemdCgroup = true\n");
+            rustix::fs::chown(&path, Some(rustix::fs::Uid::from_raw(1000)), None).expect("given");
+            let error = generic_of(2, &path).expect_err("somebody else's").to_string();
+            assert_eq!(error, format!("options: {path}: must be owned by root, or by the user of the shim"));
+        }
     }
 
     #[test]

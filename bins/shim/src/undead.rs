@@ -39,7 +39,7 @@ async fn tell(pod: &Pod, task: &Task, process: &Process, killed: Instant) {
         let start_time = proc.stat(pid).ok()?.start_time;
         stuck::look(&proc, pid, start_time)
     };
-    let found = pod.workers.run(workers::Task { name, limit: LIMIT }, look).await;
+    let found = pod.workers.run(workers::Task { name, container: task.id.clone(), limit: LIMIT }, look).await;
     let age = killed.elapsed().as_secs();
     match found {
         Ok(Some(stuck)) => {

@@ -4,9 +4,12 @@
 //! does not come back in time is abandoned: its thread no longer counts against the bound, the caller gets an error, and
 //! the log says what is stuck since when.
 //!
+//! A thread that comes free takes what a container with the fewest threads waits for: the queue of one that hangs holds
+//! up no other container of the pod.
+//!
 //! **Invariant:** the number of threads is bounded, the stuck ones included.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::convert::Infallible;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -32,6 +35,13 @@ const STACK: usize = 256 << 10;
 
 type Job = Box<dyn FnOnce() + Send>;
 
+/// A piece of work in the queue.
+struct Queued {
+    container: String,
+    taker: Taker,
+    job: Job,
+}
+
 /// The threads.
 #[derive(Clone, Debug, Default)]
 pub struct Workers(Arc<Shared>);
@@ -44,7 +54,9 @@ struct Shared {
 
 #[derive(Default)]
 struct State {
-    queue: VecDeque<Job>,
+    queue: VecDeque<Queued>,
+    /// How many threads work for a container, the abandoned ones included; none is not there.
+    occupied: BTreeMap<String, usize>,
     /// Threads that wait for work.
     idle: usize,
     /// Threads that are there and not abandoned.
@@ -62,6 +74,26 @@ impl std::fmt::Debug for State {
 }
 
 impl State {
+    /// Takes a piece of work from the queue: of those that a free thread was woken for, else of those whose container
+    /// occupies the fewest threads, the one that waits longest.
+    fn take(&mut self) -> Option<Queued> {
+        let order = |queued: &Queued| (queued.taker, self.occupied.get(&queued.container).copied());
+        let (next, _) = self.queue.iter().enumerate().min_by_key(|(_, queued)| order(queued))?;
+        let queued = self.queue.remove(next)?;
+        *self.occupied.entry(queued.container.clone()).or_default() += 1;
+        self.begun = Some(Instant::now());
+        Some(queued)
+    }
+
+    /// A thread is done with work for this container.
+    fn leave(&mut self, container: &str) {
+        let Some(threads) = self.occupied.get_mut(container) else { return };
+        *threads -= 1;
+        if *threads == 0 {
+            self.occupied.remove(container);
+        }
+    }
+
     /// Counts one more thread, if those that are there begin nothing; with the stuck ones they have a bound. Of many who
     /// wait one gets it: it may be enough for all, and else the next is made when it has begun nothing for a while.
     fn takes_another(&mut self) -> bool {
@@ -75,19 +107,21 @@ impl State {
     }
 }
 
-/// What a piece of work is called, and how long it may take.
+/// What a piece of work is called, whom it is for, and how long it may take.
 #[derive(Clone, Debug)]
 pub struct Task {
     /// For the log and for the error.
     pub name: String,
+    /// Id of the container on whose account it may sleep; empty where it is the shim's own.
+    pub container: String,
     /// After this it is abandoned.
     pub limit: Duration,
 }
 
 /// Who takes a piece of work.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Taker {
-    /// A thread that has nothing else to do: it needs no look whether any begins it.
+    /// A thread that has nothing else to do: it needs no look whether any begins it, and so nothing overtakes it.
     Free,
     /// Whoever comes to it.
     Anyone,
@@ -118,7 +152,7 @@ impl Workers {
         let job = self.job(Arc::clone(&progress), move || {
             let _ = sender.send(work());
         });
-        let taker = self.submit(job)?;
+        let taker = self.submit(task.container.clone(), job)?;
         let begun = Instant::now();
         tokio::select! {
             biased;
@@ -168,26 +202,26 @@ impl Workers {
         })
     }
 
-    fn submit(&self, job: Job) -> Result<Taker, Failure> {
+    fn submit(&self, container: String, job: Job) -> Result<Taker, Failure> {
         let mut state = self.state();
         if state.abandoned >= STUCK {
             return Err(Failure::Exhausted { count: state.abandoned });
         }
-        state.queue.push_back(job);
-        if state.idle >= state.queue.len() {
-            // First let go of the lock: who is woken wants it, and would sleep again at once.
-            drop(state);
-            self.0.wake.notify_one();
-            return Ok(Taker::Free);
-        }
+        let wakes = state.idle > state.queue.len();
+        let makes = !wakes && state.threads < WORKING;
         // With others in the queue the new thread may take one of them.
-        let taker = if state.queue.len() == 1 { Taker::Free } else { Taker::Anyone };
-        if state.threads < WORKING {
-            state.threads += 1;
-            drop(state);
-            return self.spawn().map(|()| taker);
+        let taker = if wakes || (makes && state.queue.is_empty()) { Taker::Free } else { Taker::Anyone };
+        state.queue.push_back(Queued { container, taker, job });
+        state.threads += usize::from(makes);
+        // First let go of the lock: who is woken wants it, and would sleep again at once.
+        drop(state);
+        if wakes {
+            self.0.wake.notify_one();
         }
-        Ok(Taker::Anyone)
+        if makes {
+            self.spawn()?;
+        }
+        Ok(taker)
     }
 
     fn spawn(&self) -> Result<(), Failure> {
@@ -206,11 +240,11 @@ impl Workers {
     fn work(&self) {
         let mut state = self.state();
         loop {
-            if let Some(job) = state.queue.pop_front() {
-                state.begun = Some(Instant::now());
+            if let Some(Queued { container, job, .. }) = state.take() {
                 drop(state);
                 job();
                 state = self.state();
+                state.leave(&container);
                 continue;
             }
             // There are more threads than that when some were slow, or came back.
@@ -290,7 +324,11 @@ mod tests {
     use std::sync::mpsc;
 
     fn task(limit: Duration) -> Task {
-        Task { name: "a test".to_owned(), limit }
+        task_of("a", limit)
+    }
+
+    fn task_of(container: &str, limit: Duration) -> Task {
+        Task { name: "a test".to_owned(), container: container.to_owned(), limit }
     }
 
     fn run<T>(future: impl Future<Output = T>) -> T {
@@ -347,6 +385,60 @@ mod tests {
                 one.await.expect("no panic").expect("released");
             }
         });
+    }
+
+    #[test]
+    fn the_queue_of_a_container_that_hangs_holds_up_no_other() {
+        const HUNG: usize = WORKING + 20;
+        let workers = Workers::default();
+        let begun = Arc::new(Mutex::new(Vec::new()));
+        let (releases, works): (Vec<_>, Vec<_>) = (0..HUNG).map(|_| slow()).unzip();
+        run(async {
+            let limit = Duration::from_secs(3600);
+            let begin = |container: &'static str, work: Box<dyn FnOnce() + Send>| {
+                let (workers, begun) = (workers.clone(), Arc::clone(&begun));
+                let noted = move || {
+                    begun.lock().expect("no panic").push(container);
+                    work();
+                };
+                tokio::spawn(async move { workers.run(task_of(container, limit), noted).await })
+            };
+            let running = works.into_iter().map(|work| begin("hung", Box::new(work))).collect::<Vec<_>>();
+            tokio::task::yield_now().await;
+            begin("neighbour", Box::new(|| ())).await.expect("no panic").expect("a thread");
+            drop(releases);
+            for one in running {
+                one.await.expect("no panic").expect("released");
+            }
+        });
+        let order = begun.lock().expect("no panic");
+        let before = order.iter().position(|container| *container == "neighbour").expect("it ran");
+        // A machine that is slow may begin a few more between a thread's taking of work and the note of it.
+        assert!(before < WORKING + 10, "{before} of {HUNG} were begun before it");
+        assert_eq!((order.len(), workers.state().occupied.len()), (HUNG + 1, 0));
+    }
+
+    #[test]
+    fn work_of_the_container_with_the_fewest_threads_is_taken_first_but_none_overtakes_who_has_a_thread() {
+        let queued = |(container, taker): (&str, _)| Queued {
+            container: container.to_owned(),
+            taker,
+            job: Box::new(|| ()),
+        };
+        let queue = [
+            ("a", Taker::Anyone),
+            ("a", Taker::Free),
+            ("a", Taker::Anyone),
+            ("b", Taker::Anyone),
+            ("b", Taker::Anyone),
+        ];
+        let mut state = State { queue: queue.map(queued).into(), ..State::default() };
+        let taken = std::iter::from_fn(|| state.take().map(|queued| queued.container)).collect::<Vec<_>>();
+        assert_eq!(taken, ["a", "b", "a", "b", "a"]);
+        state.leave("b");
+        assert_eq!(state.occupied.get("b"), Some(&1));
+        state.leave("b");
+        assert_eq!(state.occupied, BTreeMap::from([("a".to_owned(), 3)]));
     }
 
     #[test]

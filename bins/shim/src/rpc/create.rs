@@ -55,7 +55,7 @@ pub(crate) async fn create(
     // Until a logger and init have their waiters no child is taken for a stranger.
     let birth = pod.children.birth();
     let (stdio, ends) = open(&pod.namespace, &request.id, &streams, owner).await?;
-    let binary = chosen(&pod, &options).await?;
+    let binary = chosen(&pod, &request.id, &options).await?;
     let verb = verb(&pod, &request, &options, binary);
     let delete = verb.with(Verb::Delete);
     let made = match pod.verbs.ask(&operation, &verb, pipes(ends)).await {
@@ -96,7 +96,8 @@ async fn checked(pod: &Pod, request: &CreateTaskRequest) -> Result<Options, Fail
         return Err(Failure::Invalid { field: "bundle", reason });
     }
     let given = request.options.clone();
-    let task = workers::Task { name: "read the options".to_owned(), limit: LIMIT };
+    let task =
+        workers::Task { name: "read the options".to_owned(), container: request.id.clone(), limit: LIMIT };
     Ok(pod.workers.run(task, move || Options::decode(given.as_ref())).await??)
 }
 
@@ -134,9 +135,13 @@ pub(crate) fn pipes(ends: ChildEnds) -> Option<[OwnedFd; 3]> {
 }
 
 /// The OCI runtime that the options name, if it is another one.
-async fn chosen(pod: &Pod, options: &Options) -> Result<Option<PathBuf>, Failure> {
+async fn chosen(pod: &Pod, id: &str, options: &Options) -> Result<Option<PathBuf>, Failure> {
     let (name, search) = (options.binary_name.clone(), pod.search.clone());
-    let task = workers::Task { name: format!("look for the runtime {name}"), limit: LIMIT };
+    let task = workers::Task {
+        name: format!("look for the runtime {name}"),
+        container: id.to_owned(),
+        limit: LIMIT,
+    };
     match pod.workers.run(task, move || choose(&name, search.as_deref())).await? {
         Choice::InProcess => Ok(None),
         Choice::Program(path) => Ok(Some(path)),
@@ -254,7 +259,11 @@ fn twin(done: &Done) -> Option<OwnedFd> {
 
 /// Where it is, asked on a worker: the state lies on somebody's disk.
 async fn place(pod: &Pod, verb: Request, pid: i32) -> Result<Place, Failure> {
-    let task = workers::Task { name: format!("read the state of {}", verb.id), limit: LIMIT };
+    let task = workers::Task {
+        name: format!("read the state of {}", verb.id),
+        container: verb.id.clone(),
+        limit: LIMIT,
+    };
     let work = move || {
         let Request { id, bundle, root, binary, .. } = verb;
         let known = binary.is_none().then(|| recorded(&root, &id)).flatten();
@@ -284,7 +293,11 @@ async fn begin_journal(pod: &Pod, task: &Arc<Task>) -> Result<(), Failure> {
         binary: task.binary.clone(),
         systemd_cgroup: task.options.systemd_cgroup,
     };
-    let work = workers::Task { name: format!("begin the journal of {}", task.id), limit: LIMIT };
+    let work = workers::Task {
+        name: format!("begin the journal of {}", task.id),
+        container: task.id.clone(),
+        limit: LIMIT,
+    };
     let task = Arc::clone(task);
     let write = move || {
         match Journal::open(&task.bundle) {

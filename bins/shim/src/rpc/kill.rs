@@ -95,7 +95,7 @@ async fn kill_tree(pod: &Pod, task: &Arc<Task>, process: &Arc<Process>) -> Resul
         (reach, group)
     };
     let name = format!("kill exec {} in {}", process.exec_id, task.id);
-    match pod.workers.run(workers::Task { name, limit: LIMIT }, work).await {
+    match pod.workers.run(workers::Task { name, container: task.id.clone(), limit: LIMIT }, work).await {
         Ok((reach, group)) => {
             report(task, process, &reach);
             match group {

@@ -36,7 +36,13 @@ pub(crate) async fn pids(
     let work = move || read(&subject);
     // Another runtime is a child of ours for a moment, and no stranger to be taken away.
     let birth = task.binary.is_some().then(|| pod.children.birth());
-    let read = pod.workers.run(Task { name: format!("pids of {}", request.id), limit: LIMIT }, work).await;
+    let read = pod
+        .workers
+        .run(
+            Task { name: format!("pids of {}", request.id), container: request.id.clone(), limit: LIMIT },
+            work,
+        )
+        .await;
     drop(birth);
     let mut pids = read??;
     if pids.is_empty() && task.init.exit().is_some() {

@@ -152,7 +152,8 @@ async fn launch(
         let number = subject.note_started(&known.exec_id, running.pid);
         Ok((Started(Some(running)), number))
     };
-    let (started, number) = pod.workers.run(workers::Task { name, limit: LIMIT }, work).await??;
+    let (started, number) =
+        pod.workers.run(workers::Task { name, container: task.id.clone(), limit: LIMIT }, work).await??;
     attend::write_down(pod, task, process, "start", number).await;
     Ok(started)
 }

@@ -22,7 +22,11 @@ pub(crate) async fn stats(
 ) -> Result<StatsResponse, Failure> {
     let task = pod.task(&request.id)?;
     operation.stage("read the control files of the cgroup");
-    let work = workers::Task { name: format!("stats of {}", request.id), limit: LIMIT };
+    let work = workers::Task {
+        name: format!("stats of {}", request.id),
+        container: request.id.clone(),
+        limit: LIMIT,
+    };
     let metrics = pod.workers.run(work, move || stats::metrics(&task.groups)).await?;
     let metrics = metrics.map_err(|error| {
         let kind = if matches!(error, Error::Gone { .. }) { Kind::NotFound } else { Kind::Other };

@@ -83,11 +83,12 @@ impl Verbs {
     ) -> Result<(Child, OwnedFd), Failure> {
         let birth = self.children.birth();
         let name = format!("start the process of {} {}", request.verb.name(), request.id);
+        let container = request.id.clone();
         let work = move || {
             let letter = written(&request)?;
             Ok::<_, Failure>((spawn(&socket, streams)?, letter))
         };
-        let (begun, letter) = self.workers.run(Task { name, limit: BIRTH }, work).await??;
+        let (begun, letter) = self.workers.run(Task { name, container, limit: BIRTH }, work).await??;
         let child = self.children.adopt(Arc::new(begun));
         drop(birth);
         Ok((child, letter))
