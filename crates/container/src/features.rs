@@ -11,8 +11,9 @@ use serde::Serialize;
 
 /// The oldest version of the specification whose bundles run.
 pub const OCI_VERSION_MIN: &str = "1.0.0";
-/// The newest version of the specification that callers may count on. Bundles that name a newer 1.x run as well: what it
-/// brought and is not done here is refused by its name, where it is asked for.
+/// The newest version of the specification that callers may count on. Bundles that name a newer 1.x run as well: what of
+/// 1.3 is not done here is refused by its name, where it is asked for; above that a field is not known, and a warning in
+/// the log says so.
 pub const OCI_VERSION_MAX: &str = crate::state::OCI_VERSION;
 
 const HOOKS: &[&str] =

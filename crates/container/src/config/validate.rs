@@ -61,18 +61,36 @@ fn invalid(pointer: impl Into<String>, reason: impl Into<String>) -> Result {
 /// number are compatible.
 ///
 /// Compat: engines write the newest version they know, whatever a container uses of it, so a newer minor number than
-/// `features` claims says nothing yet: what it brought is refused by its own name ([`unsupported`]). runc does not look
-/// at the version at all, and crun gave its check up (pull request 1417) after containers of new engines had failed.
+/// `features` claims says nothing yet: what is not done of 1.3 is refused by its own name ([`unsupported`]), and what a
+/// later one brought is not known here, of which a warning tells. runc does not look at the version at all, and crun gave
+/// its check up (pull request 1417) after containers of new engines had failed.
 fn version(version: &str) -> Result {
     let place = "config.json/ociVersion";
     match version.split('.').next() {
-        Some("1") => Ok(()),
+        Some("1") => {
+            if is_newer_than_known(version) {
+                log::warn!(
+                    "{place}: {version:?} is newer than 1.{KNOWN_MINOR}, the last version whose fields are all known here; \
+                     what it added is passed over"
+                );
+            }
+            Ok(())
+        }
         Some("") | None => {
             let example = crate::features::OCI_VERSION_MAX;
             invalid(place, format!("absent, but must be the version of the specification, such as {example}"))
         }
         Some(_) => invalid(place, format!("version {version:?} is not supported, every 1.x is")),
     }
+}
+
+/// The minor number of the last 1.x whose fields are all done or refused by name.
+const KNOWN_MINOR: u32 = 3;
+
+/// A minor number that is none says nothing.
+fn is_newer_than_known(version: &str) -> bool {
+    let minor = version.split('.').nth(1).and_then(|minor| minor.parse::<u32>().ok());
+    minor.is_some_and(|minor| minor > KNOWN_MINOR)
 }
 
 fn root(config: &Config, bundle: &Path) -> Result {

@@ -74,6 +74,16 @@ fn what_features_claims_and_newer_minor_versions_are_accepted() {
 }
 
 #[test]
+fn a_version_whose_fields_are_not_known_is_told_from_those_that_are() {
+    for known in [crate::features::OCI_VERSION_MAX, "1.0.2-dev", "1.3.0", "1.3", "1", "1.x"] {
+        assert!(!is_newer_than_known(known), "{known}");
+    }
+    for newer in ["1.4.0", "1.4.0-dev", "1.10.0", "1.99"] {
+        assert!(is_newer_than_known(newer), "{newer}");
+    }
+}
+
+#[test]
 fn root_and_names() {
     assert_complaints(&[
         (
