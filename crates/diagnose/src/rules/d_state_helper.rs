@@ -33,35 +33,44 @@ pub(super) fn check(view: &View<'_>) -> Vec<Finding> {
 }
 
 fn finding(view: &View<'_>, helper: &Process) -> Option<Finding> {
-    let starved = build::starved_by(view, helper).is_some();
-    let asleep = |thread: &&Thread| thread.state == 'D' && !(starved && build::is_out_of_memory(thread));
-    let thread = helper.threads.iter().find(asleep)?;
-    if build::frozen_by(view, helper).is_some() || frozen_exec::is_left_behind(view, helper) {
-        return None;
-    }
-    let (place, file) = thread.place().unwrap_or(("an unknown place", "wchan"));
+    let thread = asleep(view, helper)?;
+    let (place, _) = place(thread);
     let container = view.container_of(helper);
     let graph = container.map(|id| build::around_container(view, id)).unwrap_or_default();
     let title = format!("{} sleeps uninterruptibly in {place}, {} old", view.label(helper), view.age(helper));
-    let mut finding = Finding::new(
-        "d_state_helper",
-        &format!("{}/{}", short(container), helper.pid),
-        Severity::Critical,
-        title,
-    )
-    .momentary()
-    .class("DE-01")
-    .container(container)
-    .blocker(Some(helper.pid), &view.name(helper), format!("the kernel, in {place}"))
-    .chain(graph.chain_to(&build::process_key(helper.pid)))
-    .evidence(format!("/proc/{}/task/{}/{file}", helper.pid, thread.tid), place);
+    let subject = format!("{}/{}", short(container), helper.pid);
+    let finding = Finding::new("d_state_helper", &subject, Severity::Critical, title)
+        .momentary()
+        .class("DE-01")
+        .container(container)
+        .blocker(Some(helper.pid), &view.name(helper), format!("the kernel, in {place}"))
+        .chain(graph.chain_to(&build::process_key(helper.pid)));
+    Some(evidence(view, helper, thread, finding).remedy(remedy()))
+}
+
+/// The thread that cannot be woken, unless another rule says why: a frozen cgroup, or memory that is short.
+fn asleep<'a>(view: &View<'_>, helper: &'a Process) -> Option<&'a Thread> {
+    let starved = build::starved_by(view, helper).is_some();
+    let asleep = |thread: &&Thread| thread.state == 'D' && !(starved && build::is_out_of_memory(thread));
+    let explained = || build::frozen_by(view, helper).is_some() || frozen_exec::is_left_behind(view, helper);
+    helper.threads.iter().find(asleep).filter(|_| !explained())
+}
+
+/// Where in the kernel a thread sleeps, and the file of `/proc` that says so.
+fn place(thread: &Thread) -> (&str, &'static str) {
+    thread.place().unwrap_or(("an unknown place", "wchan"))
+}
+
+/// Where it sleeps, who owes answers, and what the kernel says of it.
+fn evidence(view: &View<'_>, helper: &Process, thread: &Thread, mut finding: Finding) -> Finding {
+    let (place, file) = place(thread);
+    let directory = format!("/proc/{}/task/{}", helper.pid, thread.tid);
+    finding = finding.evidence(format!("{directory}/{file}"), place);
     if !thread.stack.is_empty() {
-        finding = finding
-            .evidence(format!("/proc/{}/task/{}/stack", helper.pid, thread.tid), thread.stack.join(" < "));
+        finding = finding.evidence(format!("{directory}/stack"), thread.stack.join(" < "));
     }
-    for mount in
-        view.snapshot.mounts.iter().filter(|mount| mount.fuse_waiting.is_some_and(|waiting| waiting > 0))
-    {
+    let owes = |waiting: Option<u64>| waiting.is_some_and(|waiting| waiting > 0);
+    for mount in view.snapshot.mounts.iter().filter(|mount| owes(mount.fuse_waiting)) {
         finding = finding
             .evidence(&mount.mount_point, format!("{} of {} owes answers", mount.fs_type, mount.source));
     }
@@ -69,8 +78,10 @@ fn finding(view: &View<'_>, helper: &Process) -> Option<Finding> {
     for line in view.snapshot.kernel_log.iter().filter(|line| line.text.contains(&known)) {
         finding = finding.evidence("kernel log", &line.text);
     }
-    Some(finding.remedy(
-        Remedy::advise("server", "bring back what it waits for: the file server, the FUSE daemon, the disk; nothing ends this sleep otherwise")
-            .may_follow("whatever waited is carried out, late"),
-    ))
+    finding
+}
+
+fn remedy() -> Remedy {
+    Remedy::advise("server", "bring back what it waits for: the file server, the FUSE daemon, the disk; nothing ends this sleep otherwise")
+        .may_follow("whatever waited is carried out, late")
 }

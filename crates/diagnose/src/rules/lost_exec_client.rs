@@ -52,7 +52,6 @@ fn finding(view: &View<'_>, client: &Process, container: &Container) -> Option<F
     }
     let engine = build::daemon_of(view, client)?;
     let since = if restarted { "was started again since" } else { "has ended" };
-    let identity = Identity { pid: client.pid, start_time: client.start_time };
     let title = format!(
         "{} has waited {} for an exec in a container that {since}",
         view.label(client),
@@ -62,23 +61,19 @@ fn finding(view: &View<'_>, client: &Process, container: &Container) -> Option<F
     let finding = Finding::new("lost_exec_client", &subject, Severity::Warning, title);
     let long = init.is_some_and(|init| restarted && view.snapshot.age_ms(init) >= RESTARTED_MS);
     let finding = if long { finding } else { finding.momentary() };
-    Some(
-        finding
-            .class("IN-05")
-            .container(Some(&container.id))
-            .blocker(Some(engine.pid), &view.name(engine), "the end of an exec, which nobody will report")
-            .evidence(
-                format!("/proc/{}", client.pid),
-                format!("connected to {}, {} old", view.label(engine), view.age(client)),
-            )
-            .evidence("the container", since)
-            .remedy(
-                Remedy::act(
-                    "kill",
-                    format!("end the client {} with SIGKILL", client.pid),
-                    Action::Kill { process: identity },
-                )
-                .costs("its caller sees exit status 137 instead of an answer that cannot come"),
-            ),
-    )
+    let connected = format!("connected to {}, {} old", view.label(engine), view.age(client));
+    let finding = finding
+        .class("IN-05")
+        .container(Some(&container.id))
+        .blocker(Some(engine.pid), &view.name(engine), "the end of an exec, which nobody will report")
+        .evidence(format!("/proc/{}", client.pid), connected)
+        .evidence("the container", since);
+    Some(finding.remedy(remedy(client)))
+}
+
+fn remedy(client: &Process) -> Remedy {
+    let identity = Identity { pid: client.pid, start_time: client.start_time };
+    let what = format!("end the client {} with SIGKILL", client.pid);
+    Remedy::act("kill", what, Action::Kill { process: identity })
+        .costs("its caller sees exit status 137 instead of an answer that cannot come")
 }

@@ -70,17 +70,12 @@ fn finding(view: &View<'_>, id: &str, clients: &[&Process]) -> Option<Finding> {
         clients.len(),
         oldest(view, clients)
     );
-    let mut finding = Finding::new("waiting_clients", short(Some(id)), Severity::Critical, title)
+    let finding = Finding::new("waiting_clients", short(Some(id)), Severity::Critical, title)
         .class("IN-03")
         .container(Some(id))
         .evidence("processes", format!("{} clients connected to {}", clients.len(), view.label(engine)));
-    finding = match blocker {
-        Some(process) => {
-            let key = build::process_key(process.pid);
-            let waits_for =
-                graph.waits(&key).next().map_or_else(|| String::from("its own end"), |edge| edge.why.clone());
-            finding.blocker(Some(process.pid), &view.name(process), waits_for).chain(graph.chain_to(&key))
-        }
+    let finding = match blocker {
+        Some(process) => blocked_by(view, &graph, process, finding),
         None => finding.blocker(
             Some(engine.pid),
             &view.name(engine),
@@ -91,6 +86,14 @@ fn finding(view: &View<'_>, id: &str, clients: &[&Process]) -> Option<Finding> {
         "cause",
         "heal what the container's shim waits for (see the other findings); the queue then goes by itself",
     )))
+}
+
+/// The process that the queue stands behind, what it waits for, and the way to it.
+fn blocked_by(view: &View<'_>, graph: &Graph, process: &Process, finding: Finding) -> Finding {
+    let key = build::process_key(process.pid);
+    let waits_for =
+        graph.waits(&key).next().map_or_else(|| String::from("its own end"), |edge| edge.why.clone());
+    finding.blocker(Some(process.pid), &view.name(process), waits_for).chain(graph.chain_to(&key))
 }
 
 /// Whether clients wait for something else than a processor: what they wait for was there before them, or they have
