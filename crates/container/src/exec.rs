@@ -522,12 +522,12 @@ impl Attempt<'_> {
             flags: filter.flags,
             listener: sockets.as_ref().map(|(_, theirs)| theirs.as_fd()),
         });
-        let launched = self.launch(&kept.join, filter, terminal)?;
+        let mut launched = self.launch(&kept.join, filter, terminal)?;
+        let patience = Patience { limit: LIMIT, stop: self.target.stop };
         if let Some((ours, theirs)) = sockets {
             drop(theirs);
-            self.pass_listener(&ours, &launched)?;
+            self.pass_listener(ours.as_fd(), &mut launched, patience)?;
         }
-        let patience = Patience { limit: LIMIT, stop: self.target.stop };
         let outcome = launched.outcome(Some(self.target.proc), patience).map_err(Error::Launch)?;
         self.judge(outcome)
     }
@@ -544,9 +544,14 @@ impl Attempt<'_> {
     }
 
     /// The program's `execve` may itself wait for the agent, so the listener goes first.
-    fn pass_listener(&self, ours: &OwnedFd, launched: &Launched) -> Result<(), Error> {
-        let Some(descriptor) = listener::receive(ours, LIMIT)? else { return Ok(()) };
-        listener::hand_over(self.target.record, (launched.pid(), Status::Running), descriptor.as_fd())
+    fn pass_listener(
+        &self,
+        ours: BorrowedFd<'_>,
+        child: &mut Launched,
+        patience: Patience<'_>,
+    ) -> Result<(), Error> {
+        let Some(descriptor) = listener::receive(ours, child, patience)? else { return Ok(()) };
+        listener::hand_over(self.target.record, (child.pid(), Status::Running), descriptor.as_fd())
     }
 
     fn launch(

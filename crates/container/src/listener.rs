@@ -4,7 +4,7 @@
 
 use crate::record::Record;
 use crate::{Error, Status};
-use rustix::event::{PollFd, PollFlags, poll};
+use launch::{Launched, Patience};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::io::{IoSlice, IoSliceMut};
 use rustix::net::{
@@ -64,14 +64,17 @@ fn send(path: &std::path::Path, state: &str, listener: BorrowedFd<'_>) -> rustix
     sendmsg(&socket, &[IoSlice::new(state.as_bytes())], &mut control, SendFlags::NOSIGNAL).map(drop)
 }
 
-/// Takes a listener that a child sent, or `None` when the child ended without sending one.
+/// Takes a listener that the child sent, or `None` when it ended without sending one or the caller's patience did.
 ///
 /// # Errors
 /// [`Error::Step`].
-pub(crate) fn receive(socket: &OwnedFd, limit: std::time::Duration) -> Result<Option<OwnedFd>, Error> {
+pub(crate) fn receive(
+    socket: BorrowedFd<'_>,
+    child: &mut Launched,
+    patience: Patience<'_>,
+) -> Result<Option<OwnedFd>, Error> {
     let wrap = |source| Error::Step { step: "receive the seccomp listener", source };
-    let mut fds = [PollFd::new(socket, PollFlags::IN)];
-    if poll(&mut fds, Some(&launch::process::timespec(limit))).map_err(wrap)? == 0 {
+    if !child.hears(socket, patience).map_err(wrap)? {
         return Ok(None);
     }
     let mut byte = [0; 1];

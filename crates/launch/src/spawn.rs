@@ -35,6 +35,8 @@ pub struct Launched {
     /// There until the child executed its program.
     word: Option<SharedWord>,
     born: Instant,
+    /// When a caller who was told to stop gives up.
+    hurried: Option<Instant>,
 }
 
 /// How long a start may take.
@@ -55,12 +57,6 @@ impl From<Duration> for Patience<'_> {
     }
 }
 
-impl<'a> Patience<'a> {
-    fn since(self, born: Instant) -> Wait<'a> {
-        Wait { limit: self.limit, deadline: born + self.limit, stop: self.stop }
-    }
-}
-
 /// A wait that may become shorter.
 struct Wait<'a> {
     limit: Duration,
@@ -69,6 +65,29 @@ struct Wait<'a> {
 }
 
 impl Wait<'_> {
+    fn of(limit: Duration) -> Self {
+        Self { limit, deadline: Instant::now() + limit, stop: None }
+    }
+
+    /// Waits until `descriptor` is readable or closed by its other side; `false` when time is up.
+    fn readable(&mut self, descriptor: BorrowedFd<'_>) -> Result<bool, Errno> {
+        loop {
+            let mut fds = vec![PollFd::from_borrowed_fd(descriptor, PollFlags::IN)];
+            fds.extend(self.stop.map(|stop| PollFd::from_borrowed_fd(stop, PollFlags::IN)));
+            match poll(&mut fds, Some(&timespec(self.left()))) {
+                Ok(0) => return Ok(false),
+                Ok(_) if fds.first().is_some_and(|wanted| !wanted.revents().is_empty()) => return Ok(true),
+                Ok(_) => self.hurry(),
+                Err(Errno::INTR) => {}
+                Err(errno) => return Err(errno),
+            }
+        }
+    }
+
+    fn left(&self) -> Duration {
+        self.deadline.saturating_duration_since(Instant::now())
+    }
+
     fn hurry(&mut self) {
         self.stop = None;
         self.deadline = self.deadline.min(Instant::now() + GRACE);
@@ -144,7 +163,7 @@ pub fn spawn<P: ?Sized>(
         Ok(Side::Child) => child(Report { word: &word, pipe: their_pipe.as_fd() }, plan),
         Ok(Side::Parent { pid, pidfd }) => {
             let process = Some(Process { pid, pidfd });
-            let launched = Launched { process, pipe, word: Some(word), born: Instant::now() };
+            let launched = Launched { process, pipe, word: Some(word), born: Instant::now(), hurried: None };
             visit.map_or(Ok(()), Visit::end)?;
             Ok(launched)
         }
@@ -184,6 +203,29 @@ impl Launched {
         number.and_then(Stage::from_number).unwrap_or(Stage::Start)
     }
 
+    /// Waits until `channel`, over which the child is heard before its outcome is known, is readable or closed; `false`
+    /// when the caller's patience has an end. A caller who is told to stop has one [`GRACE`], this and
+    /// [`Launched::outcome`] together.
+    ///
+    /// # Errors
+    /// The errno of poll(2).
+    pub fn hears(&mut self, channel: BorrowedFd<'_>, patience: Patience<'_>) -> Result<bool, Errno> {
+        let mut wait = self.wait(patience);
+        let heard = wait.readable(channel);
+        if patience.stop.is_some() && wait.stop.is_none() {
+            self.hurried = Some(wait.deadline);
+        }
+        heard
+    }
+
+    fn wait<'a>(&self, patience: Patience<'a>) -> Wait<'a> {
+        let whole = Wait { limit: patience.limit, deadline: self.born + patience.limit, stop: patience.stop };
+        match self.hurried {
+            Some(end) => Wait { deadline: whole.deadline.min(end), stop: None, ..whole },
+            None => whole,
+        }
+    }
+
     /// Waits until the child executed its program, was refused, died, or the caller's patience (a [`Duration`] will do)
     /// has an end.
     ///
@@ -197,7 +239,7 @@ impl Launched {
         proc: Option<&Procfs>,
         patience: impl Into<Patience<'a>>,
     ) -> Result<Outcome, Error> {
-        let mut wait = patience.into().since(self.born);
+        let mut wait = self.wait(patience.into());
         loop {
             if !self.readable(&mut wait)? {
                 return Ok(self.out_of_time(wait.limit));
@@ -208,19 +250,21 @@ impl Launched {
             }
             // End of file: the pipe closed over execve, or the child is dying.
             match self.reached_program(proc)? {
-                Reached::NotYet if Instant::now() >= wait.deadline => {
-                    return Ok(self.out_of_time(wait.limit));
-                }
+                Reached::NotYet if wait.left().is_zero() => return Ok(self.out_of_time(wait.limit)),
                 Reached::NotYet => {
-                    if let Some(ended) = self.wait_ended(wait.deadline)? {
-                        if let Some(failure) = self.word.as_ref().and_then(Report::left) {
-                            return Ok(Outcome::Refused(failure));
-                        }
-                        return Ok(Outcome::Died { stage: self.stage(), ended });
+                    if let Some(ended) = self.wait_ended(&mut wait)? {
+                        return Ok(self.died(ended));
                     }
                 }
                 Reached::Program => return self.executed(),
             }
+        }
+    }
+
+    fn died(&self, ended: Ended) -> Outcome {
+        match self.word.as_ref().and_then(Report::left) {
+            Some(failure) => Outcome::Refused(failure),
+            None => Outcome::Died { stage: self.stage(), ended },
         }
     }
 
@@ -254,22 +298,11 @@ impl Launched {
             // ESRCH: it has ended meanwhile.
             let _ = rustix::process::pidfd_send_signal(&process.pidfd, Signal::KILL);
         }
-        self.wait_ended(Instant::now() + limit)
+        self.wait_ended(&mut Wait::of(limit))
     }
 
     fn readable(&self, wait: &mut Wait<'_>) -> Result<bool, Error> {
-        loop {
-            let left = wait.deadline.saturating_duration_since(Instant::now());
-            let mut fds = vec![PollFd::new(&self.pipe, PollFlags::IN)];
-            fds.extend(wait.stop.iter().map(|stop| PollFd::new(stop, PollFlags::IN)));
-            match poll(&mut fds, Some(&timespec(left))) {
-                Ok(0) => return Ok(false),
-                Ok(_) if fds.first().is_some_and(|pipe| !pipe.revents().is_empty()) => return Ok(true),
-                Ok(_) => wait.hurry(),
-                Err(Errno::INTR) => {}
-                Err(source) => return Err(Error::Report { pid: self.pid(), source }),
-            }
-        }
+        wait.readable(self.pipe.as_fd()).map_err(|source| Error::Report { pid: self.pid(), source })
     }
 
     fn report(&self) -> Result<Option<Failure>, Error> {
@@ -282,7 +315,7 @@ impl Launched {
     fn reap(&mut self) -> Result<(), Error> {
         // The child sent its last word and exits now; nothing can hold it but a tracer or a freezer.
         const LAST_WORD: Duration = Duration::from_secs(2);
-        match self.wait_ended(Instant::now() + LAST_WORD) {
+        match self.wait_ended(&mut Wait::of(LAST_WORD)) {
             // Whoever took it away left nothing to reap.
             Err(Error::Wait { source: Errno::CHILD, .. }) => {
                 self.process = None;
@@ -292,21 +325,20 @@ impl Launched {
         }
     }
 
-    fn wait_ended(&mut self, deadline: Instant) -> Result<Option<Ended>, Error> {
+    fn wait_ended(&mut self, wait: &mut Wait<'_>) -> Result<Option<Ended>, Error> {
         // Kernel: a dead child that is traced belongs to its tracer first.
         const TRACED: Duration = Duration::from_millis(1);
         loop {
             let Some(process) = &self.process else { return Ok(None) };
-            let left = deadline.saturating_duration_since(Instant::now());
-            let wait = |source| Error::Wait { pid: process.pid, source };
-            if !crate::process::wait_dead(process.pidfd.as_fd(), left).map_err(wait)? {
+            let refused = |source| Error::Wait { pid: process.pid, source };
+            if !wait.readable(process.pidfd.as_fd()).map_err(refused)? {
                 return Ok(None);
             }
             if let Some(how) = ended(process, Reap::Yes)? {
                 self.process = None;
                 return Ok(Some(how));
             }
-            if left.is_zero() {
+            if wait.left().is_zero() {
                 return Ok(None);
             }
             std::thread::sleep(TRACED);

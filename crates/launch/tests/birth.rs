@@ -7,7 +7,7 @@
 )]
 
 use std::fs;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 use std::time::Duration;
@@ -177,9 +177,21 @@ fn a_child_born_into_a_frozen_v2_group_is_stuck_and_dies_of_a_kill_while_the_gro
     assert_eq!((group.read("cgroup.freeze"), group.read("cgroup.procs")), ("1".to_owned(), String::new()));
 }
 
+/// A report pipe that is closed before the program says that the child is dying, which may take its time.
+fn waits_unheard(report: Report<'_>, (): &()) -> ! {
+    let pipe = report.pipe.as_raw_fd().unsigned_abs();
+    let _ = sys::close_range::close_range(pipe, pipe);
+    waits(report, &())
+}
+
 #[test]
 fn a_start_whose_caller_is_told_to_stop_is_given_up() {
-    let launched = spawn(&Birth::default(), &(), waits).unwrap();
+    for child in [waits, waits_unheard] {
+        told_to_stop(spawn(&Birth::default(), &(), child).unwrap());
+    }
+}
+
+fn told_to_stop(launched: Launched) {
     let (stop, told) = rustix::pipe::pipe().unwrap();
     rustix::io::write(&told, b"x").unwrap();
     let limit = 1000 * *GUARD;
