@@ -379,11 +379,8 @@ fn sub_cgroups(record: &Record, request: &ExecRequest) -> Result<cgroup::Paths, 
             return Err(unsupported("the path must lie below the container's own cgroup"));
         }
         let mut matched = false;
-        let wanted = |key: &str| {
-            controllers.is_empty()
-                || controllers.split(',').any(|one| key.split(',').any(|known| known == one))
-        };
-        let hierarchies = paths.v1.iter_mut().filter(|(key, _)| wanted(key)).map(|(_, group)| group);
+        let named = |key: &str| controllers.is_empty() || share_controller(controllers, key);
+        let hierarchies = paths.v1.iter_mut().filter(|(key, _)| named(key)).map(|(_, group)| group);
         for group in hierarchies.chain(paths.unified.as_mut().filter(|_| controllers.is_empty())) {
             descend(group, &relative).map_err(|path| Error::NoSubCgroup {
                 id: record.id.clone(),
@@ -397,6 +394,11 @@ fn sub_cgroups(record: &Record, request: &ExecRequest) -> Result<cgroup::Paths, 
         }
     }
     Ok(paths)
+}
+
+/// Whether two lists, divided by commas, have a controller in common.
+fn share_controller(given: &str, mounted: &str) -> bool {
+    given.split(',').any(|one| mounted.split(',').any(|known| known == one))
 }
 
 /// Goes down into a group that must be there, or gives its path; below a group that is gone itself nothing is missed.
