@@ -3,8 +3,10 @@
 use std::time::Duration;
 
 use rustix::process::Signal;
+use serde_json::json;
+use testkit::fd_socket::FdSocket;
 use testkit::freezer::Freezer;
-use testkit::{Container, Lab, hang, hierarchy, process};
+use testkit::{Config, Container, Lab, hang, hierarchy, process};
 
 use crate::refusal::{self, exec, refused, text, verb};
 use crate::truth;
@@ -63,17 +65,18 @@ truth! {
     }
 
     fn who_waits_for_a_resume_can_be_told_to_stop(lab) {
-        for signal in [Signal::INT, Signal::TERM, Signal::HUP, Signal::QUIT] {
-            let c = lab.sleeper();
+        let socket = FdSocket::bind(&lab.path("listener"));
+        let rule = json!({"names": ["mkdir"], "action": "SCMP_ACT_NOTIFY"});
+        let profile = json!({"defaultAction": "SCMP_ACT_ALLOW", "listenerPath": socket.path(), "syscalls": [rule]});
+        let with_listener = Config::new().set("/linux/seccomp", profile);
+        let signals = [Signal::INT, Signal::TERM, Signal::HUP, Signal::QUIT];
+        let plain = signals.map(|signal| (Config::new(), signal));
+        for (config, signal) in plain.into_iter().chain([(with_listener, Signal::INT)]) {
+            let c = lab.started(&config);
             c.pause().ok();
-            let running = exec(lab, &c, &["--ignore-paused"], &["true"]).spawn();
-            hang::eventually("the child to be in the container", || hierarchy::pids(&c.group()).len() > 1);
-            running.signal(signal);
-            let output = running.wait().code(255);
-            let expected = format!("{}; given up on signal {}", frozen_text(&c), signal.as_raw());
-            assert_eq!(text(&output), expected);
+            told_to_stop(lab, &c, signal);
             assert_eq!(c.status(), "paused");
-            assert_eq!(hierarchy::pids(&c.group()), [c.pid()], "the child is gone though the container is frozen");
+            assert_eq!(hierarchy::pids(&c.group()), [c.pid()], "the children are gone though the container is frozen");
         }
     }
 
@@ -128,6 +131,22 @@ truth! {
         verb(lab, "delete", &["--force"]).args([c.id()]).ok();
         process::wait_exit(&init, "init");
     }
+}
+
+/// Tells one of two who wait for a resume to stop, then the other; the first has not waited as long as it would have.
+fn told_to_stop(lab: &Lab, c: &Container<'_>, signal: Signal) {
+    let waits = |children: usize| {
+        let running = exec(lab, c, &["--ignore-paused"], &["true"]).spawn();
+        hang::eventually("the child to be in the container", || hierarchy::pids(&c.group()).len() > children);
+        running
+    };
+    let (older, told) = (waits(1), waits(2));
+    told.signal(signal);
+    let expected = format!("{}; given up on signal {}", frozen_text(c), signal.as_raw());
+    assert_eq!(text(&told.wait().code(255)), expected);
+    assert!(!older.has_ended(), "who began earlier and was not told to stop was done before");
+    older.signal(signal);
+    assert_eq!(text(&older.wait().code(255)), expected);
 }
 
 /// Freezes the container while the child of an exec is held before one of its system calls.
