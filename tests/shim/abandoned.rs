@@ -10,7 +10,8 @@ use containerd_shim_protos::api::{
 use protobuf::well_known_types::empty::Empty;
 use rustix::process::Signal;
 use serde_json::json;
-use testkit::hang::eventually;
+use testkit::freezer::Freezer;
+use testkit::hang::{eventually, eventually_some};
 use testkit::{Config, process};
 use ttrpc::Code;
 
@@ -53,6 +54,37 @@ fn runtime(session: &Session<'_>, body: &str) -> String {
     let path = session.lab.write("runtime", &format!("#!/bin/sh\n{body}\n"));
     fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
     path.display().to_string()
+}
+
+/// Runs the first container by a runtime that pauses like this; gives its id.
+fn run_with_pause(session: &Session<'_>, pause: &str) -> String {
+    let runc = session.lab.binary().display();
+    let body = format!("case \" $* \" in *\" pause \"*) {pause};; esac\nexec {runc} \"$@\"");
+    let name = runtime(session, &body);
+    let mut request = session.create_request(session.first());
+    Session::options(&mut request, |options| options.binary_name = name);
+    let _made: CreateTaskResponse = session.ok("Create", &request);
+    let id = session.first().id().to_owned();
+    session.start_process(&id, "").unwrap();
+    id
+}
+
+/// Kills the process of a pause as soon as its runtime has written its pid to `stalled`; gives that pid.
+fn break_pause_off(session: &Session<'_>, id: &str) -> i32 {
+    let written = || {
+        let text = fs::read_to_string(session.lab.path("stalled")).ok()?;
+        text.strip_suffix('\n')?.parse().ok()
+    };
+    std::thread::scope(|scope| {
+        let request = PauseRequest { id: id.to_owned(), ..PauseRequest::default() };
+        let client = session.another_client();
+        let pausing = scope.spawn(move || call::<_, Empty>(&client, "Pause", &request));
+        let runtime = eventually_some("the runtime to stall", written);
+        process::signal(verb_process(session), Signal::KILL);
+        let refused = pausing.join().unwrap().unwrap_err().to_string();
+        assert!(refused.contains("ended without an answer"), "{refused}");
+        runtime
+    })
 }
 
 sessions! {
@@ -151,28 +183,33 @@ sessions! {
     fn a_pause_whose_process_is_killed_leaves_nothing_frozen(session) {
         let path = |name: &str| session.lab.path(name).display().to_string();
         let (stalled, go, runc) = (path("stalled"), path("go"), session.lab.binary().display());
-        let name = runtime(session, &format!(
-            "case \" $* \" in *\" pause \"*) {runc} \"$@\"; touch {stalled}\n\
-             while [ ! -e {go} ]; do sleep 0.01; done; exit 1;; esac\n\
-             exec {runc} \"$@\""
+        let id = run_with_pause(session, &format!(
+            "{runc} \"$@\"; echo $$ > {stalled}; while [ ! -e {go} ]; do sleep 0.01; done; exit 1"
         ));
-        let mut request = session.create_request(session.first());
-        Session::options(&mut request, |options| options.binary_name = name);
-        let _made: CreateTaskResponse = session.ok("Create", &request);
-        let id = session.first().id().to_owned();
-        session.start_process(&id, "").unwrap();
-        std::thread::scope(|scope| {
-            let (client, request) = (session.another_client(), PauseRequest { id, ..PauseRequest::default() });
-            let pausing = scope.spawn(move || call::<_, Empty>(&client, "Pause", &request));
-            eventually("the container to be paused", || session.lab.path("stalled").exists());
-            process::signal(verb_process(session), Signal::KILL);
-            let refused = pausing.join().unwrap().unwrap_err().to_string();
-            assert!(refused.contains("ended without an answer"), "{refused}");
-        });
+        break_pause_off(session, &id);
         assert_eq!(session.status(""), Status::RUNNING);
         session.exec("e", &["/bin/true"]);
         assert_eq!(session.wait("e"), 0);
         session.lab.write("go", "");
+        session.remove_first();
+    }
+
+    ours
+    /// Its runtime is on the way, and has a parent between itself and the process that is killed.
+    fn a_pause_whose_process_is_killed_freezes_nothing_later(session) {
+        let path = |name: &str| session.lab.path(name).display().to_string();
+        let (stalled, go, runc) = (path("stalled"), path("go"), session.lab.binary().display());
+        let id = run_with_pause(session, &format!(
+            "sh -c 'echo $$ > {stalled}; while [ ! -e {go} ]; do sleep 0.01; done; exec {runc} \"$@\"' sh \"$@\"; exit $?"
+        ));
+        let runtime = break_pause_off(session, &id);
+        session.lab.write("go", "");
+        eventually("the runtime to end", || !process::is_alive(runtime));
+        assert!(Freezer::of(&session.first().group()).is_thawed(), "it was frozen after the thaw");
+        assert_eq!(session.status(""), Status::RUNNING);
+        let request = PauseRequest { id, ..PauseRequest::default() };
+        let _paused: Empty = session.ok("Pause", &request);
+        assert_eq!(session.status(""), Status::PAUSED);
         session.remove_first();
     }
 

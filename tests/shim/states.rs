@@ -10,6 +10,7 @@ use protobuf::well_known_types::empty::Empty;
 use protobuf::{Message, MessageField};
 use rustix::fs::{FileType, Mode};
 use serde_json::{Value, json};
+use testkit::freezer::Freezer;
 use ttrpc::Code;
 
 use crate::session::sessions;
@@ -212,6 +213,27 @@ sessions! {
 }
 
 sessions! {
+    ours
+    /// Somebody else has thawed or frozen it. The stock shim has no note that could be wrong: it asks runc.
+    fn a_refused_pause_or_resume_tells_where_the_container_is(session) {
+        session.run_first();
+        let (id, freezer) = (session.first().id().to_owned(), Freezer::of(&session.first().group()));
+        let pause = PauseRequest { id: id.clone(), ..PauseRequest::default() };
+        let resume = ResumeRequest { id, ..ResumeRequest::default() };
+        let _paused: Empty = session.ok("Pause", &pause);
+        freezer.thaw();
+        session.refused("Resume", &resume, Code::FAILED_PRECONDITION);
+        assert_eq!(session.status(""), Status::RUNNING);
+        session.exec("e", &["/bin/true"]);
+        assert_eq!(session.wait("e"), 0);
+        freezer.freeze();
+        session.refused("Pause", &pause, Code::FAILED_PRECONDITION);
+        assert_eq!(session.status(""), Status::PAUSED);
+        let _resumed: Empty = session.ok("Resume", &resume);
+        assert_eq!(session.status(""), Status::RUNNING);
+        session.remove_first();
+    }
+
     ours
     /// The stock shim answers `Connect` of an unknown id with NotFound since 1.7, and signal 65 with Unknown.
     fn what_is_wrong_in_itself_is_said_to_be(session) {

@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
-use containerd_shim_protos::api::{CreateTaskResponse, PidsRequest, PidsResponse};
+use containerd_shim_protos::api::{CreateTaskResponse, PidsRequest, PidsResponse, ProcessInfo};
 use protobuf::well_known_types::empty::Empty;
 use serde_json::{Value, json};
 use testkit::hang::eventually;
@@ -159,6 +159,33 @@ sessions! {
         });
         assert_eq!(session.wait("e"), 137);
         eventually("the family to be gone", || family() == [0, 0]);
+        session.remove_first();
+    }
+
+    ours
+    /// containerd 1.7 and 2.0 take such a container for a leftover when they start. With the stock shim that is an error,
+    /// and an empty list.
+    fn processes_that_a_wrapper_cannot_list_are_told_from_memory(session) {
+        let answer = session.lab.write("answer", "exit 1\n");
+        let told = format!("case \" $* \" in *\" ps \"*) . {};; esac", answer.display());
+        let wrapper = script(session.lab, "runc", &told, session.lab.binary());
+        let mut request = session.create_request(session.first());
+        Session::options(&mut request, |options| options.binary_name = wrapper.display().to_string());
+        let _made: CreateTaskResponse = session.ok("Create", &request);
+        let init = session.start_process(session.first().id(), "").unwrap();
+        let exec = session.exec("e", &["/bin/sleep", "1000000"]);
+        let request = PidsRequest { id: session.first().id().into(), ..PidsRequest::default() };
+        for text in ["exit 1\n", "echo '[]'; exit 0\n", "echo PID; exit 0\n"] {
+            session.lab.write("answer", text);
+            let listed: PidsResponse = session.ok("Pids", &request);
+            let known = |process: &ProcessInfo| (process.pid, process.info.is_some());
+            let processes: Vec<_> = listed.processes.iter().map(known).collect();
+            assert_eq!(processes, [(init, false), (exec, true)], "{text}");
+        }
+        let _killed: Empty = session.ok("Kill", &session.kill_request("", 9));
+        assert_eq!(session.wait(""), 137);
+        let listed: PidsResponse = session.ok("Pids", &request);
+        assert_eq!(listed.processes.first().map(|process| process.pid), Some(init));
         session.remove_first();
     }
 }

@@ -1,4 +1,7 @@
-//! Whether a container stands still, asked of the kernel: after a verb that broke off in the middle nobody else knows.
+//! Whether a container stands still, asked of the kernel: after a verb that failed nobody else knows.
+//!
+//! **Invariant:** who asks has the claim of the freezer, so nobody freezes or thaws between the look and its note. As long
+//! as it is not known whether a container runs, it is noted to be on its way.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,14 +18,24 @@ const THAW: Duration = Duration::from_secs(10);
 /// How long the look may take, the thawing included.
 const LIMIT: Duration = Duration::from_secs(15);
 
-/// Lets a container go on whose pause broke off, as any pause that fails does, and notes where it is then.
+/// Lets a container go on whose pause broke off, as any pause that fails does, and notes where it is then. What it had
+/// called is dead by now, and freezes nothing any more.
 pub(crate) async fn undo_pause(pod: &Pod, task: &Arc<Task>) {
     look_after(pod, task, |cgroup| cgroup.thaw(THAW)).await;
 }
 
-/// Notes where a container is whose resume broke off.
+/// Notes where a container is whose pause or resume failed: a refusal, too, tells that what was noted is wrong.
 pub(crate) async fn look(pod: &Pod, task: &Arc<Task>) {
     look_after(pod, task, |_| Ok(())).await;
+}
+
+/// Looks at a container that is noted to be on its way though nobody freezes or thaws it.
+pub(crate) async fn settle(pod: &Pod, task: &Arc<Task>) {
+    if task.freezer() != Freezer::Freezing {
+        return;
+    }
+    let Ok(_claim) = task.claim_freezer("look at") else { return };
+    look(pod, task).await;
 }
 
 /// Where nobody can tell, what was noted stays.

@@ -27,35 +27,50 @@ pub struct Stuck {
 /// Of a process with several threads the first one that sleeps uninterruptibly is told of. May sleep in the kernel.
 #[must_use]
 pub fn look(proc: &Procfs, pid: i32, start_time: u64) -> Option<Stuck> {
+    let (tid, mut stuck) = seen(proc, pid, start_time)?;
+    if stuck.wchan.is_empty() {
+        stuck.wchan = innermost(&read(proc, (pid, tid), "stack")).unwrap_or_default();
+    }
+    stuck.system_call = system_call(&read(proc, (pid, tid), "syscall"));
+    Some(stuck)
+}
+
+/// The same without the system call, for one who may not be kept waiting.
+///
+/// Kernel: the readers of `stack` and `syscall` wait for an `execve` of the process, which may be what is stuck.
+#[must_use]
+pub fn glance(proc: &Procfs, pid: i32, start_time: u64) -> Option<Stuck> {
+    seen(proc, pid, start_time).map(|(_, stuck)| stuck)
+}
+
+/// The thread to be told of, and what can be told without waiting.
+fn seen(proc: &Procfs, pid: i32, start_time: u64) -> Option<(i32, Stuck)> {
     let stat = proc.stat(pid).ok().filter(|stat| stat.start_time == start_time)?;
-    let threads = proc.threads(pid);
-    let state_of = |tid: &i32| {
-        let text = proc.read(Path::new(&format!("{pid}/task/{tid}/stat"))).ok()?;
-        proc::pid::Stat::parse(&text).map(|stat| stat.state)
-    };
-    let asleep = threads.into_iter().find(|tid| state_of(tid) == Some('D'));
+    let state_of =
+        |tid: &i32| proc::pid::Stat::parse(&read(proc, (pid, *tid), "stat")).map(|stat| stat.state);
+    let asleep = proc.threads(pid).into_iter().find(|tid| state_of(tid) == Some('D'));
     if stat.is_dead() && asleep.is_none() {
         return None;
     }
     let tid = asleep.unwrap_or(pid);
-    let read = |file: &str| proc.read(Path::new(&format!("{pid}/task/{tid}/{file}"))).unwrap_or_default();
-    Some(Stuck {
-        pid,
-        name: stat.comm,
-        state: if asleep.is_some() { 'D' } else { stat.state },
-        wchan: function(&read("wchan")).or_else(|| first(&read("stack"))).unwrap_or_default(),
-        system_call: system_call(&read("syscall")),
-    })
+    let state = if asleep.is_some() { 'D' } else { stat.state };
+    let wchan = told(&read(proc, (pid, tid), "wchan")).unwrap_or_default();
+    Some((tid, Stuck { pid, name: stat.comm, state, wchan, system_call: None }))
+}
+
+/// A file of a thread; empty when it cannot be read.
+fn read(proc: &Procfs, (pid, tid): (i32, i32), file: &str) -> String {
+    proc.read(Path::new(&format!("{pid}/task/{tid}/{file}"))).unwrap_or_default()
 }
 
 /// Kernel: `0` stands for a process that runs, or that the reader may not look at; on x86 before 5.16 for every one when
 /// the kernel is built with the ORC unwinder, as distributions build it. `stack` tells it there.
-fn function(wchan: &str) -> Option<String> {
+fn told(wchan: &str) -> Option<String> {
     Some(wchan.trim()).filter(|name| !matches!(*name, "" | "0")).map(str::to_owned)
 }
 
 /// The innermost function.
-fn first(stack: &str) -> Option<String> {
+fn innermost(stack: &str) -> Option<String> {
     proc::pid::stack(stack).into_iter().next()
 }
 
@@ -99,6 +114,8 @@ mod tests {
         }
         assert!(found.to_string().contains("(read)"), "{found}");
         assert_eq!(look(&proc, pid, start_time + 1), None);
+        let glanced = glance(&proc, pid, start_time).unwrap();
+        assert_eq!((glanced.pid, &glanced.name, glanced.system_call), (pid, &found.name, None));
         drop(child.stdin.take());
         child.wait().unwrap();
         assert_eq!(look(&proc, pid, start_time), None);
@@ -106,9 +123,9 @@ mod tests {
 
     #[test]
     fn what_the_kernel_does_not_tell_is_left_out() {
-        assert_eq!((function("0"), function("pipe_read")), (None, Some("pipe_read".to_owned())));
+        assert_eq!((told("0"), told("pipe_read")), (None, Some("pipe_read".to_owned())));
         assert_eq!(
-            (first(""), first("[<0>] pipe_read+0x1/0x2\n[<0>] vfs_read+0x1/0x2\n")),
+            (innermost(""), innermost("[<0>] pipe_read+0x1/0x2\n[<0>] vfs_read+0x1/0x2\n")),
             (None, Some("pipe_read".to_owned()))
         );
         assert_eq!(

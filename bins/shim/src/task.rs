@@ -10,7 +10,7 @@ use container::held::Held;
 use container::record::ProcessId;
 use container::{ContainerId, Store};
 use proc::Procfs;
-use tokio::sync::watch;
+use tokio::sync::{MutexGuard as Claim, watch};
 use tokio::task::JoinHandle;
 
 use crate::counters::Counters;
@@ -69,7 +69,10 @@ pub struct Task {
     pub exec_groups: Groups,
     execs: Mutex<BTreeMap<String, Arc<Process>>>,
     held: Mutex<Vec<Held>>,
+    /// Where it is, as far as it is known here.
     freezer: Mutex<Freezer>,
+    /// Held by who freezes or thaws it.
+    freezing: tokio::sync::Mutex<()>,
     /// What has to be known after a crash.
     pub journal: Writer,
     /// Execs that were started and have not been reported as ended.
@@ -119,6 +122,7 @@ impl Task {
             execs: Mutex::default(),
             held: Mutex::default(),
             freezer: Mutex::new(Freezer::Thawed),
+            freezing: tokio::sync::Mutex::default(),
             journal: Writer::default(),
             running: watch::Sender::new(0),
             deleting: Mutex::new(false),
@@ -249,16 +253,13 @@ impl Task {
         *locked(&self.freezer)
     }
 
-    /// Takes the right to freeze it; gives where it was.
+    /// Takes the right to freeze or to thaw it, as long as the claim is kept. What is noted of it is another matter.
     ///
     /// # Errors
-    /// [`Failure::State`] while somebody else does.
-    pub fn claim_freeze(&self) -> Result<Freezer, Failure> {
-        let mut freezer = locked(&self.freezer);
-        if *freezer == Freezer::Freezing {
-            return Err(Failure::State { verb: "pause", what: "a container that is being paused" });
-        }
-        Ok(std::mem::replace(&mut *freezer, Freezer::Freezing))
+    /// [`Failure::State`] while somebody else has it.
+    pub fn claim_freezer(&self, verb: &'static str) -> Result<Claim<'_, ()>, Failure> {
+        let taken = |_| Failure::State { verb, what: "a container that is being paused or resumed" };
+        self.freezing.try_lock().map_err(taken)
     }
 
     /// Notes where it is.
@@ -351,12 +352,16 @@ mod tests {
     use crate::process::Streams;
 
     #[test]
-    fn of_two_pauses_the_second_is_refused_and_does_not_say_where_the_container_is() {
+    fn who_freezes_or_thaws_is_alone_until_its_claim_goes_whatever_is_noted() {
         let init = Process::new("", Streams::default(), Vec::new());
         let task = Task::new(Place::default(), Options::default(), Arc::new(init));
-        assert_eq!(task.claim_freeze().expect("it runs"), Freezer::Thawed);
-        assert!(matches!(task.claim_freeze(), Err(Failure::State { .. })));
-        task.set_freezer(Freezer::Frozen);
-        assert_eq!(task.claim_freeze().expect("the runtime refuses it"), Freezer::Frozen);
+        task.set_freezer(Freezer::Freezing);
+        let claim = task.claim_freezer("pause").expect("nobody else is at it");
+        for noted in [Freezer::Freezing, Freezer::Thawed, Freezer::Frozen] {
+            task.set_freezer(noted);
+            assert!(matches!(task.claim_freezer("resume"), Err(Failure::State { verb: "resume", .. })));
+        }
+        drop(claim);
+        assert!(task.claim_freezer("resume").is_ok());
     }
 }

@@ -15,6 +15,7 @@
 pub mod ask;
 mod command_line;
 mod message;
+mod orphans;
 pub mod perform;
 
 use container::record::ProcessId;

@@ -24,12 +24,18 @@ pub(crate) async fn pause(
     if task.init.phase() != Phase::Running {
         return Err(Failure::State { verb: "pause", what: "a container that does not run" });
     }
-    let before = task.claim_freeze()?;
+    // Kept until a pause that failed is undone: else the undoing would thaw what the next pause has frozen.
+    let _claim = task.claim_freezer("pause")?;
+    let before = task.freezer();
+    task.set_freezer(Freezer::Freezing);
     if let Err(failure) = pod.verbs.ask(&operation, &task.request(Verb::Pause), None).await {
-        task.set_freezer(before);
         if failure.is_broken_off() && before == Freezer::Thawed {
             operation.stage("let the container go on");
             freezer::undo_pause(&pod, &task).await;
+        } else {
+            operation.stage("look whether the container stands still");
+            task.set_freezer(before);
+            freezer::look(&pod, &task).await;
         }
         return Err(failure);
     }

@@ -1,8 +1,9 @@
 //! `Pids`: every process of the container; of execs also which one.
 //!
-//! Compat: containerd from 1.7 on takes a container that lists nobody for a leftover when it starts, and removes it
-//! (core/runtime/v2/task_manager.go, `shouldCleanupShim`). What ended while containerd was away would have lost its exit
-//! by that, so init is listed until the container is deleted.
+//! Compat: containerd from 1.7 on takes a container that lists nobody for a leftover when it starts, and removes it; 1.7
+//! and 2.0 also one whose list is an error (runtime/v2/shim_load.go, since 2.0 core/runtime/v2/shim_load.go). What ended
+//! while containerd was away would have lost its exit by that, and what runs its life, so a container that has an init
+//! always lists somebody, from memory if need be, until it is deleted.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -44,10 +45,7 @@ pub(crate) async fn pids(
         )
         .await;
     drop(birth);
-    let mut pids = read??;
-    if pids.is_empty() && task.init.exit().is_some() {
-        pids.push(task.init.pid());
-    }
+    let pids = or_from_memory(&task, read.flatten())?;
     let execs: HashMap<i32, String> =
         task.execs().iter().map(|exec| (exec.pid(), exec.exec_id.clone())).collect();
     let info = |pid: i32| {
@@ -62,6 +60,19 @@ pub(crate) async fn pids(
         }
     };
     Ok(PidsResponse { processes: pids.into_iter().map(info).collect(), ..PidsResponse::default() })
+}
+
+/// What was read, unless that is nobody or nothing: then the processes that are known here.
+fn or_from_memory(task: &task::Task, read: Result<Vec<i32>, Failure>) -> Result<Vec<i32>, Failure> {
+    if matches!(&read, Ok(pids) if !pids.is_empty()) || task.init.pid() == 0 {
+        return read;
+    }
+    if let Err(failure) = read {
+        log::warn!("{}: its processes are told from memory: {}", task.id, container::chain(&failure));
+    }
+    let execs = task.execs();
+    let alive = execs.iter().filter_map(|exec| exec.known()).map(|known| known.pid);
+    Ok(std::iter::once(task.init.pid()).chain(alive).collect())
 }
 
 fn read(task: &task::Task) -> Result<Vec<i32>, Failure> {

@@ -24,10 +24,10 @@ pub(crate) async fn resume(
     if task.init.phase() != Phase::Running {
         return Err(Failure::State { verb: "resume", what: "a container that does not run" });
     }
+    let _claim = task.claim_freezer("resume")?;
     if let Err(failure) = pod.verbs.ask(&operation, &task.request(Verb::Resume), None).await {
-        if failure.is_broken_off() {
-            freezer::look(&pod, &task).await;
-        }
+        operation.stage("look whether the container stands still");
+        freezer::look(&pod, &task).await;
         return Err(failure);
     }
     task.set_freezer(Freezer::Thawed);

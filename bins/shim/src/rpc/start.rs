@@ -17,6 +17,7 @@ use crate::account;
 use crate::attend;
 use crate::counters::Outcome;
 use crate::failure::{Failure, Kind};
+use crate::freezer;
 use crate::io::{Owner, Stdio};
 use crate::journal::Exit;
 use crate::operations::Operation;
@@ -81,6 +82,7 @@ async fn start_exec(
     process: &Arc<Process>,
     operation: &Operation,
 ) -> Result<i32, Failure> {
+    freezer::settle(pod, task).await;
     refuse_hopeless(task)?;
     process.claim_start()?;
     let owner = Owner { uid: task.options.io_uid, gid: task.options.io_gid };

@@ -14,7 +14,7 @@ use rustix::net::{AddressFamily, RecvFlags, SocketFlags, SocketType};
 use sys::exec::{Entry, Vector};
 use tokio::io::Interest;
 
-use super::{LONGEST, LONGEST_WORD, Request, Word, message};
+use super::{LONGEST, LONGEST_WORD, Request, Word, message, orphans};
 use crate::failure::Failure;
 use crate::operations::Operation;
 use crate::reap::{Child, Children};
@@ -29,6 +29,9 @@ const BIRTH: Duration = Duration::from_secs(20);
 
 /// How long it may take to end after its last word, or after it was killed.
 const END: Duration = Duration::from_secs(2);
+
+/// How long the kill of what it left may take, the wait for that included.
+const ORPHANS: Duration = Duration::from_secs(5);
 
 /// Who carries verbs out.
 #[derive(Clone, Debug, Default)]
@@ -63,7 +66,8 @@ impl Verbs {
         let (ours, theirs) = pair()?;
         operation.stage("start the process of the verb");
         let (child, letter) = self.begin(request.clone(), theirs, streams).await?;
-        let verb = Conversation { name, id, operation, socket: ours };
+        let orphans = request.binary.is_some().then_some(&self.workers);
+        let verb = Conversation { name, id, operation, socket: ours, orphans };
         // Only now: a process that nobody waits for any more when it is made finds the end of file, and does nothing.
         if let Err(errno) = message::send(verb.socket.as_fd(), b"r", &[letter.as_fd()]) {
             let _ = verb.end(child, Ok(Ok(None))).await;
@@ -105,6 +109,8 @@ struct Conversation<'a> {
     id: String,
     operation: &'a Operation,
     socket: OwnedFd,
+    /// Who kills what another runtime leaves; ours leaves nobody.
+    orphans: Option<&'a Workers>,
 }
 
 impl Conversation<'_> {
@@ -112,6 +118,7 @@ impl Conversation<'_> {
     async fn end(&self, child: Child, heard: Heard) -> Result<Done, Failure> {
         if !matches!(heard, Ok(Ok(Some(_)))) {
             child.kill();
+            self.kill_orphans(child.pid()).await;
         }
         self.operation.stage("the end of the verb's process");
         let pid = child.pid();
@@ -135,6 +142,19 @@ impl Conversation<'_> {
                 let at = self.operation.current();
                 Err(Failure::Stuck { what: format!("{} {}", self.name, self.id), limit: LIMIT, at })
             }
+        }
+    }
+
+    /// Before the process is reaped, and before anybody undoes what it was at.
+    async fn kill_orphans(&self, pid: i32) {
+        let Some(workers) = self.orphans else { return };
+        self.operation.stage("the end of the runtime that the verb called");
+        let name = format!("kill what {} {} left", self.name, self.id);
+        let task = Task { name, container: self.id.clone(), limit: ORPHANS };
+        match workers.run(task, move || orphans::kill_session(pid, END)).await {
+            Ok(left) if left.is_empty() => {}
+            Ok(left) => log::warn!("{} {}: killed and not ended: {left:?}", self.name, self.id),
+            Err(failure) => log::warn!("{} {}: {failure}", self.name, self.id),
         }
     }
 

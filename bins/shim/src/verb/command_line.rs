@@ -9,7 +9,7 @@ use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal};
 
 use super::perform::{Refusal, mount, unmount};
-use super::{Create, Request, Verb};
+use super::{Create, Request, Verb, orphans};
 use crate::wrapper::{Connected, ConsoleSocket, Creation, Runtime, Stdio, Whom};
 
 /// How long a runtime may take to hand over a terminal that it has made.
@@ -31,6 +31,7 @@ pub(super) fn carry_out(
         bundle: request.bundle.clone(),
     };
     let id = &request.id;
+    orphans::begin_session();
     stage("the runtime's answer");
     match &request.verb {
         Verb::Create(create) => return make(&runtime, request, create, stage).map(Some),

@@ -238,12 +238,12 @@ impl Running {
     }
 }
 
-/// What a process is doing, for a message.
+/// What a process is doing, for a message; told before its kill, so by a look that waits for nobody.
 fn at(pid: i32) -> String {
     let look = || {
         let proc = proc::Procfs::host().ok()?;
         let start_time = proc.stat(pid).ok()?.start_time;
-        crate::stuck::look(&proc, pid, start_time)
+        crate::stuck::glance(&proc, pid, start_time)
     };
     look().map_or_else(|| "it had just ended".to_owned(), |stuck| stuck.to_string())
 }
