@@ -45,3 +45,18 @@ pub(crate) fn run() -> ExitCode {
         failure.exit()
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::error::ErrorKind;
+
+    use super::*;
+
+    #[test]
+    fn one_look_is_a_look_at_this_machine() {
+        for elsewhere in ["--from", "--from-text", "--root"] {
+            let error = Cli::try_parse_from(["sluice-doctor", "--at-once", elsewhere, "x"]).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::ArgumentConflict, "{error}");
+        }
+    }
+}

@@ -51,9 +51,9 @@ impl Diagnosis {
         self.findings.iter().map(|finding| finding.severity).max()
     }
 
-    /// 0 when nothing is broken, 1 for warnings, 2 for what is critical.
+    /// 0 when nothing is broken, 1 for warnings and for what only one look has seen, 2 for what is critical for certain.
     #[must_use]
     pub fn exit_code(&self) -> u8 {
-        self.worst().map_or(0, Severity::exit_code)
+        self.findings.iter().map(Finding::exit_code).max().unwrap_or(0)
     }
 }

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::remedy::Remedy;
 
-/// How bad it is, mildest first; the exit code of `sluice-doctor` is the worst one.
+/// How bad it is, mildest first; the exit code of `sluice-doctor` is the worst [`Finding::exit_code`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
@@ -133,6 +133,15 @@ impl Finding {
         self
     }
 
+    /// The exit code for this one: that of its severity, but 1 at most until it is confirmed.
+    ///
+    /// Whoever pages a person on 2 must not do so whenever a daemon is restarted.
+    #[must_use]
+    pub fn exit_code(&self) -> u8 {
+        let worst = if self.confirmed { Severity::Critical } else { Severity::Warning };
+        self.severity.min(worst).exit_code()
+    }
+
     /// Of this failure class.
     #[must_use]
     pub fn class(mut self, class: &str) -> Self {
@@ -247,5 +256,13 @@ mod tests {
             [Severity::Notice, Severity::Warning, Severity::Critical].map(Severity::exit_code),
             [0, 1, 2]
         );
+    }
+
+    #[test]
+    fn what_is_not_confirmed_counts_as_a_warning_at_most() {
+        let found = |severity| Finding::new("engine_gone", "5", severity, "no dockerd");
+        let all = [Severity::Notice, Severity::Warning, Severity::Critical];
+        assert_eq!(all.map(|it| found(it).exit_code()), [0, 1, 2]);
+        assert_eq!(all.map(|it| found(it).momentary().exit_code()), [0, 1, 1]);
     }
 }

@@ -328,12 +328,16 @@ fn the_service_of_podman_is_no_missing_engine() {
 #[test]
 fn what_one_look_cannot_tell_is_not_confirmed_by_it() {
     for seen in [snapshot!("engine_gone.exec"), snapshot!("d_state_helper"), snapshot!("lost_exec_client")] {
-        let findings = diagnose(&seen()).findings;
+        let diagnosis = diagnose(&seen());
+        let findings = &diagnosis.findings;
         assert_eq!(findings.iter().filter(|it| !it.confirmed).count(), 1, "{findings:#?}");
+        assert_eq!(diagnosis.exit_code(), 1, "nobody is woken for it yet");
     }
     let mut kept = snapshot!("engine_gone.exec")();
     kept.taken.found_before = diagnose(&kept).findings.iter().map(|it| it.id.clone()).collect();
-    assert!(diagnose(&kept).findings.iter().all(|it| it.confirmed), "the looks before it are known");
+    let sure = diagnose(&kept);
+    assert!(sure.findings.iter().all(|it| it.confirmed), "the looks before it are known");
+    assert_eq!(sure.exit_code(), 2);
 }
 
 #[test]

@@ -17,8 +17,8 @@ pub(crate) struct Options {
     /// Print one JSON object (schema: docs/doctor.md).
     #[arg(long)]
     json: bool,
-    /// Look once: what a further look has to confirm is told with `"confirmed": false`.
-    #[arg(long)]
+    /// Look once: what a further look has to confirm is told with `"confirmed": false`, and its exit code is 1 at most.
+    #[arg(long, conflicts_with_all = ["from", "from_text", "root"])]
     at_once: bool,
     /// Write the diagnosis as one HTML page, which must not be there yet.
     #[arg(long, value_name = "FILE")]
