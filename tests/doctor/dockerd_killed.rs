@@ -1,5 +1,8 @@
 //! dockerd killed in the middle of an exec: the container and the exec run on, nobody reads them.
 
+use std::io::{PipeReader, Write as _};
+use std::os::fd::OwnedFd;
+
 use rustix::process::Signal;
 use serde_json::Value;
 
@@ -35,6 +38,12 @@ fn the_missing_engine_is_named_and_starting_it_heals() {
         assert!(text.stderr.starts_with("so far") && text.stderr.contains(name), "{text}");
         assert!(text.stdout.contains(name) && !text.stdout.contains("seen      once"), "{text}");
 
+        lab.step("a reader that takes standard error last holds nobody up");
+        let (unread, full) = full_pipe();
+        let text = doctor.cli(&[]).stderr_to(full).run().code(2);
+        assert!(text.stdout.contains(name), "{text}");
+        drop(unread);
+
         lab.step("what was confirmed here is confirmed elsewhere");
         let saved = lab.path("gone.snapshot").display().to_string();
         doctor.cli(&["--json", "--save", &saved]).run();
@@ -58,4 +67,12 @@ fn exit_code(answer: &Value) -> i32 {
         _ => 1,
     };
     answer["findings"].as_array().unwrap().iter().map(code).max().unwrap()
+}
+
+/// A pipe that takes nothing more, and the end at which nobody reads.
+fn full_pipe() -> (PipeReader, OwnedFd) {
+    let (reader, mut writer) = std::io::pipe().unwrap();
+    let size = rustix::pipe::fcntl_getpipe_size(&writer).unwrap();
+    writer.write_all(&vec![b'#'; size]).unwrap();
+    (reader, writer.into())
 }

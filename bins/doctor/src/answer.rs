@@ -4,13 +4,21 @@ use std::fs::File;
 use std::io::{ErrorKind, Write};
 use std::os::fd::AsFd;
 use std::os::unix::fs::FileTypeExt;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use diagnose::diagnosis::Diagnosis;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use crate::failure::Failure;
 use crate::findings;
+
+/// How long a reader of standard error has to make room.
+const ROOM: Duration = Duration::from_secs(1);
+
+/// What a pipe takes in one piece when it has room for any.
+///
+/// Source: pipe(7), `PIPE_BUF`.
+const PIECE: usize = 4096;
 
 /// Whoever reads standard output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,9 +41,28 @@ pub(crate) fn print(text: &str) -> Result<Reader, Failure> {
     }
 }
 
-/// Tells a person what the first look found; the answer follows when further looks have confirmed it.
+/// Tells a person what further looks have to confirm; the answer follows when they have.
+///
+/// Whoever has both streams as pipes may read this one last, so what finds no room is left out.
 pub(crate) fn so_far(diagnosis: &Diagnosis) {
-    let _nobody_reads = std::io::stderr().write_all(findings::so_far(diagnosis).as_bytes());
+    write_what_fits(&std::io::stderr(), findings::so_far(diagnosis).as_bytes());
+}
+
+/// Writes piece by piece, each only when there is room; waits for room for a second in all at most.
+fn write_what_fits(out: &impl AsFd, mut bytes: &[u8]) {
+    let begun = Instant::now();
+    while !bytes.is_empty() && has_room(out, ROOM.saturating_sub(begun.elapsed())) {
+        let piece = &bytes[..bytes.len().min(PIECE)];
+        let Ok(written @ 1..) = rustix::io::write(out, piece) else { return };
+        bytes = &bytes[written..];
+    }
+}
+
+/// Whether a write can be made within this time without waiting for a reader.
+fn has_room(out: &impl AsFd, patience: Duration) -> bool {
+    let mut polled = [PollFd::new(out, PollFlags::OUT)];
+    let patience = Timespec::try_from(patience).ok();
+    matches!(poll(&mut polled, patience.as_ref()), Ok(1..)) && polled[0].revents().contains(PollFlags::OUT)
 }
 
 /// Writes a value as JSON on one line.
@@ -68,4 +95,41 @@ pub(crate) fn wait(pause: Duration) -> Reader {
 fn is_pipe(out: &impl AsFd) -> bool {
     let copy = out.as_fd().try_clone_to_owned();
     copy.and_then(|copy| File::from(copy).metadata()).is_ok_and(|it| it.file_type().is_fifo())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read;
+    use std::os::fd::OwnedFd;
+    use std::sync::mpsc;
+
+    use super::*;
+
+    /// Long enough for any machine: what is guarded waits for a second at most.
+    const HANG: Duration = Duration::from_secs(60);
+
+    const PIPE: usize = 1 << 16;
+
+    /// Writes to a pipe whose reader does not read; gives back what the pipe holds of it then.
+    fn written_unread(before: usize, bytes: Vec<u8>) -> Vec<u8> {
+        let (mut reader, mut writer) = std::io::pipe().unwrap();
+        rustix::pipe::fcntl_setpipe_size(&writer, PIPE).unwrap();
+        writer.write_all(&vec![b'#'; before]).unwrap();
+        let (ended, end) = mpsc::channel();
+        std::thread::spawn(move || {
+            write_what_fits(&OwnedFd::from(writer), &bytes);
+            ended.send(()).unwrap();
+        });
+        end.recv_timeout(HANG).expect("a write that does not wait for a reader");
+        let mut held = Vec::new();
+        reader.read_to_end(&mut held).unwrap();
+        held.split_off(before)
+    }
+
+    #[test]
+    fn nobody_waits_for_a_reader_of_what_is_not_sure_yet() {
+        assert_eq!(written_unread(PIPE, b"so far".to_vec()), b"");
+        assert_eq!(written_unread(PIPE / 2, vec![b'a'; PIPE]), vec![b'a'; PIPE / 2]);
+        assert_eq!(written_unread(0, b"so far".to_vec()), b"so far");
+    }
 }
