@@ -80,10 +80,13 @@ with_both_shims! {
         let pod = cri.pod("pod");
         let id = cri.run(&pod, "c", &SLEEPER);
         // Nobody but the leader holds the streams: else the stock shim's answer would wait for the others.
-        let script = "sleep 7001 >/dev/null 2>&1 & setsid sleep 7002 >/dev/null 2>&1 & exec sleep 7003";
-        let refusal = cri.exec(&id, 1, &["sh", "-c", script]).unwrap_err();
+        let script = "sleep 7001 >/dev/null 2>&1 & setsid sh -c ': >/tmp/ready; exec sleep 7002' >/dev/null 2>&1 & \
+                      exec sleep 7003";
+        let refusal = cri.exec(&id, 10, &["sh", "-c", script]).unwrap_err();
         assert_eq!(refusal.code, DEADLINE_EXCEEDED, "{}", refusal.message);
-        assert!(refusal.message.contains("timeout 1s exceeded"), "{}", refusal.message);
+        assert!(refusal.message.contains("timeout 10s exceeded"), "{}", refusal.message);
+        let mark = format!("/proc/{}/root/tmp/ready", init_of(cri, &id));
+        assert!(fs::exists(mark).unwrap(), "the tree was not there before the time was up");
         assert_eq!(count(cri, &["sleep", "7003"]), 0);
         let left = || count(cri, &["sleep", "7001"]) + count(cri, &["sleep", "7002"]);
         if shim == Shim::Stock {
