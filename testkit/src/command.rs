@@ -23,6 +23,7 @@ pub struct Cmd {
     command: Command,
     directory: PathBuf,
     stdio_given: bool,
+    stderr: Option<OwnedFd>,
 }
 
 impl Cmd {
@@ -30,7 +31,7 @@ impl Cmd {
     pub fn new(program: impl AsRef<OsStr>, directory: &Path) -> Self {
         let mut command = Command::new(program);
         command.stdin(Stdio::null()).process_group(0);
-        Self { command, directory: directory.to_owned(), stdio_given: false }
+        Self { command, directory: directory.to_owned(), stdio_given: false, stderr: None }
     }
 
     /// Appends arguments.
@@ -103,9 +104,7 @@ impl Cmd {
     /// Gives standard error a descriptor of the caller's choice.
     #[must_use]
     pub fn stderr_to(mut self, target: OwnedFd) -> Self {
-        let out = self.file("out");
-        self.command.stdout(append_to(&out)).stderr(target);
-        self.stdio_given = true;
+        self.stderr = Some(target);
         self
     }
 
@@ -151,7 +150,8 @@ impl Cmd {
     pub fn spawn(mut self) -> Running {
         let (out, err) = (self.file("out"), self.file("err"));
         if !self.stdio_given {
-            self.command.stdout(append_to(&out)).stderr(append_to(&err));
+            let stderr = self.stderr.take().map_or_else(|| append_to(&err).into(), Stdio::from);
+            self.command.stdout(append_to(&out)).stderr(stderr);
         }
         let line = command_line(&self.command);
         let child = process::spawn(&mut self.command).unwrap_or_else(|error| panic!("spawn {line}: {error}"));
