@@ -164,9 +164,11 @@ truth! {
         c.exec(&["sh", "-c", "i=0; while [ $i -lt 20000 ]; do [ -e /absent-$i ]; i=$((i+1)); done"]).ok();
         assert!(memory(&c).usage() > before + 2048 * KIB, "the names are charged to the container");
         memory(&c).limit(memory(&c).usage());
-        for _ in 0..5 {
-            c.exec(&["true"]).ok();
-        }
+        let execs: Vec<_> = (0..5).map(|_| c.exec(&["true"])).collect();
+        // The kernel may kill before it has reclaimed the names; the runtime refuses nobody because of them.
+        let (run, failed): (Vec<_>, Vec<_>) = execs.iter().partition(|exec| exec.status.success());
+        assert!(!run.is_empty(), "{execs:?}");
+        assert!(failed.iter().all(|exec| exec.stderr.contains("killed by the kernel")), "{failed:?}");
         assert_eq!(hierarchy::pids(&c.group()), [c.pid()]);
     }
 
