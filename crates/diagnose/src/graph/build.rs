@@ -297,8 +297,7 @@ fn is_call(thread: &Thread, names: &[&str]) -> bool {
 ///
 /// Kernel: v1 alone; `mem_cgroup_oom_synchronize` waits until somebody makes room.
 pub(crate) fn is_out_of_memory(thread: &Thread) -> bool {
-    let place = "mem_cgroup_oom_synchronize";
-    thread.wchan.as_deref() == Some(place) || thread.stack.iter().any(|function| function.starts_with(place))
+    thread.sleeps_in("mem_cgroup_oom_synchronize")
 }
 
 /// The memory group that lets nobody of `process` go on: the nearest that is under OOM with its killer off.

@@ -41,12 +41,7 @@ pub(super) fn check(view: &View<'_>) -> Vec<Finding> {
 /// thaw may have come between the look at the process and that at its groups, so such a finding is looked for twice
 /// ([`crate::diagnose::observe`]).
 pub(super) fn is_left_behind(view: &View<'_>, helper: &Process) -> bool {
-    let place = "__refrigerator";
-    let in_freezer = |thread: &Thread| {
-        thread.state == 'D'
-            && (thread.wchan.as_deref() == Some(place)
-                || thread.stack.iter().any(|function| function.starts_with(place)))
-    };
+    let in_freezer = |thread: &Thread| thread.state == 'D' && thread.sleeps_in("__refrigerator");
     view.snapshot.age_ms(helper) >= THAW_MS
         && helper.threads.iter().any(in_freezer)
         && is_thawed(view, helper)

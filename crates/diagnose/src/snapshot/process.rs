@@ -153,6 +153,12 @@ impl Thread {
         let wchan = self.wchan.as_deref().map(|function| (function, "wchan"));
         wchan.or_else(|| Some((self.stack.first()?.as_str(), "stack")))
     }
+
+    /// Whether it sleeps in a kernel function, or in one that this has called.
+    #[must_use]
+    pub fn sleeps_in(&self, function: &str) -> bool {
+        self.wchan.as_deref() == Some(function) || self.stack.iter().any(|name| name.starts_with(function))
+    }
 }
 
 /// A system call in progress.
