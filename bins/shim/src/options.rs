@@ -140,7 +140,7 @@ impl Options {
     fn of_generic(generic: Generic) -> Result<Self, Error> {
         let Generic { path, body } = generic;
         if body.is_empty() && !path.is_empty() {
-            let body = read(PathBuf::from(&path))?;
+            let body = read(Path::new(&path))?;
             return Self::of_text(&body, &format!("{path}, "));
         }
         Self::of_text(&body, "")
@@ -218,27 +218,27 @@ impl Generic {
 
 /// The text of a file of options. A pipe at the path holds nobody up, and a long file does not fill the memory; a file
 /// system that does not answer may still keep the caller.
-fn read(path: PathBuf) -> Result<String, Error> {
-    let refused = |path: &Path, source: Errno| Error::Read { path: path.to_owned(), source };
-    let expected = |path: &Path, expected| Error::File { path: path.to_owned(), expected };
+fn read(path: &Path) -> Result<String, Error> {
+    let refused = |source| Error::Read { path: path.to_owned(), source };
+    let expected = |expected| Error::File { path: path.to_owned(), expected };
     if !path.is_absolute() {
-        return Err(expected(&path, "must be an absolute path"));
+        return Err(expected("must be an absolute path"));
     }
     let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    let file = rustix::fs::open(&path, flags, Mode::empty()).map_err(|source| refused(&path, source))?;
-    let stat = rustix::fs::fstat(&file).map_err(|source| refused(&path, source))?;
+    let file = rustix::fs::open(path, flags, Mode::empty()).map_err(refused)?;
+    let stat = rustix::fs::fstat(&file).map_err(refused)?;
     if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
-        return Err(expected(&path, "must be a regular file"));
+        return Err(expected("must be a regular file"));
     }
     let own = rustix::process::geteuid().as_raw();
-    check_keeper((stat.st_uid, stat.st_mode), own).map_err(|wanted| expected(&path, wanted))?;
+    check_keeper((stat.st_uid, stat.st_mode), own).map_err(expected)?;
     let mut bytes = Vec::new();
     let got = std::fs::File::from(file).take(LONGEST + 1).read_to_end(&mut bytes);
-    got.map_err(|error| refused(&path, Errno::from_io_error(&error).unwrap_or(Errno::IO)))?;
+    got.map_err(|error| refused(Errno::from_io_error(&error).unwrap_or(Errno::IO)))?;
     if bytes.len() as u64 > LONGEST {
-        return Err(expected(&path, "must be no longer than 64 KiB"));
+        return Err(expected("must be no longer than 64 KiB"));
     }
-    String::from_utf8(bytes).map_err(|_| expected(&path, "must be text in UTF-8"))
+    String::from_utf8(bytes).map_err(|_| expected("must be text in UTF-8"))
 }
 
 /// Whether nobody but root and the shim's own user can change a file of that owner and mode: it can name a program that the
