@@ -129,6 +129,18 @@ sessions! {
         session.remove_first();
     }
 
+    #[doc = "SIGKILL ends a container that stands still, whoever has frozen it: on v1 the signal alone would wait."]
+    fn sigkill_ends_a_frozen_container(session) {
+        let pause = PauseRequest { id: session.first().id().to_owned(), ..PauseRequest::default() };
+        session.run_first();
+        let _paused: Empty = session.ok("Pause", &pause);
+        assert_eq!(session.remove_first().exit_status, 137);
+        session.run_first();
+        Freezer::of(&session.first().group()).freeze();
+        assert_eq!(session.status(""), Status::RUNNING, "nobody has told the shim");
+        assert_eq!(session.remove_first().exit_status, 137);
+    }
+
     #[doc = "New limits are in force when the answer comes."]
     fn limits_are_changed(session) {
         session.run_first();
