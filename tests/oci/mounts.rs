@@ -116,7 +116,7 @@ fn an_id_mapped_mount_has_the_owners_of_the_container(lab) {
         let below = format!("{source}/below");
         fs::create_dir(&below).unwrap();
         mount("tmpfs", &below, "tmpfs", MountFlags::empty(), None).unwrap();
-        fs::write(format!("{below}/file"), "").unwrap();
+        lab.write("owned/below/file", "");
         chown(format!("{below}/file"), Some(1000), Some(1001)).unwrap();
         for (option, expected) in [("idmap", "65534:65534"), ("ridmap", "1000:1001")] {
             let config = Config::new().user_namespace(100_000).mount("/home", "bind", &source, &["rbind", option]);
