@@ -41,11 +41,8 @@ impl Freezer {
     /// When the write is refused, or a process does not stop.
     #[track_caller]
     pub fn freeze(&self) {
-        eventually("the group to be frozen", || {
-            // Kernel: on v1 who is being born or begins a program meanwhile may slip through.
-            self.ask();
-            self.is_frozen()
-        });
+        self.ask();
+        eventually("the group to be frozen", || self.is_frozen());
     }
 
     /// Thaws and waits until all may go on.
