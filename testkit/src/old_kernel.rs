@@ -47,7 +47,11 @@ fn finish(lab: &Lab, body: impl FnOnce(&Lab)) {
 }
 
 /// Major and minor version of the kernel that runs.
-fn release() -> (u32, u32) {
+///
+/// # Panics
+/// When its name does not begin with them.
+#[must_use]
+pub fn release() -> (u32, u32) {
     let system = rustix::system::uname();
     let text = system.release().to_str().unwrap().to_owned();
     let mut numbers = text.split(['.', '-']).map(|number| number.parse().unwrap());

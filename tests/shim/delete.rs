@@ -5,9 +5,12 @@ use std::io::Write as _;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use serde_json::json;
 use testkit::Lab;
+use testkit::hang::eventually;
 
 use crate::ctr::{lab, ours};
+use crate::session::{NAMESPACE, Recorder};
 
 /// containerd gives up after five seconds.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -141,4 +144,24 @@ fn a_root_that_is_mounted_is_not_mounted_afterwards() {
     assert_eq!(lab.mounts(), [rootfs]);
     delete(&lab, &shim, &bundle);
     assert_eq!(lab.mounts(), Vec::<std::path::PathBuf>::new());
+}
+
+/// What `delete` cannot tell because containerd is just starting is left to this: see the test of `order.rs`.
+#[test]
+fn who_comes_back_between_two_exits_of_a_lost_shim_hears_that_of_the_exec_first() {
+    let (Some(lab), Some(shim)) = (lab(), ours()) else { return };
+    let exit =
+        |exec: &str| json!({"exec": exec, "pid": 1, "exit": {"status": 9, "seconds": 1, "nanoseconds": 0}});
+    let socket = lab.path("e").display().to_string();
+    let orders =
+        json!({"namespace": NAMESPACE, "id": "c", "events": socket, "untold": [exit("e"), exit("")]});
+    let recorder = Recorder::default();
+    let server = recorder.serve(&lab);
+    let forwards = lab.program(&shim).stdin_bytes(orders.to_string().as_bytes()).args(["forward"]).spawn();
+    eventually("the exit of init", || recorder.events().iter().any(|event| event.ends("c")));
+    let told = recorder.events();
+    assert!(told[0].ends("e"), "{told:?}");
+    assert!(told[1].ends("e"), "who has missed one exit hears that of init next: {told:?}");
+    forwards.wait().code(0);
+    server.shutdown();
 }

@@ -23,6 +23,7 @@ mod logger;
 mod observe;
 mod oom;
 mod order;
+mod owners;
 mod program;
 mod questions;
 mod rootfs;

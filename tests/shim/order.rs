@@ -1,6 +1,8 @@
 //! The order of events, and exits that come in bad moments.
 
-use crate::session::sessions;
+use protobuf::well_known_types::empty::Empty;
+
+use crate::session::{Event, sessions};
 
 sessions! {
     #[doc = "The exit of a process that ends at once comes after the event of its start, and there is one of each."]
@@ -46,5 +48,27 @@ sessions! {
         session.place("the delete", |event| event.topic == "/tasks/delete");
         let topics: Vec<String> = session.events().into_iter().map(|event| event.topic).collect();
         assert_eq!(topics, ["/tasks/create", "/tasks/start", "/tasks/exit", "/tasks/delete"]);
+    }
+}
+
+sessions! {
+    ours
+    /// containerd passes events on to who listens, and dockerd comes back a moment later than containerd does. It forgets
+    /// the execs of a container that has ended: had it missed the first of these events and heard the second, a client
+    /// would wait for ever. The stock shim tells each of them once.
+    fn who_comes_back_between_two_exits_hears_that_of_the_exec_first(session) {
+        session.run_first();
+        session.exec("e", &["/bin/sleep", "1000000"]);
+        let first = session.first().id();
+        let is_exit = |event: &Event| event.topic == "/tasks/exit";
+        session.without_containerd(|| {
+            let _killed: Empty = session.ok("Kill", &session.kill_request("", 9));
+            assert_eq!((session.wait("e"), session.wait("")), (137, 137));
+        });
+        session.place("the exit of init", |event| event.ends(first));
+        let told: Vec<Event> = session.events().into_iter().filter(is_exit).collect();
+        assert!(told[0].ends("e"), "{told:?}");
+        assert!(told[1].ends("e"), "who has missed one exit hears that of init next: {told:?}");
+        session.remove_first();
     }
 }

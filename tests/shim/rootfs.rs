@@ -7,7 +7,7 @@ use ttrpc::Code;
 use crate::session::{Session, sessions};
 
 /// An overlay of as many layers as asked for, on top the root of the first container; gives the options.
-fn overlay(session: &Session<'_>, layers: usize) -> Vec<String> {
+pub(crate) fn overlay(session: &Session<'_>, layers: usize) -> Vec<String> {
     let root = session.first().rootfs("");
     let moved = session.lab.path("layers/bottom");
     std::fs::create_dir_all(session.lab.path("layers")).unwrap();
@@ -32,7 +32,8 @@ fn overlay(session: &Session<'_>, layers: usize) -> Vec<String> {
     vec![format!("lowerdir={lower}"), format!("upperdir={upper}"), format!("workdir={work}")]
 }
 
-fn run_on(session: &Session<'_>, mount: Mount) {
+/// Creates and starts the first container on this root.
+pub(crate) fn run_on(session: &Session<'_>, mount: Mount) {
     let mut request = session.create_request(session.first());
     request.rootfs = vec![mount];
     let _made: CreateTaskResponse = session.ok("Create", &request);
@@ -40,7 +41,7 @@ fn run_on(session: &Session<'_>, mount: Mount) {
 }
 
 /// Kills and deletes the first container; its root must not be mounted afterwards.
-fn remove(session: &Session<'_>) {
+pub(crate) fn remove(session: &Session<'_>) {
     let _killed: Empty = session.ok("Kill", &session.kill_request("", 9));
     session.wait("");
     let _gone: DeleteResponse = session.ok("Delete", &session.delete_request(""));

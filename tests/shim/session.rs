@@ -78,8 +78,24 @@ pub(crate) struct Event {
     pub(crate) value: Vec<u8>,
 }
 
+/// Takes the events that containerd would.
 #[derive(Clone, Default)]
-struct Recorder(Arc<Mutex<Vec<Event>>>);
+pub(crate) struct Recorder(Arc<Mutex<Vec<Event>>>);
+
+impl Recorder {
+    /// Listens on the lab's socket for events.
+    pub(crate) fn serve(&self, lab: &Lab) -> Server {
+        let server = Server::new().bind(&format!("unix://{}", lab.path("e").display())).unwrap();
+        let mut server = server.register_service(create_events(Arc::new(self.clone())));
+        server.start().unwrap();
+        server
+    }
+
+    /// Every event so far.
+    pub(crate) fn events(&self) -> Vec<Event> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
 
 impl Events for Recorder {
     fn forward(&self, _context: &TtrpcContext, request: ForwardRequest) -> ttrpc::Result<Empty> {
@@ -97,7 +113,7 @@ pub(crate) struct Session<'lab> {
     pub(crate) shim: Shim,
     pub(crate) binary: PathBuf,
     recorder: Recorder,
-    _server: Server,
+    server: Mutex<Option<Server>>,
     address: String,
     client: Client,
     first: Container<'lab>,
@@ -106,16 +122,13 @@ pub(crate) struct Session<'lab> {
 impl<'lab> Session<'lab> {
     fn start(lab: &'lab Lab, shim: Shim, binary: PathBuf) -> Self {
         let recorder = Recorder::default();
-        let events = format!("unix://{}", lab.path("e").display());
-        let server = Server::new().bind(&events).unwrap();
-        let mut server = server.register_service(create_events(Arc::new(recorder.clone())));
-        server.start().unwrap();
+        let server = Mutex::new(Some(recorder.serve(lab)));
         let first = lab.bundle(&Config::new());
         let output = begin(lab, &binary, &first, &Beginning::default());
         let address = String::from_utf8(output.stdout).unwrap();
         assert!(address.starts_with("unix://"), "{address} {}", String::from_utf8_lossy(&output.stderr));
         let client = Client::connect(&address).unwrap();
-        Self { lab, shim, binary, recorder, _server: server, address, client, first }
+        Self { lab, shim, binary, recorder, server, address, client, first }
     }
 
     /// True for the stock shim, after saying aloud what it does instead.
@@ -270,7 +283,16 @@ impl<'lab> Session<'lab> {
 
     /// Every event so far.
     pub(crate) fn events(&self) -> Vec<Event> {
-        self.recorder.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.recorder.events()
+    }
+
+    /// Does something while nobody takes events, as while containerd restarts.
+    pub(crate) fn without_containerd(&self, meanwhile: impl FnOnce()) {
+        let mut server = self.server.lock().unwrap();
+        server.take().unwrap().shutdown();
+        std::fs::remove_file(self.lab.path("e")).unwrap();
+        meanwhile();
+        *server = Some(self.recorder.serve(self.lab));
     }
 
     /// The exits so far, in their order.

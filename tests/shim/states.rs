@@ -11,6 +11,8 @@ use protobuf::{Message, MessageField};
 use rustix::fs::{FileType, Mode};
 use serde_json::{Value, json};
 use testkit::freezer::Freezer;
+use testkit::hang::eventually;
+use testkit::process;
 use ttrpc::Code;
 
 use crate::session::sessions;
@@ -67,7 +69,7 @@ sessions! {
     fn signals_reach_what_lives(session) {
         session.run_first();
         session.exec("e", &["/bin/sh", "-c", "trap 'exit 5' 64; while :; do sleep 0.01; done"]);
-        testkit::hang::eventually("the trap", || {
+        eventually("the trap", || {
             let path = format!("/proc/{}/status", session.state("e").pid);
             std::fs::read_to_string(path).unwrap().contains("SigCgt:\t8000000")
         });
@@ -127,6 +129,20 @@ sessions! {
         let resumed = session.place("the resume", |event| event.topic == "/tasks/resumed");
         assert!(paused < resumed, "pause at {paused}, resume at {resumed}");
         session.remove_first();
+    }
+
+    #[doc = "SIGKILL ends a container that stands still, whoever has frozen it: on v1 the signal alone would wait."]
+    fn sigkill_ends_a_frozen_container(session) {
+        let pause = PauseRequest { id: session.first().id().to_owned(), ..PauseRequest::default() };
+        session.run_first();
+        let _paused: Empty = session.ok("Pause", &pause);
+        assert_eq!(session.remove_first().exit_status, 137);
+        let init = i32::try_from(session.run_first()).unwrap();
+        // Kernel: on v1 a process with threads that is frozen while it begins a program never stands still.
+        eventually("init's program", || process::status_line(init, "Name") == "sleep");
+        Freezer::of(&session.first().group()).freeze();
+        assert_eq!(session.status(""), Status::RUNNING, "nobody has told the shim");
+        assert_eq!(session.remove_first().exit_status, 137);
     }
 
     #[doc = "New limits are in force when the answer comes."]

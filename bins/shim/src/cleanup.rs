@@ -257,20 +257,32 @@ impl Forward {
 
     /// The process that goes on: offers until containerd takes, then again for those who came back later than it.
     ///
+    /// Compat: dockerd comes back at any moment, also between two exits, and must not hear init's first: see [`ends`]. So as
+    /// long as it may be on its way, those of the execs are told alone.
+    ///
     /// # Errors
     /// When the event loop cannot be made.
     pub fn run(&self) -> std::io::Result<()> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         runtime.block_on(async {
-            if offer(self, OFFER).await > 0 {
+            let first = self.before_init();
+            if offer(&first, OFFER).await > 0 {
                 return;
             }
-            for pause in AGAIN {
+            for (pause, forward) in AGAIN.into_iter().zip([&first, self, self]) {
                 tokio::time::sleep(pause).await;
-                offer(self, OFFER).await;
+                offer(forward, OFFER).await;
             }
         });
         Ok(())
+    }
+
+    /// The ends of the execs; where there are none, that of init is all there is.
+    fn before_init(&self) -> Self {
+        let execs: Vec<Untold> =
+            self.untold.iter().filter(|untold| !untold.exec.is_empty()).cloned().collect();
+        let untold = if execs.is_empty() { self.untold.clone() } else { execs };
+        Self { untold, ..self.clone() }
     }
 
     /// Reads the orders.

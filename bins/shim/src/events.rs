@@ -14,12 +14,15 @@
 //! ```
 //!
 //! containerd passes an event on to who listens at that moment. dockerd comes back a little later than containerd, so
-//! exits that are told right after a return are told again; a second time harms nobody.
+//! exits that are told right after a return are told again; a second time harms nobody. But who hears of the end of a
+//! container first does not want to hear of its execs any more, and their clients wait for ever. So an init's exit that
+//! comes right after those of execs waits until everybody is back, and these are told once more before it.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
+use containerd_shim_protos::events::task::TaskExit;
 use containerd_shim_protos::shim::event::Envelope;
 use containerd_shim_protos::shim::events::ForwardRequest;
 use containerd_shim_protos::shim_async::{Client, EventsClient};
@@ -125,7 +128,7 @@ impl Events {
 
     /// Sends events for ever to the socket at `address`. Without an address nothing is kept.
     pub async fn send(self, address: String) {
-        let mut link = Link { address, connection: None, returned: None };
+        let mut link = Link { address, ..Link::default() };
         loop {
             self.0.more.notified().await;
             while let Some(envelope) = self.head() {
@@ -170,21 +173,57 @@ impl Events {
 }
 
 /// The way to containerd.
+#[derive(Default)]
 struct Link {
     address: String,
     connection: Option<EventsClient>,
     /// When it was found again after it had been away.
     returned: Option<Instant>,
+    /// Exits of execs that it took since then, and that perhaps nobody has heard.
+    unheard: Vec<ForwardRequest>,
 }
 
 impl Link {
-    /// Tries until containerd has it.
+    /// Tries until containerd has it; what has to be told before is told then.
     async fn deliver(&mut self, envelope: Envelope) {
+        let whose = Whose::of(&envelope);
+        let request = ForwardRequest { envelope: MessageField::some(envelope), ..ForwardRequest::default() };
+        if whose == Some(Whose::Init) && self.is_settling() && !self.unheard.is_empty() {
+            self.settle().await;
+        }
+        self.persist(&request).await;
+        if !self.is_settling() {
+            self.unheard.clear();
+        } else if let Some(whose) = whose {
+            tokio::spawn(repeat(self.address.clone(), request.clone()));
+            if whose == Whose::Exec {
+                self.unheard.push(request);
+            }
+        }
+    }
+
+    /// Whether its other clients may still be on their way back to it.
+    fn is_settling(&self) -> bool {
+        self.returned.is_some_and(|returned| returned.elapsed() < SETTLING)
+    }
+
+    /// Waits until they are back, and tells again of the execs.
+    ///
+    /// Compat: dockerd forgets the execs of a container whose end it hears (moby, daemon/start.go, `Cleanup`).
+    async fn settle(&mut self) {
+        let since = self.returned.map(|returned| returned.elapsed()).unwrap_or_default();
+        tokio::time::sleep(SETTLING.saturating_sub(since)).await;
+        for request in std::mem::take(&mut self.unheard) {
+            self.persist(&request).await;
+        }
+    }
+
+    /// Tries until containerd has it.
+    async fn persist(&mut self, request: &ForwardRequest) {
         let mut pause = PAUSE.0;
         let mut away = false;
-        let request = ForwardRequest { envelope: MessageField::some(envelope), ..ForwardRequest::default() };
         loop {
-            match attempt(&self.address, &mut self.connection, &request).await {
+            match attempt(&self.address, &mut self.connection, request).await {
                 Ok(()) => break,
                 // It understood and does not want it: the next attempt would end the same.
                 Err(ttrpc::Error::RpcStatus(status)) if is_final(&status) => {
@@ -200,11 +239,24 @@ impl Link {
         if away {
             self.returned = Some(Instant::now());
         }
-        if self.returned.is_some_and(|returned| returned.elapsed() < SETTLING)
-            && request.envelope.topic == topics::TASK_EXIT_EVENT_TOPIC
-        {
-            tokio::spawn(repeat(self.address.clone(), request));
+    }
+}
+
+/// Whose exit an event tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Whose {
+    Init,
+    Exec,
+}
+
+impl Whose {
+    /// `None` for what is no exit.
+    fn of(envelope: &Envelope) -> Option<Self> {
+        if envelope.topic != topics::TASK_EXIT_EVENT_TOPIC {
+            return None;
         }
+        let exit = TaskExit::parse_from_bytes(&envelope.event.value).ok()?;
+        Some(if exit.id == exit.container_id { Self::Init } else { Self::Exec })
     }
 }
 

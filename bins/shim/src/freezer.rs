@@ -38,6 +38,23 @@ pub(crate) async fn settle(pod: &Pod, task: &Arc<Task>) {
     look(pod, task).await;
 }
 
+/// Lets a container go on whose init was killed and has not ended, whoever has frozen it.
+///
+/// Kernel: on cgroup v1 a process of a frozen group does not die of SIGKILL. Compat: runc thaws with that signal since 1.1.
+pub(crate) async fn let_die(pod: &Pod, task: &Arc<Task>) {
+    // Else it is being frozen or thawed at this moment; the next look comes.
+    let Ok(_claim) = task.claim_freezer("kill") else { return };
+    let id = task.id.clone();
+    let step = move |cgroup: &Cgroup| {
+        if cgroup.freezer()? == cgroup::Freezer::Thawed {
+            return Ok(());
+        }
+        log::warn!("{id}: its init was killed and stands still, frozen by somebody else: it is thawed");
+        cgroup.thaw(THAW)
+    };
+    look_after(pod, task, step).await;
+}
+
 /// Where nobody can tell, what was noted stays.
 async fn look_after(
     pod: &Pod,

@@ -3,6 +3,9 @@
 //! Runs in the process of a verb, which has one thread: it may change its working directory, and it may sleep in a mount
 //! over a dead network at nobody's cost.
 
+mod mapped_overlay;
+mod owners;
+
 use rustix::fs::{CWD, Mode, OFlags};
 use rustix::io::Errno;
 use rustix::mount::{MountFlags, UnmountFlags};
@@ -12,6 +15,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use crate::verb::Mount;
+use owners::Owners;
 
 /// The longest text of options that mount(2) takes, in bytes. Kernel: one page, the last byte is NUL.
 const LONGEST: usize = 4095;
@@ -46,17 +50,63 @@ pub enum Error {
         /// Its type.
         kind: String,
     },
-    /// The owners of the layers are to be mapped: the root of a container with a user namespace.
-    #[error(
-        "mount of type {kind:?} with option {option:?}: this shim does not map the owners of layers, which a user namespace \
-         needs here (Kubernetes: hostUsers: false)"
-    )]
-    Mapped {
-        /// Its type.
-        kind: String,
+    /// An option that says how owners are mapped, and cannot be read.
+    #[error("mount option {option:?}: {why}")]
+    Mapping {
         /// As given.
         option: String,
+        /// What it lacks.
+        why: &'static str,
     },
+    /// The user namespace whose mappings the owners of the layers get.
+    #[error("make a user namespace for mount options {options:?}")]
+    Namespace {
+        /// Both mappings as given.
+        options: String,
+        /// The cause.
+        source: Box<container::Error>,
+    },
+    /// A layer, or the root itself, cannot be shown with other owners.
+    #[error(
+        "map the owners of {} for a user namespace (Linux 5.12 or newer, 5.19 with an overlay, and its file system must \
+         support id-mapped mounts)",
+        path.display()
+    )]
+    Map {
+        /// The layer.
+        path: PathBuf,
+        /// The cause.
+        source: Errno,
+    },
+    /// A step to where an overlay of mapped layers is made.
+    #[error("{step}, to make the overlay for {} aside", target.display())]
+    Aside {
+        /// What was to be done.
+        step: &'static str,
+        /// Where the overlay belongs.
+        target: PathBuf,
+        /// The cause.
+        source: Errno,
+    },
+    /// The kernel refused an overlay of mapped layers.
+    #[error("make the overlay for {} of layers with mapped owners (Linux 5.19 or newer)", target.display())]
+    MappedOverlay {
+        /// Where it belongs.
+        target: PathBuf,
+        /// The cause.
+        source: Errno,
+    },
+    /// What has its owners mapped cannot be mounted where it belongs.
+    #[error("attach a mount with mapped owners to {}", target.display())]
+    Attach {
+        /// Where.
+        target: PathBuf,
+        /// The cause.
+        source: Errno,
+    },
+    /// The host's /proc.
+    #[error(transparent)]
+    Proc(#[from] proc::Error),
     /// An option with a NUL byte, or a target that leads elsewhere.
     #[error("mount option or target {text:?} is not acceptable")]
     Unacceptable {
@@ -108,27 +158,45 @@ fn mount_one(mount: &Mount, root: &Path) -> Result<(), Error> {
     if mount.kind.contains('/') {
         return Err(Error::Unsupported { kind: mount.kind.clone() });
     }
-    if let Some(option) = mount.options.iter().find(|option| maps_owners(option)) {
-        return Err(Error::Mapped { kind: mount.kind.clone(), option: option.clone() });
-    }
     let target = target(root, &mount.target)?;
     let parsed = parse(mount);
-    let refused = |source| Error::Mount {
-        source_: mount.source.clone(),
-        kind: mount.kind.clone(),
-        target: target.clone(),
-        source,
-    };
+    match Owners::asked(&mount.options)? {
+        None => mount_as_it_is(mount, &target, &parsed)?,
+        Some(owners) => mount_mapped(mount, &target, &parsed, &owners)?,
+    }
+    let changed = propagate(&target, parsed.propagation);
+    changed.inspect_err(|_| undo(&target)).map_err(|source| refused(mount, &target, source))
+}
+
+/// Mounts with the owners that the container's user namespace is to see.
+fn mount_mapped(mount: &Mount, target: &Path, parsed: &Parsed, owners: &Owners) -> Result<(), Error> {
+    let proc = proc::Procfs::host()?;
+    let namespace = owners.namespace(&proc)?;
+    if mount.kind == "overlay" {
+        return mapped_overlay::mount(&proc, mount, target, parsed, &namespace);
+    }
+    mount_as_it_is(mount, target, parsed)?;
+    owners::map_mounted(target, &namespace)
+}
+
+fn mount_as_it_is(mount: &Mount, target: &Path, parsed: &Parsed) -> Result<(), Error> {
+    mount_by_kind(mount, target, parsed).map_err(|source| refused(mount, target, source))
+}
+
+fn mount_by_kind(mount: &Mount, target: &Path, parsed: &Parsed) -> Result<(), Errno> {
     if parsed.flags & MountFlags::BIND.bits() != 0 {
-        return bind(mount, &target, &parsed).map_err(refused);
+        return bind(mount, target, parsed);
     }
     let data = parsed.data.join(",");
-    let done = if data.len() > LONGEST {
-        mount_compact(mount, &target, &parsed)
-    } else {
-        call(mount, &target, &parsed, &data)
-    };
-    done.and_then(|()| propagate(&target, parsed.propagation)).map_err(refused)
+    if data.len() > LONGEST {
+        return mount_compact(mount, target, parsed);
+    }
+    call(mount, target, parsed, &data)
+}
+
+fn refused(mount: &Mount, target: &Path, source: Errno) -> Error {
+    let (source_, kind) = (mount.source.clone(), mount.kind.clone());
+    Error::Mount { source_, kind, target: target.to_owned(), source }
 }
 
 /// Compat: a target is below the root; one that climbs out of it is refused.
@@ -152,17 +220,11 @@ fn parse(mount: &Mount) -> Parsed {
             }
         } else if let Some((_, bits)) = PROPAGATION.iter().find(|row| row.0 == option) {
             parsed.propagation = *bits;
-        } else if !is_for_others(option) {
+        } else if !is_for_others(option) && !owners::is_mapping(option) {
             parsed.data.push(option.clone());
         }
     }
     parsed
-}
-
-/// Compat: containerd from 2.0 on has the caller of its overlay snapshotter map the layers (core/mount/mount_linux.go); no
-/// file system knows these words.
-fn maps_owners(option: &str) -> bool {
-    option.starts_with("uidmap=") || option.starts_with("gidmap=")
 }
 
 /// Notes to programs, which no file system knows.
@@ -222,9 +284,14 @@ fn bind(mount: &Mount, target: &Path, parsed: &Parsed) -> Result<(), Errno> {
     if others != 0 {
         let flags = MountFlags::from_bits_retain(others | MountFlags::BIND.bits());
         let changed = rustix::mount::mount_remount(target, flags, c"");
-        changed.inspect_err(|_| drop(unmount(target)))?;
+        changed.inspect_err(|_| undo(target))?;
     }
-    propagate(target, parsed.propagation)
+    Ok(())
+}
+
+/// Takes the mount away that was just made.
+fn undo(target: &Path) {
+    let _ = rustix::mount::unmount(target, UnmountFlags::DETACH | UnmountFlags::NOFOLLOW);
 }
 
 fn propagate(target: &Path, propagation: u32) -> Result<(), Errno> {
@@ -355,13 +422,9 @@ mod tests {
     }
 
     #[test]
-    fn owners_that_are_to_be_mapped_are_named() {
-        for kind in ["overlay", "bind"] {
-            let mount = Mount { kind: kind.to_owned(), ..overlay(&["gidmap=0:100000:65536", "rbind"]) };
-            let error = mount_one(&mount, Path::new("/r")).expect_err("refused");
-            assert!(matches!(&error, Error::Mapped { .. }), "{error}");
-            assert!(error.to_string().contains("gidmap=0:100000:65536"), "{error}");
-        }
+    fn owners_are_no_matter_of_the_file_system() {
+        let parsed = parse(&overlay(&["uidmap=0:1:2", "gidmap=0:1:2", "index=off"]));
+        assert_eq!(parsed.data, ["index=off"]);
     }
 
     #[test]

@@ -5,11 +5,11 @@ mod ranges;
 
 pub use ranges::IdMap;
 
-use crate::config::{Config, IdMapping, NamespaceType};
+use crate::config::{Config, IdMapping, Mount, Namespace, NamespaceType};
 use crate::create::IdMapped;
 use crate::{Error, attribute, rootfs};
 use proc::Procfs;
-use rustix::fd::{AsFd, AsRawFd, OwnedFd};
+use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use rustix::fs::{CWD, Mode, OFlags};
 use rustix::mount::OpenTreeFlags;
 use std::path::Path;
@@ -108,41 +108,68 @@ pub(crate) fn mounts(proc: &Procfs, config: &Config, bundle: &Path) -> Result<Id
     let mut mapped = IdMapped::new();
     for (index, mount) in config.mounts.iter().enumerate() {
         let Some(depth) = rootfs::wants_id_mapping(mount) else { continue };
-        let container = &config.linux;
-        let (uids, gids) = if mount.uid_mappings.is_empty() && mount.gid_mappings.is_empty() {
-            (&container.uid_mappings, &container.gid_mappings)
-        } else {
-            (&mount.uid_mappings, &mount.gid_mappings)
-        };
-        let namespace = user_namespace(proc, uids, gids)?;
+        let namespace = namespace_of(proc, config, mount)?;
         let source = bundle.join(&mount.source);
-        let tree = map(&source, &namespace, (rootfs::bind_depth(mount), depth)).map_err(|cause| {
-            Error::IdMappedMount {
-                pointer: format!("config.json/mounts/{index}"),
-                path: source.clone(),
-                source: cause,
-            }
+        let copied = rootfs::bind_depth(mount);
+        let tree = mapped_copy(&source, namespace.as_fd(), Depths { copied, mapped: depth });
+        let tree = tree.map_err(|cause| Error::IdMappedMount {
+            pointer: format!("config.json/mounts/{index}"),
+            path: source.clone(),
+            source: cause,
         })?;
         mapped.insert(index, tree);
     }
     Ok(mapped)
 }
 
-fn map(source: &Path, namespace: &OwnedFd, (copied, depth): (Depth, Depth)) -> rustix::io::Result<OwnedFd> {
+/// The user namespace whose mappings a mount gets: its own, else those of the container.
+fn namespace_of(proc: &Procfs, config: &Config, mount: &Mount) -> Result<OwnedFd, Error> {
+    let container = &config.linux;
+    if !mount.uid_mappings.is_empty() || !mount.gid_mappings.is_empty() {
+        return user_namespace(proc, &mount.uid_mappings, &mount.gid_mappings);
+    }
+    let Some(path) = container.namespace(NamespaceType::User).and_then(Namespace::path) else {
+        return user_namespace(proc, &container.uid_mappings, &container.gid_mappings);
+    };
+    rustix::fs::openat(CWD, path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).map_err(|source| {
+        Error::File { step: "open the user namespace of an id-mapped mount", path: path.to_owned(), source }
+    })
+}
+
+/// How much of what is mounted somewhere a copy takes, and how much of the copy is mapped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Depths {
+    /// What is copied.
+    pub copied: Depth,
+    /// What of that is mapped.
+    pub mapped: Depth,
+}
+
+/// A detached copy of the mount at `source` that shows its owners as `namespace` maps them: id 0 on the disk as the id
+/// that 0 of the user namespace is on the host.
+///
+/// Kernel: `MOUNT_ATTR_IDMAP` came with 5.12, and to each file system at a time of its own.
+///
+/// # Errors
+/// `ENOSYS` before 5.12; `EINVAL`: the file system cannot; `EPERM`: the mount is mapped already.
+pub fn mapped_copy(source: &Path, namespace: BorrowedFd<'_>, depths: Depths) -> rustix::io::Result<OwnedFd> {
     const MOUNT_ATTR_IDMAP: u64 = 0x0010_0000;
     let mut flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
-    if copied == Depth::Tree {
+    if depths.copied == Depth::Tree {
         flags |= OpenTreeFlags::AT_RECURSIVE;
     }
     let tree = rustix::mount::open_tree(CWD, source, flags)?;
     let user_namespace = u64::from(namespace.as_raw_fd().unsigned_abs());
     let attributes = Attributes { set: MOUNT_ATTR_IDMAP, user_namespace, ..Attributes::default() };
-    mount_setattr(tree.as_fd(), c"", depth, &attributes)?;
+    mount_setattr(tree.as_fd(), c"", depths.mapped, &attributes)?;
     Ok(tree)
 }
 
 /// A user namespace with these mappings, held by its file only: its one process is gone when this returns.
-fn user_namespace(proc: &Procfs, uids: &[IdMapping], gids: &[IdMapping]) -> Result<OwnedFd, Error> {
+///
+/// # Errors
+/// [`Error::Step`]: the namespace is refused; [`Error::File`]: its mappings are.
+pub fn user_namespace(proc: &Procfs, uids: &[IdMapping], gids: &[IdMapping]) -> Result<OwnedFd, Error> {
     let step = |step| move |source| Error::Step { step, source };
     let (wait, release) =
         rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).map_err(step("make a pipe"))?;

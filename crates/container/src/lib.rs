@@ -23,7 +23,7 @@ pub mod foreground;
 pub mod held;
 pub mod hooks;
 pub mod id;
-mod id_map;
+pub mod id_map;
 mod init;
 pub mod kill;
 mod last_mile;
