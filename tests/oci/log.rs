@@ -82,6 +82,9 @@ conformance! {
         assert!(features["mountOptions"].as_array().unwrap().iter().any(|option| option == "rbind"));
         assert_eq!(features["linux"]["seccomp"]["enabled"], true);
         assert_eq!(features["linux"]["cgroup"]["v1"], true);
+        if !lab.reference_lacks("id-mapped mounts, which containerd's CRI asks for before a pod with a user namespace") {
+            assert_eq!(features["linux"]["mountExtensions"]["idmap"]["enabled"], true);
+        }
     }
 
     fn spec_writes_a_config_that_runs(lab) {

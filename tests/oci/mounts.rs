@@ -1,10 +1,12 @@
 //! Mounts and the root: kinds, options, propagation, what is hidden, and links planted in the root.
 
 use std::fs;
-use std::os::unix::fs::{MetadataExt, symlink};
+use std::os::unix::fs::{MetadataExt, chown, symlink};
 
+use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
 use serde_json::json;
-use testkit::{Config, conformance, hang, hierarchy};
+use testkit::old_kernel::release;
+use testkit::{Config, Lab, conformance, hang, hierarchy, partner};
 
 conformance! {
     fn options_reach_the_kernel(lab) {
@@ -73,7 +75,57 @@ conformance! {
         lab.run_once(&config.script("echo inside > /shared/file")).code(1).says("read-only file system");
     }
 
-    fn rro_covers_the_mounts_below(lab) {
+fn an_id_mapped_mount_has_the_owners_of_the_container(lab) {
+        if lacks_id_mapped_mounts(lab) {
+            return;
+        }
+        let map = json!([{"containerID": 0, "hostID": 100_000, "size": 65536}]);
+        let own = json!({"uidMappings": map, "gidMappings": map});
+        for (options, mappings) in [(["bind", "idmap"], json!({})), (["rbind", "ridmap"], json!({})), (["bind", "rw"], own)] {
+            let source = owned_source(lab);
+            let mut entry = json!({"destination": "/home", "source": source, "options": options});
+            entry.as_object_mut().unwrap().extend(mappings.as_object().unwrap().clone());
+            let config = Config::new().user_namespace(100_000).push("/mounts", entry);
+            let script = "stat -c %u:%g /home/file; echo x > /home/new; chown 7:8 /home/new";
+            lab.run_once(&config.script(script)).ok().prints("1000:1001");
+            let new = fs::metadata(format!("{source}/new")).unwrap();
+            assert_eq!((new.uid(), new.gid()), (7, 8), "{options:?}");
+        }
+    }
+
+    fn an_id_mapped_mount_has_the_owners_of_a_joined_container(lab) {
+        if lacks_id_mapped_mounts(lab) {
+            return;
+        }
+        let target = lab.bundle(&Config::new().user_namespace(100_000));
+        target.create().ok();
+        let path = format!("/proc/{}/ns/user", target.pid());
+        let source = owned_source(lab);
+        let config = Config::new().namespace("user", Some(&path)).mount("/home", "bind", &source, &["bind", "idmap"]);
+        lab.run_once(&config.script("stat -c %u:%g /home/file")).ok().prints("1000:1001");
+    }
+
+    fn ridmap_covers_the_mounts_below_and_idmap_does_not(lab) {
+        if lacks_id_mapped_mounts(lab) {
+            return;
+        }
+        if release() < (6, 3) {
+            return partner::not_run("tmpfs has no id-mapped mounts before Linux 6.3");
+        }
+        let source = owned_source(lab);
+        let below = format!("{source}/below");
+        fs::create_dir(&below).unwrap();
+        mount("tmpfs", &below, "tmpfs", MountFlags::empty(), None).unwrap();
+        lab.write("owned/below/file", "");
+        chown(format!("{below}/file"), Some(1000), Some(1001)).unwrap();
+        for (option, expected) in [("idmap", "65534:65534"), ("ridmap", "1000:1001")] {
+            let config = Config::new().user_namespace(100_000).mount("/home", "bind", &source, &["rbind", option]);
+            lab.run_once(&config.script("stat -c %u:%g /home/below/file")).ok().prints(expected);
+        }
+        unmount(&below, UnmountFlags::empty()).unwrap();
+    }
+
+        fn rro_covers_the_mounts_below(lab) {
         fs::create_dir_all(lab.path("shared/below")).unwrap();
         let below = lab.path("shared/below");
         rustix::mount::mount("tmpfs", &below, "tmpfs", rustix::mount::MountFlags::empty(), None).unwrap();
@@ -237,4 +289,21 @@ conformance! {
         let text = lab.run_once(&Config::new().args(&["stat", "-c", "%d %i", "/"])).ok().stdout;
         assert_ne!(text.trim(), format!("{} {}", host.dev(), host.ino()));
     }
+}
+
+/// Whether there are no id-mapped mounts to test, after saying aloud why.
+fn lacks_id_mapped_mounts(lab: &Lab) -> bool {
+    let old = release() < (5, 12);
+    if old {
+        partner::not_run("Linux has no id-mapped mounts before 5.12; tests/old_kernel has the refusal");
+    }
+    old || lab.reference_lacks("id-mapped mounts, which came with runc 1.2")
+}
+
+/// A directory with a file that belongs to 1000 and 1001.
+fn owned_source(lab: &Lab) -> String {
+    let source = lab.path("owned");
+    fs::create_dir_all(&source).unwrap();
+    chown(lab.write("owned/file", ""), Some(1000), Some(1001)).unwrap();
+    source.display().to_string()
 }

@@ -104,6 +104,9 @@ sessions! {
         if !runs_on(session, mount, OVERLAY) {
             return;
         }
+        let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap();
+        let layers = session.lab.path("layers").display().to_string();
+        assert!(mounts.contains(&format!("lowerdir={layers}/000")), "the layers are shown where they are: {mounts}");
         inside(session, "lower", "[ \"$(stat -c %u:%g /bin/busybox /file0 /home | tr '\\n' ' ')\" = '0:0 0:0 1000:1000 ' ]");
         inside(session, "write", "echo x > /new; echo x > /other; chown 1000:7 /other; chmod 600 /file0; chmod 700 /home");
         let upper = |name: &str| owner(&session.lab.path("upper").join(name));

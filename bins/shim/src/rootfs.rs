@@ -96,8 +96,8 @@ pub enum Error {
         /// The cause.
         source: Errno,
     },
-    /// What was made elsewhere cannot be mounted where it belongs.
-    #[error("attach the root with mapped owners to {}", target.display())]
+    /// What has its owners mapped cannot be mounted where it belongs.
+    #[error("attach a mount with mapped owners to {}", target.display())]
     Attach {
         /// Where.
         target: PathBuf,
@@ -180,15 +180,18 @@ fn mount_mapped(mount: &Mount, target: &Path, parsed: &Parsed, owners: &Owners) 
 }
 
 fn mount_as_it_is(mount: &Mount, target: &Path, parsed: &Parsed) -> Result<(), Error> {
+    mount_by_kind(mount, target, parsed).map_err(|source| refused(mount, target, source))
+}
+
+fn mount_by_kind(mount: &Mount, target: &Path, parsed: &Parsed) -> Result<(), Errno> {
+    if parsed.flags & MountFlags::BIND.bits() != 0 {
+        return bind(mount, target, parsed);
+    }
     let data = parsed.data.join(",");
-    let done = if parsed.flags & MountFlags::BIND.bits() != 0 {
-        bind(mount, target, parsed)
-    } else if data.len() > LONGEST {
-        mount_compact(mount, target, parsed)
-    } else {
-        call(mount, target, parsed, &data)
-    };
-    done.map_err(|source| refused(mount, target, source))
+    if data.len() > LONGEST {
+        return mount_compact(mount, target, parsed);
+    }
+    call(mount, target, parsed, &data)
 }
 
 fn refused(mount: &Mount, target: &Path, source: Errno) -> Error {

@@ -62,7 +62,7 @@ const CLAIMS: Claims = Claims {
     apparmor: true,
     selinux: false,
     intel_rdt: false,
-    idmapped_mounts: false,
+    idmapped_mounts: true,
     net_devices: false,
 };
 

@@ -5,7 +5,7 @@ mod ranges;
 
 pub use ranges::IdMap;
 
-use crate::config::{Config, IdMapping, NamespaceType};
+use crate::config::{Config, IdMapping, Mount, Namespace, NamespaceType};
 use crate::create::IdMapped;
 use crate::{Error, attribute, rootfs};
 use proc::Procfs;
@@ -108,13 +108,7 @@ pub(crate) fn mounts(proc: &Procfs, config: &Config, bundle: &Path) -> Result<Id
     let mut mapped = IdMapped::new();
     for (index, mount) in config.mounts.iter().enumerate() {
         let Some(depth) = rootfs::wants_id_mapping(mount) else { continue };
-        let container = &config.linux;
-        let (uids, gids) = if mount.uid_mappings.is_empty() && mount.gid_mappings.is_empty() {
-            (&container.uid_mappings, &container.gid_mappings)
-        } else {
-            (&mount.uid_mappings, &mount.gid_mappings)
-        };
-        let namespace = user_namespace(proc, uids, gids)?;
+        let namespace = namespace_of(proc, config, mount)?;
         let source = bundle.join(&mount.source);
         let copied = rootfs::bind_depth(mount);
         let tree = mapped_copy(&source, namespace.as_fd(), Depths { copied, mapped: depth });
@@ -126,6 +120,20 @@ pub(crate) fn mounts(proc: &Procfs, config: &Config, bundle: &Path) -> Result<Id
         mapped.insert(index, tree);
     }
     Ok(mapped)
+}
+
+/// The user namespace whose mappings a mount gets: its own, else those of the container.
+fn namespace_of(proc: &Procfs, config: &Config, mount: &Mount) -> Result<OwnedFd, Error> {
+    let container = &config.linux;
+    if !mount.uid_mappings.is_empty() || !mount.gid_mappings.is_empty() {
+        return user_namespace(proc, &mount.uid_mappings, &mount.gid_mappings);
+    }
+    let Some(path) = container.namespace(NamespaceType::User).and_then(Namespace::path) else {
+        return user_namespace(proc, &container.uid_mappings, &container.gid_mappings);
+    };
+    rustix::fs::openat(CWD, path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).map_err(|source| {
+        Error::File { step: "open the user namespace of an id-mapped mount", path: path.to_owned(), source }
+    })
 }
 
 /// How much of what is mounted somewhere a copy takes, and how much of the copy is mapped.

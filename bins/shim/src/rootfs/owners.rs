@@ -16,7 +16,7 @@ use sys::mount_setattr::Depth;
 
 use super::{Error, undo};
 
-/// Both mappings, in the order of their ids inside.
+/// Both mappings, and the options that they were read from.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Owners {
     text: String,
@@ -93,7 +93,7 @@ fn copy(path: &Path, namespace: &OwnedFd, depth: Depth) -> Result<OwnedFd, Error
 
 /// Makes a detached mount appear on `target`.
 pub(super) fn attach(mount: &OwnedFd, target: &Path) -> Result<(), Error> {
-    let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH;
+    let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_SYMLINKS;
     rustix::mount::move_mount(mount.as_fd(), c"", CWD, target, flags)
         .map_err(|source| Error::Attach { target: target.to_owned(), source })
 }
