@@ -14,6 +14,7 @@ mod dockerd_killed;
 mod explain;
 mod grandchild_stdout;
 mod healthy_node;
+mod host_limits;
 mod hostile_container;
 mod memory_start;
 mod oom_killer_off;

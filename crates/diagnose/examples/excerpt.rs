@@ -17,6 +17,9 @@ use diagnose::view::View;
 /// Threads of a process that stay; a Go program's others wait for work.
 const MOST_THREADS: usize = 10;
 
+/// The file systems that stay: what an exec leaves behind lies there.
+const OF_EXECS: &[&str] = &["/run", "/tmp"];
+
 fn main() -> Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [input, output, prefix, group, words @ ..] = arguments.as_slice() else {
@@ -124,8 +127,7 @@ fn groups_of_others(snapshot: &Snapshot, group: &str) -> BTreeSet<String> {
 fn anonymous(snapshot: &mut Snapshot) {
     "node".clone_into(&mut snapshot.host.name);
     snapshot.host.boot_id.clear();
-    snapshot.host.file_systems.clear();
-    snapshot.host.keys.clear();
+    snapshot.host.file_systems.retain(|system| OF_EXECS.contains(&system.path.as_str()));
     let kernel = snapshot.host.kernel.split('-').next().unwrap_or_default().to_owned();
     snapshot.host.kernel = kernel;
     snapshot.mounts.retain(|mount| mount.fuse_waiting > Some(0));

@@ -128,15 +128,16 @@ impl Collector<'_> {
 
     /// Second round; gives the directories of the control groups.
     fn processes(&mut self, pids: &[i32]) -> Vec<String> {
-        let (root, machine) = (&self.root, Machine::of(&rustix::system::uname().machine().to_string_lossy()));
+        let (root, source) = (&self.root, self.source);
+        let machine = Machine::of(&rustix::system::uname().machine().to_string_lossy());
         let live = matches!(self.source, Source::Live);
         let hierarchies = cgroup::hierarchies(&self.snapshot.mounts);
         let process = |visit: &Visit<'_>| process::read(root, machine, visit);
         let tree = |visit: &Visit<'_>| cgroup::tree(root, visit);
-        let host = |visit: &Visit<'_>| host::read(root, visit);
+        let host = |visit: &Visit<'_>| host::read(root, source, visit);
         let installed = |visit: &Visit<'_>| installed::read(root, visit);
         let log = |visit: &Visit<'_>| logs::read(root, visit);
-        let kernel = |_: &Visit<'_>| kernel_pieces(live);
+        let kernel = |visit: &Visit<'_>| kernel_pieces(source, visit);
         let quick = |name, units, read| Job { name, units, patience: PATIENCE, read };
         let slow = |name, units, read| Job { name, units, patience: PATIENCE_WITH_DISKS, read };
         let mut jobs: Vec<Job<'_>> =
@@ -146,7 +147,8 @@ impl Collector<'_> {
             quick("host", vec!["proc".to_owned()], &host),
             slow("packages and units", installed::units(), &installed),
             slow("logs", logs::units(live), &log),
-            quick("kernel log and sockets", vec!["dev/kmsg".to_owned()], &kernel),
+            // Whoever asks first for unix sockets waits for the kernel to load `unix_diag`.
+            slow("kernel log and sockets", vec!["dev/kmsg".to_owned()], &kernel),
         ]);
         let pieces = carry_out(jobs, self.deadline);
         self.keep(pieces)
@@ -164,7 +166,7 @@ impl Collector<'_> {
 
     /// Fourth round.
     fn whatever_they_lead_to(&mut self, groups: Vec<String>, places: &Places) {
-        let root = &self.root;
+        let (root, source) = (&self.root, self.source);
         let hierarchies = cgroup::hierarchies(&self.snapshot.mounts);
         let processes = &self.snapshot.processes;
         let group = |visit: &Visit<'_>| cgroup::read(root, &hierarchies, visit);
@@ -172,7 +174,7 @@ impl Collector<'_> {
         let state = |visit: &Visit<'_>| runtime_state::read_root(root, visit);
         let task = |visit: &Visit<'_>| runtime_state::read_task(root, visit);
         let name = |visit: &Visit<'_>| docker_names::read(root, visit);
-        let space = |visit: &Visit<'_>| host::file_system(root, visit);
+        let space = |visit: &Visit<'_>| host::file_system(root, source, visit);
         let log = |visit: &Visit<'_>| logs::read(root, visit);
         let pipes = match self.source {
             Source::Live => depth::units(&self.snapshot.pipes),
@@ -243,12 +245,14 @@ impl Collector<'_> {
 }
 
 /// What only a live kernel tells.
-fn kernel_pieces(live: bool) -> Vec<Piece> {
-    if !live {
+fn kernel_pieces(source: &Source, visit: &Visit<'_>) -> Vec<Piece> {
+    if matches!(source, Source::Tree(_)) {
         let unseen = |what: &str| Piece::Unseen(Unseen { what: what.to_owned(), why: Why::Absent });
         return vec![unseen("kernel log"), unseen("unix sockets"), unseen("what is in pipes")];
     }
+    visit.about("file");
     let mut pieces = kernel_log::read(Path::new("/dev/kmsg"));
+    visit.about("sockets");
     pieces.push(match sock_diag::unix_sockets() {
         Ok(sockets) => Piece::Sockets(sockets),
         Err(errno) => {

@@ -93,8 +93,14 @@ pub struct Done {
     pub healed: bool,
 }
 
-/// How long the finding may take to go away.
+/// How long the finding may take to go away while nothing else changes.
 const EFFECT: Duration = Duration::from_secs(10);
+
+/// How long it may take at most, however long the queue behind it was.
+const LONGEST: Duration = Duration::from_secs(60);
+
+/// Looks that are taken at least: on a slow machine one can take longer than the finding may.
+const LOOKS: u32 = 3;
 
 /// Between two looks at it.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -125,8 +131,9 @@ pub fn choose<'a>(
     Ok((finding, remedy.ok_or_else(|| Error::OnlyAdvice(id.to_owned()))?))
 }
 
-/// Carries out `action` of the finding `id` of `diagnosis`, and looks with `look` until the finding is gone or ten seconds
-/// are over. A look that could not see what the diagnosis saw proves nothing.
+/// Carries out `action` of the finding `id` of `diagnosis`, and looks with `look` until the finding is gone, or for ten
+/// seconds nothing has become less: neither those who wait nor what could not be seen. After a minute it ends in any
+/// case. A look that could not see what the diagnosis saw proves nothing.
 ///
 /// What is drained goes into a new file in `directory`, which is made when it is needed.
 ///
@@ -141,15 +148,44 @@ pub fn apply(
 ) -> Result<Done, Error> {
     let mut done = carry_out(id, action, directory)?;
     let start = Instant::now();
-    while !done.healed && start.elapsed() < EFFECT {
-        done.healed = is_gone(id, diagnosis, &look());
-        if !done.healed {
-            std::thread::sleep(PAUSE);
+    let mut patience = Patience::from(start);
+    loop {
+        let now = look();
+        done.healed = is_gone(id, diagnosis, &now);
+        let left = now.graph.nodes.len() + now.unseen.len();
+        if done.healed || !patience.goes_on(Instant::now(), left) {
+            break;
         }
+        std::thread::sleep(PAUSE);
     }
     let verdict = if done.healed { "the finding is gone" } else { "the finding is still there" };
     done.steps.push(format!("{verdict} after {:.1} s", start.elapsed().as_secs_f64()));
     Ok(done)
+}
+
+/// How long it is worth waiting for an effect.
+struct Patience {
+    begun: Instant,
+    /// When it last became less.
+    moved: Instant,
+    fewest: usize,
+    looks: u32,
+}
+
+impl Patience {
+    fn from(begun: Instant) -> Self {
+        Self { begun, moved: begun, fewest: usize::MAX, looks: 0 }
+    }
+
+    /// Whether to look again after a look that ended `now` and saw `left` of those who wait.
+    fn goes_on(&mut self, now: Instant, left: usize) -> bool {
+        self.looks += 1;
+        if left < self.fewest {
+            (self.fewest, self.moved) = (left, now);
+        }
+        let still = now.duration_since(self.moved);
+        now.duration_since(self.begun) < LONGEST && (still < EFFECT || self.looks < LOOKS)
+    }
 }
 
 fn is_gone(id: &str, before: &Diagnosis, now: &Diagnosis) -> bool {
@@ -196,6 +232,25 @@ mod tests {
         assert_eq!(choose(&diagnosis, &id, None).unwrap().1.name, "kill");
         assert!(matches!(choose(&diagnosis, &id, Some("drain")), Err(Error::NoRemedy { .. })));
         assert!(matches!(choose(&diagnosis, "full_pipe/other", None), Err(Error::NoFinding { .. })));
+    }
+
+    #[test]
+    fn a_queue_that_becomes_shorter_is_waited_for() {
+        let begun = Instant::now();
+        let ended = |looks: &[(u64, usize)]| {
+            let mut patience = Patience::from(begun);
+            let mut goes_on =
+                |look: &&(u64, usize)| !patience.goes_on(begun + Duration::from_secs(look.0), look.1);
+            looks.iter().find(|look| goes_on(look)).map(|look| look.0)
+        };
+        assert_eq!(ended(&[(1, 5), (6, 5), (11, 5), (12, 5)]), Some(11), "nothing moves");
+        assert_eq!(
+            ended(&[(5, 200), (12, 120), (21, 60), (30, 0), (41, 0)]),
+            Some(41),
+            "it moved until 30 s"
+        );
+        assert_eq!(ended(&[(14, 9), (28, 9), (42, 9)]), Some(42), "three looks that are slow");
+        assert_eq!(ended(&[(30, 200), (45, 100), (60, 50)]), Some(60), "a minute is enough");
     }
 
     #[test]

@@ -12,6 +12,7 @@ mod fips;
 mod frozen_exec;
 mod full_pipe;
 mod held_stdout;
+mod host_limits;
 mod idle_shim;
 mod known_bad;
 mod lost_exec_client;
@@ -59,6 +60,7 @@ pub const RULES: &[Rule] = &[
     rule("frozen_exec", &["EX-10", "EX-11"], frozen_exec::check),
     rule("full_pipe", &["EX-03"], full_pipe::check),
     rule("held_stdout", &["EX-26"], held_stdout::check),
+    rule("host_limits", &["EX-04", "EX-18", "EX-24", "NO-03", "ST-11"], host_limits::check),
     rule("idle_shim", &["DE-06", "IN-06"], idle_shim::check),
     rule("known_bad", known_bad::CLASSES, known_bad::check),
     rule("lost_exec_client", &["IN-05"], lost_exec_client::check),

@@ -2,8 +2,9 @@
 //!
 //! `fixtures/rules/NAME.snapshot` was recorded with `sluice-doctor snapshot --save` while the trouble was staged with
 //! Debian 12's dockerd 20.10, containerd 1.6 and runc 1.1 on cgroup v1, or on v2 with systemd (`*.v2`), and cut down
-//! with `examples/excerpt.rs`. What cannot be staged (FIPS mode, builds that are long gone) is a listing, as people print
-//! it: `NAME.txt`. A process that a v1 freezer forgot (EX-11) is neither: the kernel loses it in a race that nobody can
+//! with `examples/excerpt.rs`. `fips` and `known_bad` are of a guest booted with `fips=1`, in whose package database a
+//! package without files has the name and the version of a build that is long gone; such builds also come as a listing,
+//! as people print it: `NAME.txt`. A process that a v1 freezer forgot (EX-11) is neither: the kernel loses it in a race that nobody can
 //! call up, so a recorded frozen one is changed to what was reported of those.
 
 use std::collections::BTreeSet;
@@ -11,9 +12,10 @@ use std::path::Path;
 
 use diagnose::Snapshot;
 use diagnose::diagnose::diagnose;
-use diagnose::finding::Finding;
+use diagnose::finding::{Finding, Severity};
 use diagnose::rules::RULES;
 use diagnose::snapshot::cgroup::FreezerState;
+use diagnose::snapshot::{Unseen, Why};
 use diagnose::view::View;
 
 /// A recorded node, or a listing.
@@ -63,13 +65,19 @@ const POSITIVES: &[Positive] = &[
     positive("engine_gone", snapshot!("engine_gone"), "LO-01", "dockerd"),
     positive("engine_gone", snapshot!("engine_gone.exec"), "EX-29", "dockerd"),
     positive("exec_storm", snapshot!("exec_storm"), "EX-42", "processors"),
+    positive("fips", snapshot!("fips"), "EX-39", "FIPS mode"),
     positive("fips", listing!("rules/fips"), "EX-39", "FIPS mode"),
     positive("frozen_exec", snapshot!("frozen_exec"), "EX-10", "runc:[2:INIT]"),
     positive("full_pipe", snapshot!("full_pipe"), "EX-03", "head"),
     positive("full_pipe", snapshot!("full_pipe.stopped"), "LO-01", "dockerd"),
     positive("held_stdout", snapshot!("held_stdout"), "EX-26", "sleep"),
+    positive("host_limits", snapshot!("host_limits"), "EX-18", "kernel.keys.maxkeys"),
+    positive("host_limits", snapshot!("host_limits"), "EX-24", "inodes"),
+    positive("host_limits", snapshot!("host_limits"), "NO-03", "RLIMIT_NOFILE"),
+    positive("host_limits", snapshot!("host_limits"), "ST-11", "fs.inotify.max_user_instances"),
     positive("idle_shim", snapshot!("idle_shim"), "DE-06", "containerd-shim-runc-v2"),
     positive("idle_shim", snapshot!("idle_shim.stuck"), "IN-06", "containerd-shim-runc-v2"),
+    positive("known_bad", snapshot!("known_bad"), "EX-23", ""),
     positive("known_bad", listing!("report-000"), "EX-39", ""),
     positive("lost_exec_client", snapshot!("lost_exec_client"), "IN-05", "dockerd"),
     positive("lost_shim", snapshot!("lost_shim"), "IN-05", "sleep"),
@@ -77,6 +85,7 @@ const POSITIVES: &[Positive] = &[
     positive("memory_limit", snapshot!("memory_limit.start.v2"), "ST-01", "memory limit"),
     positive("oom_killer_off", snapshot!("oom_killer_off"), "EX-50", "runc:[2:INIT]"),
     positive("pids_limit", snapshot!("pids_limit"), "EX-04", "pids.max"),
+    positive("pids_limit", snapshot!("pids_limit.service.v2"), "EX-04", "pids.max"),
     positive("probes_pile_up", snapshot!("held_stdout"), "EX-27", "sleep"),
     positive("probes_pile_up", snapshot!("probes_pile_up.zombies"), "EX-28", "sleep"),
     positive("stale_runc_init", snapshot!("stale_runc_init"), "ST-12", "runc:[2:INIT]"),
@@ -96,6 +105,7 @@ const NEAR_MISSES: &[NearMiss] = &[
     ),
     near("engine_gone", snapshot!("full_pipe.near"), "dockerd is there"),
     near("exec_storm", snapshot!("exec_storm.near"), "the execs have started and run in the foreground"),
+    near("fips", snapshot!("fips.near"), "FIPS mode, and Debian's docker.io"),
     near("fips", listing!("rules/fips.near"), "this build is older than the defect"),
     near("frozen_exec", snapshot!("frozen_exec.near"), "a paused container without an exec"),
     near(
@@ -104,6 +114,7 @@ const NEAR_MISSES: &[NearMiss] = &[
         "`yes | sleep` in a container: the reader may read any time",
     ),
     near("held_stdout", snapshot!("held_stdout.near"), "nobody reads the held pipe any more"),
+    near("host_limits", snapshot!("host_limits.near"), "half of each limit is taken"),
     near("idle_shim", snapshot!("idle_shim.near"), "the task has ended and nobody has deleted it yet"),
     near("known_bad", snapshot!("full_pipe.near"), "versions of Debian 12"),
     near("lost_exec_client", snapshot!("lost_exec_client.near"), "the exec's container lives"),
@@ -394,6 +405,39 @@ fn a_limit_of_processes_needs_to_be_reached() {
         pids.max = pids.max.map(|_| 1000);
     }
     assert_eq!(found(&snapshot, "pids_limit"), Vec::new());
+}
+
+#[test]
+fn the_service_of_the_daemons_may_be_full_without_a_container_in_it() {
+    let (finding, _) = one(&snapshot!("pids_limit.service.v2")(), "pids_limit");
+    assert!(finding.title.contains("20 of 20") && finding.container.is_none(), "{finding:#?}");
+    let refused = |text: &str| text.starts_with("max 2:");
+    assert!(finding.evidence.iter().any(|it| refused(&it.text)), "{finding:#?}");
+    let mut snapshot = snapshot!("pids_limit.service.v2")();
+    snapshot.processes.retain(|process| !process.comm.starts_with("containerd"));
+    assert_eq!(found(&snapshot, "pids_limit"), Vec::new(), "a group that starts no containers");
+}
+
+#[test]
+fn a_host_without_room_for_threads_is_told_by_the_lower_limit() {
+    let mut snapshot = snapshot!("host_limits.near")();
+    let count = snapshot.host.tasks.count.unwrap();
+    for (room, severity) in [(3, Some(Severity::Warning)), (5, Some(Severity::Notice)), (50, None)] {
+        snapshot.host.tasks.threads_max = Some(count + room);
+        let findings = found(&snapshot, "host_limits");
+        assert_eq!(findings.first().map(|it| it.severity), severity, "{findings:#?}");
+        assert!(findings.iter().all(|it| it.id == "host_limits/kernel.threads-max"), "{findings:#?}");
+    }
+}
+
+#[test]
+fn a_doctor_that_may_start_nothing_says_so() {
+    let mut snapshot = Snapshot::default();
+    let refused = Why::Refused { errno: rustix::io::Errno::AGAIN.raw_os_error() };
+    snapshot.unseen = vec![Unseen { what: "processes: 300 of 300".to_owned(), why: refused }];
+    assert_eq!(one(&snapshot, "host_limits").0.class.as_deref(), Some("EX-04"));
+    snapshot.unseen[0].why = Why::TooMuch { taken: 0 };
+    assert_eq!(found(&snapshot, "host_limits"), Vec::new());
 }
 
 #[test]

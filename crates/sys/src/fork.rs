@@ -23,9 +23,8 @@ pub enum Fork {
 pub fn fork() -> Result<Fork, Errno> {
     // SAFETY: takes nothing. The child runs on the memory that this thread had, of which it is the only user.
     let result = unsafe { libc::fork() };
-    match Pid::from_raw(result) {
-        Some(pid) if result > 0 => Ok(Fork::Parent(pid)),
-        None => Ok(Fork::Child),
-        Some(_) => Err(crate::last_error()),
+    if result < 0 {
+        return Err(crate::last_error());
     }
+    Ok(Pid::from_raw(result).map_or(Fork::Child, Fork::Parent))
 }

@@ -1,5 +1,9 @@
 //! Settings, limits and counters of the whole host.
 
+use rustix::fs::inotify;
+use rustix::io::Errno;
+
+use super::Source;
 use super::folder::Folder;
 use super::piece::Piece;
 use super::places::Places;
@@ -13,7 +17,7 @@ const SMALL: usize = 64 << 10;
 const WRITTEN: &[&str] = &["run", "var/lib/containers", "var/log", "tmp", "."];
 
 /// Reads everything; the unit is `proc`, below which the kernel tells.
-pub(super) fn read(root: &Folder, visit: &Visit<'_>) -> Vec<Piece> {
+pub(super) fn read(root: &Folder, source: &Source, visit: &Visit<'_>) -> Vec<Piece> {
     let files = Files { root, visit };
     let mut host = files.names();
     host.load = load(&files.text("proc/loadavg")).unwrap_or_default();
@@ -23,6 +27,7 @@ pub(super) fn read(root: &Folder, visit: &Visit<'_>) -> Vec<Piece> {
         max_instances: files.number("proc/sys/fs/inotify/max_user_instances"),
         max_watches: files.number("proc/sys/fs/inotify/max_user_watches"),
         instances: Vec::new(),
+        is_refused: inotify_is_refused(source),
     };
     host.keys = key_users(&files.text("proc/key-users"));
     host.key_limits = files.key_limits("max");
@@ -36,12 +41,24 @@ pub(super) fn read(root: &Folder, visit: &Visit<'_>) -> Vec<Piece> {
     vec![Piece::Host(Box::new(host))]
 }
 
-/// Space of the file systems that container services write to; the unit is one directory.
-pub(super) fn file_system(root: &Folder, visit: &Visit<'_>) -> Vec<Piece> {
+/// Asks for an instance and gives it back: the kernel counts them per user and tells nobody.
+fn inotify_is_refused(source: &Source) -> Option<bool> {
+    match source {
+        Source::Live => Some(inotify::init(inotify::CreateFlags::CLOEXEC).err() == Some(Errno::MFILE)),
+        Source::Tree(_) => None,
+    }
+}
+
+/// Space of the file systems that container services write to; the unit is one directory. A saved tree lies in another
+/// file system than its files did.
+pub(super) fn file_system(root: &Folder, source: &Source, visit: &Visit<'_>) -> Vec<Piece> {
     visit.about("file");
     let Ok(stat) = root.folder(visit.unit).and_then(|folder| folder.space()) else { return Vec::new() };
-    let usage = |total: u64, free: u64| Usage { used: Some(total.saturating_sub(free)), max: Some(total) };
     let path = if visit.unit == "." { "/".to_owned() } else { format!("/{}", visit.unit) };
+    if matches!(source, Source::Tree(_)) {
+        return vec![Piece::FileSystem(FileSystem { path, ..FileSystem::default() })];
+    }
+    let usage = |total: u64, free: u64| Usage { used: Some(total.saturating_sub(free)), max: Some(total) };
     vec![Piece::FileSystem(FileSystem {
         path,
         bytes: usage(

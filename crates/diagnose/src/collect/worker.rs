@@ -33,7 +33,7 @@ use crate::snapshot::{Unseen, Why};
 /// What a unit of work is being read for, in the order of the codes that the shared word carries.
 const STEPS: &[&str] = &[
     "", "stat", "status", "cgroup", "ns", "exe", "cwd", "cmdline", "environ", "limits", "fd", "fdinfo",
-    "task", "syscall", "wchan", "stack", "pipe", "file", "program",
+    "task", "syscall", "wchan", "stack", "pipe", "file", "program", "sockets",
 ];
 
 /// How often a unit may hang before the rest of its job is given up.
@@ -41,6 +41,13 @@ const STRIKES: u32 = 8;
 
 /// How much longer than its patience a child may take while it is running or runnable: a busy host is not a hang.
 const BUSY_FACTOR: u32 = 10;
+
+/// At so many looks in a row a child whose patience is over has to be asleep to be given up: one that is late for want of
+/// a processor also sleeps for a moment now and then, and one that has just ended is no longer runnable.
+const ASLEEP: u32 = 3;
+
+/// Between two of these looks at least.
+const NAP: Duration = Duration::from_millis(10);
 
 /// Children that were killed and had not ended by then; some never will.
 static LEFT_BEHIND: Mutex<Vec<Pid>> = Mutex::new(Vec::new());
@@ -119,6 +126,7 @@ pub(super) fn carry_out(jobs: Vec<Job<'_>>, deadline: Instant) -> Vec<Piece> {
         for run in &mut running {
             run.keep_going(&mut pieces);
         }
+        pieces.extend(running.iter().filter_map(Running::for_want_of_a_child));
         running.retain(|run| run.child.is_some());
         if running.is_empty() {
             return pieces;
@@ -149,6 +157,8 @@ struct Running<'a> {
     /// Units that are not read yet, in reverse order.
     pending: Vec<(u32, Care)>,
     child: Option<Child>,
+    /// Why no child could be made.
+    refused: Option<Errno>,
     strikes: u32,
 }
 
@@ -159,6 +169,28 @@ struct Child {
     buffer: Vec<u8>,
     last_word: Cell<u32>,
     last_move: Cell<Instant>,
+    rest: Cell<Rest>,
+}
+
+/// Looks in a row at which a child was asleep, and when the last of them was.
+#[derive(Debug, Clone, Copy, Default)]
+struct Rest {
+    looks: u32,
+    last: Option<Instant>,
+}
+
+impl Rest {
+    /// After a look at `now`; it is asked whether the child is awake unless that was asked a moment ago.
+    fn after(self, now: Instant, is_awake: impl FnOnce() -> bool) -> Self {
+        if self.last.is_some_and(|last| now.duration_since(last) < NAP) {
+            return self;
+        }
+        Self { looks: if is_awake() { 0 } else { self.looks + 1 }, last: Some(now) }
+    }
+
+    fn is_long(self) -> bool {
+        self.looks >= ASLEEP
+    }
 }
 
 /// What became of a child since the last look.
@@ -172,7 +204,7 @@ impl<'a> Running<'a> {
     fn new(job: Job<'a>) -> Self {
         let count = u32::try_from(job.units.len()).unwrap_or_default().min(1 << 24);
         let pending: Vec<(u32, Care)> = (0..count).rev().map(|index| (index, Care::Full)).collect();
-        let mut run = Self { job, pending, child: None, strikes: 0 };
+        let mut run = Self { job, pending, child: None, refused: None, strikes: 0 };
         run.start();
         run
     }
@@ -247,7 +279,17 @@ impl<'a> Running<'a> {
         if self.pending.is_empty() {
             return;
         }
-        self.child = self.spawn().ok();
+        match self.spawn() {
+            Ok(child) => self.child = Some(child),
+            Err(errno) => self.refused = Some(errno),
+        }
+    }
+
+    /// What is said of the units for which there is no child.
+    fn for_want_of_a_child(&self) -> Option<Piece> {
+        let errno = self.refused?;
+        let what = format!("{}: {} of {}", self.job.name, self.pending.len(), self.job.units.len());
+        Some(Piece::Unseen(Unseen { what, why: Why::Refused { errno: errno.raw_os_error() } }))
     }
 
     fn spawn(&self) -> Result<Child, Errno> {
@@ -261,8 +303,9 @@ impl<'a> Running<'a> {
             Fork::Parent(pid) => {
                 drop(write);
                 rustix::io::ioctl_fionbio(&read, true)?;
-                let (last_word, last_move) = (Cell::new(0), Cell::new(Instant::now()));
-                Ok(Child { pid, pipe: read, progress, buffer: Vec::new(), last_word, last_move })
+                let (last_word, now) = (Cell::new(0), Instant::now());
+                let (last_move, rest) = (Cell::new(now), Cell::default());
+                Ok(Child { pid, pipe: read, progress, buffer: Vec::new(), last_word, last_move, rest })
             }
         }
     }
@@ -301,11 +344,13 @@ impl Child {
             self.last_move.set(Instant::now());
         }
         let still = self.last_move.get().elapsed();
-        if still < patience || (still < patience * BUSY_FACTOR && is_runnable(self.pid)) {
-            Look::Working
-        } else {
-            Look::Stuck { word }
+        if still < patience {
+            self.rest.set(Rest::default());
+            return Look::Working;
         }
+        self.rest.set(self.rest.get().after(Instant::now(), || is_runnable(self.pid)));
+        let is_stuck = self.rest.get().is_long() || still >= patience * BUSY_FACTOR;
+        if is_stuck { Look::Stuck { word } } else { Look::Working }
     }
 
     fn kill(&self) {
@@ -416,6 +461,23 @@ mod tests {
         assert_eq!(names(&pieces), ["a", "c"]);
         let unseen = Unseen { what: "/b: cmdline".to_owned(), why: Why::TimedOut { after_ms: 100 } };
         assert!(pieces.contains(&Piece::Unseen(unseen)), "{pieces:?}");
+    }
+
+    #[test]
+    fn one_nap_is_no_hang() {
+        let begin = Instant::now();
+        let after = |looks: &[(u64, bool)]| {
+            let rest = looks.iter().fold(Rest::default(), |rest, (at_ms, is_awake)| {
+                rest.after(begin + Duration::from_millis(*at_ms), || *is_awake)
+            });
+            rest.is_long()
+        };
+        assert!(after(&[(0, false), (20, false), (40, false)]));
+        assert!(!after(&[(0, false), (20, false), (40, true), (60, false), (80, false)]));
+        assert!(
+            !after(&[(0, false), (1, false), (2, false), (3, false)]),
+            "looks at one moment are one look"
+        );
     }
 
     #[test]

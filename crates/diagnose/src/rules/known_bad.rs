@@ -16,6 +16,7 @@
 
 use crate::finding::{Finding, Severity};
 use crate::remedy::Remedy;
+use crate::snapshot::Package;
 use crate::version::Version;
 use crate::view::View;
 
@@ -50,6 +51,15 @@ const TABLE: &[Row] = &[
         "EX-23",
         "takes the right to open terminals away at systemctl daemon-reload",
     ),
+    row(
+        "runc",
+        ("1.0.0-rc2", "1.0.0-rc9"),
+        "EX-07",
+        "says `exit status N` without a word; `sluice-doctor explain` knows the number",
+    ),
+    row("runc", ("0", "1.1.0"), "EX-10", "lets an exec into a paused container hang without a word"),
+    row("runc", ("1.3.1", "1.3.5"), "ST-02", "says that a container has stopped while it is being started"),
+    row("runc", ("1.4.0", "1.4.1"), "ST-02", "says that a container has stopped while it is being started"),
     row("runc", ("1.2.0", "1.2.6"), "EX-13", "cannot exec into a container with a time namespace"),
     row("runc", ("1.3.0", "1.3.6"), "EX-15", "loses the exit of a very short command: exec hangs"),
     row("runc", ("1.4.0", "1.4.2"), "EX-15", "loses the exit of a very short command: exec hangs"),
@@ -81,6 +91,12 @@ const TABLE: &[Row] = &[
     ),
     row("docker", ("1.13.1-84", "1.13.1-88"), "EX-39", "crashes at every exec on a host in FIPS mode"),
     row("docker", ("17.6.0", "18.6.0"), "IN-03", "`docker ps` hangs behind the lock of one container"),
+    row(
+        "docker",
+        ("0", "20.10.10"),
+        "EX-36",
+        "answers EPERM to system calls that its seccomp profile does not know, as `clone3` of new C libraries",
+    ),
     row("kernel", ("4.4.0-109", "4.4.0-110"), "EX-08", "setns fails for processes that join namespaces"),
     row(
         "kernel",
@@ -92,8 +108,8 @@ const TABLE: &[Row] = &[
 
 /// The classes of the table.
 pub(super) const CLASSES: &[&str] = &[
-    "EX-01", "EX-08", "EX-13", "EX-15", "EX-23", "EX-24", "EX-30", "EX-39", "EX-53", "IN-03", "IN-08",
-    "ST-05",
+    "EX-01", "EX-07", "EX-08", "EX-10", "EX-13", "EX-15", "EX-23", "EX-24", "EX-30", "EX-36", "EX-39",
+    "EX-53", "IN-03", "IN-08", "ST-02", "ST-05",
 ];
 
 /// Package names, by the program they bring.
@@ -113,12 +129,20 @@ pub(super) fn check(view: &View<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
     for package in &view.snapshot.packages {
         let name = package.name.rsplit('/').next().unwrap_or_default();
+        if is_the_tray(package) {
+            continue;
+        }
         if let Some((_, program)) = PACKAGES.iter().find(|row| row.0 == name) {
             findings.extend(bad(program, &package.version, &format!("{} ({})", package.name, package.from)));
         }
     }
     findings.extend(bad("kernel", &view.snapshot.host.kernel, "uname -r"));
     findings
+}
+
+/// Debian's package `docker` 1.5 is a tray for icons.
+fn is_the_tray(package: &Package) -> bool {
+    package.from == "dpkg" && package.name == "docker" && package.version.starts_with("1.5-")
 }
 
 fn bad(program: &str, text: &str, from: &str) -> Vec<Finding> {
@@ -155,19 +179,33 @@ mod tests {
     }
 
     #[test]
+    fn a_tray_for_icons_is_no_container_engine() {
+        let package = |version: &str| Package {
+            name: "docker".to_owned(),
+            version: version.to_owned(),
+            from: "dpkg".to_owned(),
+        };
+        assert!(is_the_tray(&package("1.5-2")) && !is_the_tray(&package("1.13.1-84")));
+    }
+
+    #[test]
     fn the_first_good_version_is_good_and_the_last_bad_one_bad() {
         let table = [
-            ("runc", "1.0.0~rc90+ds1-1", 1),
-            ("runc", "1.0.0~rc91+ds1-1", 0),
+            ("runc", "1.0.0~rc6+dfsg1-3", 3),
+            ("runc", "1.0.0~rc90+ds1-1", 2),
+            ("runc", "1.0.0~rc91+ds1-1", 1),
+            ("runc", "1.1.0+ds1-1", 0),
             ("runc", "1.1.5+ds1-1+deb12u1", 0),
+            ("runc", "1.3.4-0ubuntu1", 2),
             ("runc", "1.3.5-0ubuntu1", 1),
             ("runc", "1.3.6", 0),
             ("containerd", "1.6.20~ds1-1+deb12u1", 0),
             ("containerd", "1.6.21-1", 1),
             ("containerd", "1.7.3", 0),
             ("docker", "20.10.24+dfsg1-1+deb12u1", 0),
-            ("docker", "5:18.06.3~ce~3-0~debian", 0),
-            ("docker", "2:1.13.1-84.git07f3374.el7.centos", 2),
+            ("docker", "20.10.5+dfsg1-1+deb11u2", 1),
+            ("docker", "5:18.06.3~ce~3-0~debian", 1),
+            ("docker", "2:1.13.1-84.git07f3374.el7.centos", 3),
             ("kernel", "4.4.0-109-generic", 1),
             ("kernel", "4.4.0-110-generic", 0),
             ("kernel", "6.1.0-18-amd64", 0),

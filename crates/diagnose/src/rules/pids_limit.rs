@@ -1,7 +1,8 @@
 //! A group of a container, or one above it, has no room for another process.
 //!
 //! *What it sees*: `pids.current` at `pids.max`, at the container's own level or at any ancestor (pod, slice, service),
-//! or so close that the threads of a stock runtime do not fit; the counter of refusals; who fills the group.
+//! or so close that the threads of a stock runtime do not fit; the counter of refusals; who fills the group. A service
+//! of daemons and shims (`TasksMax=`) counts as well, without any container in it.
 //!
 //! *Why it happens*: joining a full group is never refused on v1, making a thread in it is. `runc init` is a Go program
 //! that needs five to seven threads beside itself, so `docker exec` and every exec probe fail now and then with
@@ -18,8 +19,8 @@
 use crate::finding::{Finding, Severity};
 use crate::remedy::{Action, Remedy};
 use crate::rules::{members, most, subject};
-use crate::snapshot::Cgroup;
 use crate::snapshot::cgroup::Pids;
+use crate::snapshot::{Cgroup, Process, Role};
 use crate::view::View;
 
 /// Places that a stock runtime may need at once.
@@ -49,6 +50,12 @@ fn by_hand(view: &View<'_>, group: &Cgroup) -> Option<Finding> {
     )
 }
 
+/// Whether it is a daemon or a shim: with a driver that puts containers elsewhere, its service has none of them.
+fn starts_containers(view: &View<'_>, process: &Process) -> bool {
+    let role = view.role(process.pid);
+    matches!(role, Role::Engine | Role::Containerd | Role::Crio | Role::Kubelet | Role::Shim | Role::Conmon)
+}
+
 fn finding(view: &View<'_>, group: &Cgroup, pids: &Pids) -> Option<Finding> {
     let (current, max) = (pids.current?, pids.max?);
     // A limit below the runtime's own needs was chosen by somebody; only a group that is full says that it hurts.
@@ -57,7 +64,7 @@ fn finding(view: &View<'_>, group: &Cgroup, pids: &Pids) -> Option<Finding> {
         return None;
     }
     let (containers, processes) = members(view, group);
-    if containers.is_empty() {
+    if containers.is_empty() && !processes.iter().any(|process| starts_containers(view, process)) {
         return None;
     }
     let full = pids.is_full();

@@ -80,6 +80,8 @@ pub struct Inotify {
     pub max_watches: Option<u64>,
     /// Instances per user id, counted from the descriptors that were seen.
     pub instances: Vec<(u32, u64)>,
+    /// Whether the user who took the snapshot was refused another instance; `None`: it was not tried.
+    pub is_refused: Option<bool>,
 }
 
 /// One user of kernel keys. Source: proc_key-users(5).
