@@ -128,6 +128,13 @@ sessions! {
         let paused = session.place("the pause", |event| event.topic == "/tasks/paused");
         let resumed = session.place("the resume", |event| event.topic == "/tasks/resumed");
         assert!(paused < resumed, "pause at {paused}, resume at {resumed}");
+        // Nobody tells the shim of this one.
+        let freezer = Freezer::of(&session.first().group());
+        freezer.freeze();
+        session.add_exec("late", &["/bin/true"]).unwrap();
+        let refused = session.start_process(session.first().id(), "late").unwrap_err().to_string();
+        assert!(refused.contains("paused"), "{refused}");
+        freezer.thaw();
         session.remove_first();
     }
 
