@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use protobuf::well_known_types::empty::Empty;
 use protobuf::{Message as _, UnknownValueRef};
+use testkit::cgroup_driver::CgroupDriver;
 use testkit::containerd::Containerd;
 use testkit::hang::eventually;
 use testkit::runtime::Runtime;
@@ -140,10 +141,12 @@ impl<'lab> Cri<'lab> {
     pub(crate) fn start(lab: &'lab Lab, shim: Shim) -> Self {
         let handler = if shim == Shim::Stock { "stock" } else { "sluice" };
         lab.step(&format!("pods with the handler {handler}"));
-        let options = format!("Root = \"{}\"\n", lab.path("state").display());
+        let systemd = lab.driver().is_systemd().to_string();
+        let options = format!("Root = \"{}\"\nSystemdCgroup = {systemd}\n", lab.path("state").display());
         let options = lab.write("options.toml", &options);
         let config = CONFIG
             .replace("OPTIONS", &options.display().to_string())
+            .replace("SYSTEMD", &systemd)
             .replace("ROOT", &lab.path("state").display().to_string())
             .replace("IMAGE", IMAGE);
         let ours = Shim::Sluice.find().unwrap();
@@ -199,19 +202,28 @@ impl<'lab> Cri<'lab> {
         }
     }
 
-    /// Starts a pod in the lab's group.
+    /// Starts a pod in the lab's group, or with systemd's driver in the lab's slice.
     pub(crate) fn pod(&self, name: &str) -> Pod {
         let logs = self.lab.path("logs").join(name);
         fs::create_dir_all(&logs).unwrap();
         let metadata = Message::default().text(1, name).text(2, name).text(3, "test");
         let security = Message::default().message(1, namespaces());
-        let linux = Message::default().text(1, self.lab.group()).message(2, security);
+        let linux = Message::default().text(1, self.lab.cgroup_parent()).message(2, security);
         let config =
             Message::default().message(1, metadata).text(3, logs.to_str().unwrap()).message(8, linux);
         let config = config.0.write_to_bytes().unwrap();
         let request = Message::default().text(1, &config).text(2, self.handler);
         let id = self.call("RunPodSandbox", request).unwrap().text_of(1);
         Pod { id, config }
+    }
+
+    /// The group of a container.
+    pub(crate) fn group(&self, id: &str) -> String {
+        match self.lab.driver() {
+            CgroupDriver::Cgroupfs => format!("{}/{id}", self.lab.group()),
+            // Compat: the CRI names scope and slice so that runc finds them in `linux.cgroupsPath`.
+            CgroupDriver::Systemd => format!("/{}/cri-containerd-{id}.scope", self.lab.slice()),
+        }
     }
 
     /// Creates a container; `resources` are a `LinuxContainerResources`.
@@ -338,7 +350,8 @@ fn archive(lab: &Lab) -> PathBuf {
     archive
 }
 
-/// Handlers as `docs/install-shim.md` has them for containerd 1.6 of Debian 12, with a root of the lab's own.
+/// Handlers as `docs/install-shim.md` has them for containerd 1.6 of Debian 12, with a root of the lab's own and the driver
+/// of this host.
 const CONFIG: &str = r#"
 [plugins."io.containerd.grpc.v1.cri"]
   sandbox_image = "IMAGE"
@@ -352,6 +365,7 @@ const CONFIG: &str = r#"
   runtime_type = "io.containerd.runc.v2"
 [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.stock.options]
   Root = "ROOT"
+  SystemdCgroup = SYSTEMD
 [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.sluice]
   runtime_type = "io.containerd.sluice.v2"
 [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.sluice.options]

@@ -4,7 +4,10 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
-use containerd_shim_protos::api::{ConnectRequest, ConnectResponse, CreateTaskResponse, Status};
+use containerd_shim_protos::api::{
+    ConnectRequest, ConnectResponse, CreateTaskResponse, PidsRequest, PidsResponse, StatsRequest,
+    StatsResponse, Status,
+};
 use protobuf::well_known_types::empty::Empty;
 use rustix::process::Signal;
 use serde_json::json;
@@ -96,6 +99,10 @@ sessions! {
         assert_eq!(session.status(""), Status::RUNNING);
         assert_eq!(session.wait("runs"), 137);
         assert_eq!(session.exit_of("runs").exit_status, 137);
+        let id = session.first().id().to_owned();
+        let listed: PidsResponse = session.ok("Pids", &PidsRequest { id: id.clone(), ..PidsRequest::default() });
+        assert_eq!(listed.processes.len(), 1);
+        let _metrics: StatsResponse = session.ok("Stats", &StatsRequest { id, ..StatsRequest::default() });
         session.exec("next", &["/bin/true"]);
         assert_eq!(session.wait("next"), 0);
         assert!(!journal(session).contains("\"status\":137"), "it was not frozen");

@@ -1,10 +1,15 @@
 //! Output and input of execs through a real containerd: slow readers, survivors, early ends.
 
+use std::time::Duration;
+
 use rustix::process::Signal;
 use testkit::hang::eventually;
 use testkit::process;
 
 use crate::ctr::{Ctr, lab, ours};
+
+/// How long a reader sleeps: longer than the shim waits for whoever holds a stream after its process has ended.
+const ASLEEP: Duration = Duration::from_secs(10);
 
 /// What a script waits for, and what its end leaves, seen from outside.
 fn flag(ctr: &Ctr<'_>, name: &str) -> std::path::PathBuf {
@@ -44,6 +49,8 @@ fn a_client_that_sleeps_gets_every_byte_and_the_exit_did_not_wait_for_it() {
         ctr.lab.write("tree/go", "");
         eventually("the program to end though nobody reads", || flag(ctr, "ended").exists());
         ctr.exec("c", "other", &["/bin/echo", "meanwhile"]).ok().prints("meanwhile");
+        // Not a wait for something, but the thing itself: a bound that ran for this reader would have passed.
+        std::thread::sleep(ASLEEP);
         client.signal(Signal::CONT);
         let output = client.wait().code(3);
         assert_eq!(output.stdout.len(), "ready\n".len() + 110_000);

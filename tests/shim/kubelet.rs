@@ -1,6 +1,7 @@
 //! What a kubelet asks of its pods, through Debian's containerd and its CRI: probes, limits, ends, a restart.
 //!
-//! Every test runs with the stock shim, too; where that one does something else the test says what.
+//! Every test runs with the stock shim, too; where that one does something else the test says what. The control groups are
+//! made as a kubelet has them made: by systemd where that is the first process and cgroup v2 is all there is.
 
 use std::fs;
 
@@ -61,6 +62,7 @@ with_both_shims! {
         assert_eq!(cri.shims(), [shim.name()]);
         for id in [&one, &two] {
             assert!(cri.lab.path("state/k8s.io").join(id).is_dir(), "the options do not hold: no state there");
+            assert_eq!(hierarchy::pids(&cri.group(id)), [init_of(cri, id)], "with the driver {:?}", cri.lab.driver());
         }
         for (id, code) in [(&one, "7"), (&two, "0")] {
             let script = format!("echo out; echo err >&2; exit {code}");
@@ -132,7 +134,7 @@ with_both_shims! {
         let limit = |mib: u64| Message::default().number(4, mib << 20);
         let id = cri.run_within(&pod, "c", limit(64), &SLEEPER);
         let file = if hierarchy::is_v1("memory") { "memory.limit_in_bytes" } else { "memory.max" };
-        let group = hierarchy::directory("memory", &format!("{}/{id}", cri.lab.group()));
+        let group = hierarchy::directory("memory", &cri.group(&id));
         let limit_now = || fs::read_to_string(group.join(file)).unwrap();
         assert_eq!(limit_now(), format!("{}\n", 64 << 20));
         cri.call("UpdateContainerResources", Message::default().text(1, &id).message(2, limit(32))).unwrap();

@@ -254,6 +254,27 @@ sessions! {
     }
 
     ours
+    /// With the stock shim `State` waits for the lock of the init that is being resumed.
+    fn a_resume_that_is_stuck_holds_up_nobody(session) {
+        let Stalling { other, .. } = Stalling::new(session, "resume");
+        let id = session.first().id().to_owned();
+        let _paused: Empty = session.ok("Pause", &PauseRequest { id: id.clone(), ..PauseRequest::default() });
+        std::thread::scope(|scope| {
+            let (client, request) = (session.another_client(), ResumeRequest { id: id.clone(), ..ResumeRequest::default() });
+            let asked = scope.spawn(move || call::<_, Empty>(&client, "Resume", &request));
+            eventually("the verb to stall", || session.lab.path("stalled").exists());
+            assert_eq!(session.status(""), Status::PAUSED);
+            assert_answers(session, &other);
+            assert_dumped(session, &format!("Resume container={id:?}"), "the runtime's answer");
+            session.lab.write("go", "");
+            let _resumed = asked.join().unwrap().unwrap();
+        });
+        assert_eq!(session.status(""), Status::RUNNING);
+        remove(session, other.id());
+        session.remove_first();
+    }
+
+    ours
     /// The stock shim has runc start an exec, and holds its lock meanwhile.
     fn an_exec_that_is_stuck_in_the_shim_holds_up_nobody(session) {
         let other = other(session);

@@ -5,10 +5,12 @@ use std::os::unix::fs::OpenOptionsExt as _;
 
 use containerd_shim_protos::api::{ShutdownRequest, Status};
 use protobuf::well_known_types::empty::Empty;
+use serde_json::json;
+use testkit::Config;
 use testkit::hang::eventually;
 use ttrpc::Code;
 
-use crate::session::{call, sessions};
+use crate::session::{LogReader, call, sessions};
 
 sessions! {
     ours
@@ -94,6 +96,18 @@ sessions! {
             std::io::Write::write_all(&mut file, b"THAWED")
         }).unwrap();
         assert_eq!(session.wait("e"), 137);
+        session.remove_first();
+    }
+
+    ours
+    /// The path of somebody who uses the systemd driver, and options that do not say so. The stock shim, too, makes a
+    /// directory with colons in its name, and says nothing.
+    fn a_scope_that_nobody_has_systemd_make_is_warned_of(session) {
+        let path = format!("sluice_test.slice:cri-containerd:{}", session.first().id());
+        session.first().write_config(&Config::new().set("/linux/cgroupsPath", json!(path)));
+        let mut log = LogReader::new(session);
+        session.run_first();
+        log.wait("names a slice and a scope, but systemd is not asked");
         session.remove_first();
     }
 }

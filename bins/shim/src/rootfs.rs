@@ -176,7 +176,8 @@ fn mount_mapped(mount: &Mount, target: &Path, parsed: &Parsed, owners: &Owners) 
         return mapped_overlay::mount(&proc, mount, target, parsed, &namespace);
     }
     mount_as_it_is(mount, target, parsed)?;
-    owners::map_mounted(target, &namespace)
+    let shown = if mount.source.starts_with('/') { Path::new(&mount.source) } else { target };
+    owners::map_mounted(target, shown, &namespace)
 }
 
 fn mount_as_it_is(mount: &Mount, target: &Path, parsed: &Parsed) -> Result<(), Error> {
@@ -203,6 +204,9 @@ fn refused(mount: &Mount, target: &Path, source: Errno) -> Error {
 fn target(root: &Path, target: &str) -> Result<PathBuf, Error> {
     let relative = Path::new(target.trim_start_matches('/'));
     let inside = relative.components().all(|part| matches!(part, std::path::Component::Normal(_)));
+    if relative.as_os_str().is_empty() {
+        return Ok(root.to_owned());
+    }
     if inside { Ok(root.join(relative)) } else { Err(Error::Unacceptable { text: target.to_owned() }) }
 }
 

@@ -55,6 +55,12 @@ pub(crate) fn find(
     id: &ContainerId,
 ) -> Result<Placement, Error> {
     let Driver::Systemd { owner, bus } = driver else {
+        if let Some(path) = cgroups_path.filter(|path| names_a_scope(path)) {
+            log::warn!(
+                "linux/cgroupsPath {path:?} names a slice and a scope, but systemd is not asked to make groups: that is the \
+                 name of a directory then; whoever wrote it uses the systemd driver (SystemdCgroup, --systemd-cgroup)"
+            );
+        }
         let paths = cgroup::resolve(layout, cgroups_path, id.as_str()).map_err(Error::Cgroup)?;
         return Ok(Placement { paths, systemd: None });
     };
@@ -63,6 +69,12 @@ pub(crate) fn find(
     let top = manager.control_group().map_err(refused)?;
     let paths = unit.paths(layout, &top);
     Ok(Placement { paths, systemd: Some(Systemd { unit, manager }) })
+}
+
+/// Whether a path is written in the form `SLICE:PREFIX:NAME`, which the systemd driver takes.
+fn names_a_scope(path: &str) -> bool {
+    let mut parts = path.split(':');
+    parts.next().is_some_and(|slice| slice.ends_with(".slice")) && parts.count() == 2
 }
 
 impl Systemd {

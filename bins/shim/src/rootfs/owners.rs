@@ -11,6 +11,7 @@ use container::config::IdMapping;
 use container::id_map::{Depths, mapped_copy, user_namespace};
 use proc::Procfs;
 use rustix::fs::CWD;
+use rustix::io::Errno;
 use rustix::mount::MoveMountFlags;
 use sys::mount_setattr::Depth;
 
@@ -73,22 +74,22 @@ fn ranges(option: &str) -> Result<Vec<IdMapping>, Error> {
 
 /// A detached copy of a layer that shows its owners mapped.
 pub(super) fn layer(path: &Path, namespace: &OwnedFd) -> Result<OwnedFd, Error> {
-    copy(path, namespace, Depth::One)
+    copy(path, namespace, Depth::One).map_err(|source| Error::Map { path: path.to_owned(), source })
 }
 
 /// Puts in the place of what was just mounted on `target` a copy that shows its owners mapped; nothing, when it cannot.
+/// `shown` is what the error names.
 ///
 /// Kernel: only a mount that nobody can reach yet can be mapped.
-pub(super) fn map_mounted(target: &Path, namespace: &OwnedFd) -> Result<(), Error> {
+pub(super) fn map_mounted(target: &Path, shown: &Path, namespace: &OwnedFd) -> Result<(), Error> {
     let mapped = copy(target, namespace, Depth::Tree);
     undo(target);
-    attach(&mapped?, target)
+    let mapped = mapped.map_err(|source| Error::Map { path: shown.to_owned(), source })?;
+    attach(&mapped, target)
 }
 
-fn copy(path: &Path, namespace: &OwnedFd, depth: Depth) -> Result<OwnedFd, Error> {
-    let depths = Depths { copied: depth, mapped: depth };
-    mapped_copy(path, namespace.as_fd(), depths)
-        .map_err(|source| Error::Map { path: path.to_owned(), source })
+fn copy(path: &Path, namespace: &OwnedFd, depth: Depth) -> Result<OwnedFd, Errno> {
+    mapped_copy(path, namespace.as_fd(), Depths { copied: depth, mapped: depth })
 }
 
 /// Makes a detached mount appear on `target`.

@@ -2,7 +2,8 @@
 //!
 //! An orphan would go on and do late what has been undone meanwhile: freeze a container that is said to run. It is found
 //! by its session, which is that of the verb's process. A process of the container has a session of its own: runtimes
-//! call setsid(2) before its program.
+//! call setsid(2) before its program. One that does not can be hit by the verb that made it alone, `create` or `exec`, and
+//! what a verb was to make is given up with it; the other verbs make no process of the container.
 
 use std::time::{Duration, Instant};
 
