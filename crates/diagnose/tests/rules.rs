@@ -451,7 +451,8 @@ fn a_storm_says_what_it_costs() {
     let mut snapshot = snapshot!("exec_storm")();
     let (finding, _) = one(&snapshot, "exec_storm");
     assert!(evidence(&finding, "processor time").ends_with("% of one processor"));
-    let execs = snapshot.processes.iter_mut().filter(|it| it.args.iter().flatten().any(|word| word == "exec"));
+    let execs =
+        snapshot.processes.iter_mut().filter(|it| it.args.iter().flatten().any(|word| word == "exec"));
     execs.for_each(|it| it.cpu_ticks += 1000);
     let (later, _) = one(&snapshot, "exec_storm");
     assert_ne!(evidence(&finding, "processor time"), evidence(&later, "processor time"));

@@ -56,10 +56,12 @@ pub(super) fn check(view: &View<'_>) -> Vec<Finding> {
         let text = format!("in {percent:.0} % of the last ten seconds somebody waited for a processor");
         finding = finding.evidence("/proc/pressure/cpu", text);
     }
-    vec![finding.remedy(
-        Remedy::advise("spread", "make exec probes rarer, or let them ask by HTTP or TCP")
-            .costs("failures are noticed later"),
-    )]
+    vec![
+        finding.remedy(
+            Remedy::advise("spread", "make exec probes rarer, or let them ask by HTTP or TCP")
+                .costs("failures are noticed later"),
+        ),
+    ]
 }
 
 /// What the runtimes and whatever they started have used since the oldest of them was started; what has ended and was

@@ -95,7 +95,8 @@ fn when_full(view: &View<'_>, process: &Process, period_ms: u64) -> Option<(Stri
     });
     let (group, current, max) = limits.min_by_key(|(_, current, max)| max.saturating_sub(*current))?;
     let left_ms = max.saturating_sub(current).saturating_mul(period_ms);
-    let text = format!("{current} of {max} are taken; full in {} if each period leaves one more", words(left_ms));
+    let text =
+        format!("{current} of {max} are taken; full in {} if each period leaves one more", words(left_ms));
     Some((format!("{}/pids.max", group.directory), text))
 }
 
