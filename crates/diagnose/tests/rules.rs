@@ -440,10 +440,10 @@ fn a_doctor_that_may_start_nothing_says_so() {
     assert_eq!(found(&snapshot, "host_limits"), Vec::new());
 }
 
-/// The text of the evidence from there.
+/// The text of the evidence from there; nothing when there is none.
 fn evidence<'a>(finding: &'a Finding, from: &str) -> &'a str {
     let found = finding.evidence.iter().find(|it| it.from.ends_with(from));
-    found.map_or_else(|| panic!("no {from} in {finding:#?}"), |it| it.text.as_str())
+    found.map_or("", |it| it.text.as_str())
 }
 
 #[test]
