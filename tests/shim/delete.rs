@@ -15,6 +15,9 @@ use crate::session::{NAMESPACE, Recorder};
 /// containerd gives up after five seconds.
 const PATIENCE: Duration = Duration::from_secs(5);
 
+/// Longer than somebody may take who is not there, shorter than all that containerd gives for the answer.
+const SLOW: Duration = Duration::from_millis(1500);
+
 /// CRC-32 of gzip, for journals that are written here.
 fn crc32(bytes: &[u8]) -> u32 {
     let step = |sum: u32| if sum & 1 == 0 { sum >> 1 } else { (sum >> 1) ^ 0xedb8_8320 };
@@ -144,6 +147,37 @@ fn a_root_that_is_mounted_is_not_mounted_afterwards() {
     assert_eq!(lab.mounts(), [rootfs]);
     delete(&lab, &shim, &bundle);
     assert_eq!(lab.mounts(), Vec::<std::path::PathBuf>::new());
+}
+
+/// It tells of the container's end as soon as it has the answer: dockerd would forget the exec.
+#[test]
+fn a_containerd_that_is_slow_hears_of_the_execs_before_it_has_the_answer() {
+    let (Some(lab), Some(shim)) = (lab(), ours()) else { return };
+    let bundle = lab.path("bundle");
+    journal(
+        &bundle,
+        &[created(&lab.root()), started("", 4_000_000, 1), started("e", 4_000_001, 1), exited("e", 7)],
+    );
+    let recorder = Recorder::default();
+    let server = recorder.serve(&lab);
+    let held = recorder.hold();
+    let events = lab.path("e").display().to_string();
+    let asked = lab.program(&shim).env("TTRPC_ADDRESS", events).args([
+        "-namespace",
+        "test",
+        "-address",
+        "/no/socket",
+    ]);
+    let asked = asked.args(["-publish-binary", "/bin/false", "-id", "c", "-bundle"]).args([&bundle]);
+    let deleting = asked.args(["delete"]).cwd(&bundle).spawn();
+    // Not a wait for something: this is how slow it is.
+    std::thread::sleep(SLOW);
+    assert!(!deleting.has_ended(), "it answers before the exits are taken");
+    drop(held);
+    deleting.wait().code(0);
+    let told = recorder.events();
+    assert!(told.len() >= 2 && told[0].ends("e"), "{told:?}");
+    server.shutdown();
 }
 
 /// What `delete` cannot tell because containerd is just starting is left to this: see the test of `order.rs`.

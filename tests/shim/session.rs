@@ -4,7 +4,7 @@
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::Output;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use containerd_shim_protos::api::{
@@ -89,6 +89,11 @@ impl Recorder {
         let mut server = server.register_service(create_events(Arc::new(self.clone())));
         server.start().unwrap();
         server
+    }
+
+    /// Takes no event as long as this is kept.
+    pub(crate) fn hold(&self) -> MutexGuard<'_, Vec<Event>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Every event so far.

@@ -29,12 +29,16 @@ mod trial;
 mod usage;
 mod verbs;
 
+use std::collections::BTreeSet;
+use std::path::Path;
 use std::process::ExitCode;
 
 use crate::failure::Failure;
 use crate::workspace::Workspace;
 
 use contestant::{Contestant, Standing};
+pub(crate) use lab::write_file;
+
 use lab::Lab;
 use options::Options;
 use sample::Result as Measured;
@@ -65,17 +69,34 @@ pub(crate) fn run(workspace: &Workspace, arguments: &[String]) -> Result<ExitCod
         print!("{}", compare::table(old, new)?);
         return Ok(ExitCode::SUCCESS);
     }
-    if !rustix::process::geteuid().is_root() {
-        return Err(Failure::Usage(
-            "only root may make namespaces and cgroups here: sudo make bench".to_owned(),
-        ));
-    }
+    only_for_root()?;
     let machine = machine::describe(workspace);
     let lab = Lab::new(workspace)?;
     let contestants = contestant::all(&lab, &options)?;
     let findings = measure(&lab, &contestants, &options)?;
     report::write(workspace, &options, &machine, &contestants, &findings)?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// The pages of text that a shim has in use after execs; the binary runs from memory.
+///
+/// # Errors
+/// When the binary cannot be copied or a daemon refuses, without root, or on Ctrl-C.
+pub(crate) fn touched(workspace: &Workspace, binary: &Path) -> Result<BTreeSet<u64>, Failure> {
+    only_for_root()?;
+    let lab = Lab::new(workspace)?;
+    let copy = lab.state_of("binary");
+    std::fs::copy(binary, &copy).map_err(|source| Failure::File {
+        operation: "copy the shim to",
+        path: copy.clone(),
+        source,
+    })?;
+    shim::touched_pages(&lab, &copy)
+}
+
+fn only_for_root() -> Result<(), Failure> {
+    let refused = "only root may make namespaces and cgroups here: sudo make bench";
+    if rustix::process::geteuid().is_root() { Ok(()) } else { Err(Failure::Usage(refused.to_owned())) }
 }
 
 /// The scenarios in the order of the report.

@@ -127,7 +127,11 @@ fn object_of(program: &Program, workspace: &Workspace, arguments: &[String]) -> 
     object_beside(&binary)
 }
 
-fn executable(messages: &str) -> Result<Option<PathBuf>, Failure> {
+/// The executable that cargo's messages name.
+///
+/// # Errors
+/// When a line is no message.
+pub(crate) fn executable(messages: &str) -> Result<Option<PathBuf>, Failure> {
     let mut found = None;
     for line in messages.lines() {
         let message: Value = serde_json::from_str(line)

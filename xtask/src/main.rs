@@ -15,6 +15,7 @@ mod hugetlb;
 mod kernel_notes;
 mod map;
 mod terminal;
+mod text_order;
 mod tidy;
 mod tree;
 mod vm;
@@ -37,6 +38,11 @@ const TASKS: &[Task] = &[
         "demo",
         "containers and execs in good times and at their limits [--sluice PATH] [--root DIR]",
         demo::run,
+    ),
+    (
+        "text-order",
+        "list the functions of the shim for the linker to lay side by side [--target TRIPLE]",
+        text_order::run,
     ),
     ("bench", "what the verbs cost, beside runc and crun [--help]", bench::run),
     ("vm", "tests in a guest with systemd and pure cgroup v2 [--help]", vm::run),

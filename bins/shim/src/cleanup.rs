@@ -10,7 +10,7 @@
 
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use containerd_shim_protos::api::DeleteResponse;
 use containerd_shim_protos::events::task::TaskExit;
@@ -19,7 +19,7 @@ use protobuf::{Message as _, MessageField};
 use rustix::process::Signal;
 use serde::{Deserialize, Serialize};
 
-use crate::events::Events;
+use crate::events::{self, Events};
 use crate::failure::Failure;
 use crate::journal::{self, Container, Exit, Ledger, Process};
 use crate::operations::Operations;
@@ -33,8 +33,11 @@ use crate::workers::{Task, Workers};
 /// How long the container may take to be ended, removed and unmounted.
 const END: Duration = Duration::from_millis(2500);
 
-/// How long containerd may take for the exits.
+/// How long containerd may take for the exits, if it is not there at all.
 const TELL: Duration = Duration::from_millis(700);
+
+/// After this the answer is on its way, whatever containerd has taken.
+const ANSWER: Duration = Duration::from_millis(3700);
 
 /// How long the journal may take to be read.
 const READ: Duration = Duration::from_millis(400);
@@ -110,6 +113,7 @@ pub fn clean_up(remains: &Remains) -> Vec<u8> {
 
 /// Gives the end of the init.
 async fn run(remains: &Remains) -> Untold {
+    let until = Instant::now() + ANSWER;
     let workers = Workers::default();
     let bundle = remains.bundle.clone();
     let task = Task { name: "read the journal".to_owned(), container: remains.id.clone(), limit: READ };
@@ -131,7 +135,7 @@ async fn run(remains: &Remains) -> Untold {
     for lost in ledger.processes.iter().filter(|(_, process)| process.exit.is_none()) {
         log::warn!("{}: shim lost: process {} (exec {:?}) counts as killed", remains.id, lost.1.pid, lost.0);
     }
-    tell(remains, untold).await;
+    tell(remains, untold, until).await;
     init
 }
 
@@ -206,13 +210,21 @@ async fn kill_the_rest(ledger: Ledger, workers: &Workers) {
 }
 
 /// Offers the exits to containerd, and leaves what it does not take to a process of its own.
-async fn tell(remains: &Remains, untold: Vec<Untold>) {
+///
+/// A containerd that is there and slow gets all the time that is left: as soon as it has the answer it tells of init's end,
+/// and whoever hears that first forgets the execs.
+async fn tell(remains: &Remains, untold: Vec<Untold>, until: Instant) {
     if untold.is_empty() || remains.events.is_empty() {
         return;
     }
     let Remains { namespace, id, events, .. } = remains.clone();
     let forward = Forward { namespace, id, events, untold };
-    if offer(&forward, TELL).await > 0
+    let mut left = offer(&forward, TELL).await;
+    let time = until.saturating_duration_since(Instant::now());
+    if left > 0 && events::is_there(&forward.events, time).await {
+        left = offer(&forward, until.saturating_duration_since(Instant::now())).await;
+    }
+    if left > 0
         && let Err(error) = forward.leave()
     {
         log::error!("{}: leave {} exits to another process: {error}", remains.id, forward.untold.len());

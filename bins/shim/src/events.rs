@@ -299,6 +299,11 @@ async fn attempt(
     client.forward(ttrpc::context::with_timeout(nanoseconds), request).await.map(drop)
 }
 
+/// Whether somebody listens at this address.
+pub async fn is_there(address: &str, limit: Duration) -> bool {
+    tokio::time::timeout(limit, connect(address)).await.is_ok_and(|connected| connected.is_ok())
+}
+
 async fn connect(address: &str) -> ttrpc::Result<EventsClient> {
     let path = address.strip_prefix("unix://").unwrap_or(address);
     let connected = tokio::time::timeout(ANSWER, tokio::net::UnixStream::connect(path)).await;

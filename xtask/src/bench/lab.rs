@@ -141,6 +141,6 @@ fn memory() -> PathBuf {
 }
 
 /// Writes a file, also over an older one.
-pub(super) fn write_file(path: &Path, bytes: &[u8], mode: u32) -> std::io::Result<()> {
+pub(crate) fn write_file(path: &Path, bytes: &[u8], mode: u32) -> std::io::Result<()> {
     OpenOptions::new().write(true).create(true).truncate(true).mode(mode).open(path)?.write_all(bytes)
 }

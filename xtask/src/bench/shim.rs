@@ -7,6 +7,7 @@ mod memory;
 mod message;
 mod node;
 mod probes;
+mod touched;
 mod ttrpc;
 
 use std::cell::RefCell;
@@ -27,6 +28,7 @@ use containers::Container;
 pub(super) use memory::USED as SHIM_MEMORY;
 use node::Node;
 pub(super) use probes::Load;
+pub(super) use touched::pages as touched_pages;
 use ttrpc::Shim;
 
 /// The stock shim with Debian's runtimes, as the report calls them.
