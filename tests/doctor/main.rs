@@ -21,6 +21,7 @@ mod oom_killer_off;
 mod page;
 mod paused_exec;
 mod pids_limit;
+mod podman;
 mod shim_killed;
 mod stderr_flood;
 mod stopped_engine;

@@ -93,6 +93,25 @@ fn an_id_mapped_mount_has_the_owners_of_the_container(lab) {
         }
     }
 
+    fn id_mapped_mounts_of_one_container_have_mappings_of_their_own(lab) {
+        if lacks_id_mapped_mounts(lab) {
+            return;
+        }
+        let source = owned_source(lab);
+        let from = |first: u32| json!([{"containerID": 0, "hostID": first, "size": 65536}]);
+        let entry = |destination: &str, first: u32| {
+            let (map, options) = (from(first), ["bind"]);
+            json!({"destination": destination, "source": source, "options": options,
+                   "uidMappings": map, "gidMappings": map})
+        };
+        let mounts = [("/home", 100_000), ("/tmp", 100_000), ("/var", 100_001), ("/root", 100_000)];
+        let config = mounts.into_iter().fold(Config::new().user_namespace(100_000), |config, (path, first)| {
+            config.push("/mounts", entry(path, first))
+        });
+        let script = "stat -c %u /home/file /tmp/file /var/file /root/file";
+        lab.run_once(&config.script(script)).ok().prints("1000\n1000\n1001\n1000");
+    }
+
     fn an_id_mapped_mount_has_the_owners_of_a_joined_container(lab) {
         if lacks_id_mapped_mounts(lab) {
             return;

@@ -26,10 +26,12 @@ pub(crate) fn text(diagnosis: &Diagnosis) -> String {
         }
         text.push('\n');
     }
-    for unseen in &diagnosis.unseen {
-        line_of(&mut text, &format!("not seen: {unseen}"));
-    }
+    text.push_str(&not_seen(diagnosis));
     text
+}
+
+fn not_seen(diagnosis: &Diagnosis) -> String {
+    diagnosis.unseen.iter().map(|unseen| format!("not seen: {unseen}\n")).collect()
 }
 
 /// What the first look found and further looks are to confirm; the rest is in the answer.
@@ -76,7 +78,13 @@ fn finding(finding: &Finding) -> String {
 pub(crate) fn remedies(diagnosis: &Diagnosis) -> String {
     let mut text = String::new();
     if diagnosis.findings.is_empty() {
-        text.push_str("nothing found, nothing to heal\n");
+        let all = diagnosis.unseen.is_empty();
+        text.push_str(if all {
+            "nothing found, nothing to heal\n"
+        } else {
+            "nothing found in what could be seen\n"
+        });
+        text.push_str(&not_seen(diagnosis));
     }
     for finding in &diagnosis.findings {
         line_of(&mut text, &format!("{} {}", finding.severity.word().to_uppercase(), finding.title));
@@ -126,6 +134,7 @@ mod tests {
         diagnosis.unseen = vec![String::from("kernel log: permission denied")];
         let partly = text(&diagnosis);
         assert_eq!(partly, "nothing found in what could be seen\nnot seen: kernel log: permission denied\n");
+        assert_eq!(remedies(&diagnosis), partly);
         diagnosis.unseen.clear();
         assert_eq!(text(&diagnosis), "nothing found\n");
     }

@@ -106,12 +106,17 @@ fn write_file(proc: &Procfs, pid: i32, name: &str, text: &str) -> Result<(), Err
 /// [`Error::IdMappedMount`] with the mount's pointer.
 pub(crate) fn mounts(proc: &Procfs, config: &Config, bundle: &Path) -> Result<IdMapped, Error> {
     let mut mapped = IdMapped::new();
+    // The mounts of a container mostly have the same mappings: a namespace is made where they change.
+    let mut last: Option<(&Mount, OwnedFd)> = None;
     for (index, mount) in config.mounts.iter().enumerate() {
         let Some(depth) = rootfs::wants_id_mapping(mount) else { continue };
-        let namespace = namespace_of(proc, config, mount)?;
+        let (_, namespace) = match last.take().filter(|(other, _)| maps_alike(other, mount)) {
+            Some(same) => last.insert(same),
+            None => last.insert((mount, namespace_of(proc, config, mount)?)),
+        };
         let source = bundle.join(&mount.source);
-        let copied = rootfs::bind_depth(mount);
-        let tree = mapped_copy(&source, namespace.as_fd(), Depths { copied, mapped: depth });
+        let depths = Depths { copied: rootfs::bind_depth(mount), mapped: depth };
+        let tree = mapped_copy(&source, namespace.as_fd(), depths);
         let tree = tree.map_err(|cause| Error::IdMappedMount {
             pointer: format!("config.json/mounts/{index}"),
             path: source.clone(),
@@ -120,6 +125,10 @@ pub(crate) fn mounts(proc: &Procfs, config: &Config, bundle: &Path) -> Result<Id
         mapped.insert(index, tree);
     }
     Ok(mapped)
+}
+
+fn maps_alike(one: &Mount, other: &Mount) -> bool {
+    one.uid_mappings == other.uid_mappings && one.gid_mappings == other.gid_mappings
 }
 
 /// The user namespace whose mappings a mount gets: its own, else those of the container.

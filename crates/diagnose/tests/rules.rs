@@ -440,6 +440,38 @@ fn a_doctor_that_may_start_nothing_says_so() {
     assert_eq!(found(&snapshot, "host_limits"), Vec::new());
 }
 
+/// The text of the evidence from there; nothing when there is none.
+fn evidence<'a>(finding: &'a Finding, from: &str) -> &'a str {
+    let found = finding.evidence.iter().find(|it| it.from.ends_with(from));
+    found.map_or("", |it| it.text.as_str())
+}
+
+#[test]
+fn a_storm_says_what_it_costs() {
+    let mut snapshot = snapshot!("exec_storm")();
+    let (finding, _) = one(&snapshot, "exec_storm");
+    assert!(evidence(&finding, "processor time").ends_with("% of one processor"));
+    let execs =
+        snapshot.processes.iter_mut().filter(|it| it.args.iter().flatten().any(|word| word == "exec"));
+    execs.for_each(|it| it.cpu_ticks += 1000);
+    let (later, _) = one(&snapshot, "exec_storm");
+    assert_ne!(evidence(&finding, "processor time"), evidence(&later, "processor time"));
+}
+
+#[test]
+fn leftovers_say_when_the_limit_of_processes_is_reached() {
+    let mut snapshot = snapshot!("held_stdout")();
+    let container = one(&snapshot, "probes_pile_up").0.container.unwrap();
+    let own = |path: &str| path.ends_with(&container);
+    for pids in snapshot.cgroups.iter_mut().filter(|it| own(&it.path)).filter_map(|it| it.pids.as_mut()) {
+        (pids.current, pids.max) = (Some(40), Some(100));
+    }
+    let (finding, _) = one(&snapshot, "probes_pile_up");
+    let text = evidence(&finding, "/pids.max");
+    assert!(text.starts_with("40 of 100 are taken; full in "), "{text}");
+    assert!(evidence(&finding, "memory").ends_with(" KiB resident together"));
+}
+
 #[test]
 fn a_diagnosis_has_what_its_rules_found() {
     let findings = diagnose(&snapshot!("waiting_clients")()).findings;

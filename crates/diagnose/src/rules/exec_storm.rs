@@ -1,7 +1,8 @@
 //! More execs at once than the processors can start.
 //!
 //! *What it sees*: many runtimes that have not started their process yet, more than two per processor, on a host whose
-//! load is above its processors. A runtime in the foreground stays as long as its exec runs, and is none of them.
+//! load is above its processors; and the processor time that they and what they started have used so far. A runtime in
+//! the foreground stays as long as its exec runs, and is none of them.
 //!
 //! *Why it happens*: exec probes of many containers with the same period. Each exec starts a shim's runtime twice, with
 //! seven threads each, and takes the daemons' locks; above some twenty a second the queue only grows.
@@ -14,11 +15,13 @@
 //!
 //! Source: failure classes EX-41 and EX-42.
 
+use std::collections::BTreeMap;
+
 use crate::finding::{Finding, Severity};
 use crate::graph::build;
 use crate::remedy::Remedy;
 use crate::snapshot::{Process, Role};
-use crate::view::View;
+use crate::view::{View, words};
 
 /// Runtimes per processor that say so.
 const PER_PROCESSOR: usize = 2;
@@ -36,21 +39,46 @@ pub(super) fn check(view: &View<'_>) -> Vec<Finding> {
             && view.snapshot.age_ms(process) < YOUNG_MS
             && !view.children(process.pid).any(|child| view.role(child.pid) == Role::InContainer)
     };
-    let execs = view.with_role(Role::Runtime).filter(in_flight).count();
+    let execs: Vec<&Process> = view.with_role(Role::Runtime).filter(in_flight).collect();
     let processors = usize::try_from(host.processors.max(1)).unwrap_or(1);
     let busy = host.load[0] > f64::from(host.processors.max(1));
-    if execs < FEW.max(PER_PROCESSOR * processors) || !busy {
+    if execs.len() < FEW.max(PER_PROCESSOR * processors) || !busy {
         return Vec::new();
     }
-    let title = format!("{execs} execs are being started at once on {processors} processors");
-    let finding = Finding::new("exec_storm", "host", Severity::Notice, title)
+    let title = format!("{} execs are being started at once on {processors} processors", execs.len());
+    let mut finding = Finding::new("exec_storm", "host", Severity::Notice, title)
         .class("EX-42")
         .blocker(None, "processors", format!("{processors} processors, load {:.1}", host.load[0]))
-        .evidence("processes", format!("{execs} runtimes with the verb exec"))
-        .evidence("/proc/loadavg", format!("{:.1} {:.1} {:.1}", host.load[0], host.load[1], host.load[2]))
-        .remedy(
+        .evidence("processes", format!("{} runtimes with the verb exec", execs.len()))
+        .evidence("processor time", processor_time(view, &execs))
+        .evidence("/proc/loadavg", format!("{:.1} {:.1} {:.1}", host.load[0], host.load[1], host.load[2]));
+    if let Some(percent) = host.pressure.cpu {
+        let text = format!("in {percent:.0} % of the last ten seconds somebody waited for a processor");
+        finding = finding.evidence("/proc/pressure/cpu", text);
+    }
+    vec![
+        finding.remedy(
             Remedy::advise("spread", "make exec probes rarer, or let them ask by HTTP or TCP")
                 .costs("failures are noticed later"),
-        );
-    vec![finding]
+        ),
+    ]
+}
+
+/// What the runtimes and whatever they started have used since the oldest of them was started; what has ended and was
+/// reaped is not in it.
+fn processor_time(view: &View<'_>, execs: &[&Process]) -> String {
+    let families: BTreeMap<i32, u64> = execs
+        .iter()
+        .flat_map(|runtime| view.family(runtime))
+        .map(|process| (process.pid, process.cpu_ticks))
+        .collect();
+    let used_ms = families.values().sum::<u64>() * 1000 / view.snapshot.taken.ticks_per_second.max(1);
+    let oldest_ms = execs.iter().map(|it| view.snapshot.age_ms(it)).max().unwrap_or_default().max(1);
+    format!(
+        "{} in {} processes, in the {} since the oldest was started: {} % of one processor",
+        words(used_ms),
+        families.len(),
+        words(oldest_ms),
+        used_ms * 100 / oldest_ms
+    )
 }

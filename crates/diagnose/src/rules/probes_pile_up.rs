@@ -1,7 +1,8 @@
 //! Leftovers of a probe that pile up in a container.
 //!
 //! *What it sees*: five or more processes of one container with the same command, started at even distances, each
-//! handed to the container's init; running still (EX-27), or ended and not reaped by that init (EX-28).
+//! handed to the container's init; running still (EX-27), or ended and not reaped by that init (EX-28). How much memory
+//! they have, and when the container's limit of processes is reached if they go on like this.
 //!
 //! *Why it happens*: a probe that hangs is ended at its deadline, but only the process that was started, not its
 //! children. Each period leaves some more, until `pids.max` or the memory limit is reached.
@@ -63,7 +64,8 @@ fn is_leftover(view: &View<'_>, process: &Process, id: &str) -> bool {
 }
 
 fn finding(view: &View<'_>, kind: &Kind<'_>, processes: &[&Process]) -> Option<Finding> {
-    let period = words(period(view, processes)?);
+    let period_ms = period(view, processes)?;
+    let period = words(period_ms);
     let oldest = processes.iter().min_by_key(|process| process.start_time)?;
     let what = if kind.is_zombie { "zombies" } else { "leftovers" };
     let title = format!("{} {what} of `{}`, one every {period}", processes.len(), kind.command);
@@ -74,8 +76,28 @@ fn finding(view: &View<'_>, kind: &Kind<'_>, processes: &[&Process]) -> Option<F
         let text = format!("{} old, state {}, handed to init", view.age(process), process.state);
         finding = finding.evidence(format!("/proc/{}", process.pid), text);
     }
+    let resident: u64 = processes.iter().map(|process| process.resident_bytes).sum();
+    if !kind.is_zombie {
+        finding = finding.evidence("memory", format!("{} KiB resident together", resident >> 10));
+    }
+    if let Some((file, text)) = when_full(view, oldest, period_ms) {
+        finding = finding.evidence(file, text);
+    }
     let number = processes.len();
     Some(if kind.is_zombie { unreaped(finding, view, oldest) } else { running(finding, oldest, number) })
+}
+
+/// The tightest limit of processes above the leftovers, and when it is reached if each period leaves one more.
+fn when_full(view: &View<'_>, process: &Process, period_ms: u64) -> Option<(String, String)> {
+    let limits = view.snapshot.chain(process, "pids").into_iter().filter_map(|group| {
+        let pids = group.pids.as_ref()?;
+        Some((group, pids.current?, pids.max?))
+    });
+    let (group, current, max) = limits.min_by_key(|(_, current, max)| max.saturating_sub(*current))?;
+    let left_ms = max.saturating_sub(current).saturating_mul(period_ms);
+    let text =
+        format!("{current} of {max} are taken; full in {} if each period leaves one more", words(left_ms));
+    Some((format!("{}/pids.max", group.directory), text))
 }
 
 fn running(finding: Finding, oldest: &Process, number: usize) -> Finding {

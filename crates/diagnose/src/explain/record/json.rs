@@ -1,4 +1,4 @@
-//! JSON lines: docker's json-file, `journalctl -o json`, logrus, zap and klog as JSON, Kubernetes events.
+//! JSON lines: docker's json-file, `journalctl -o json`, logrus, zap, klog and lager as JSON, Kubernetes events.
 
 use std::borrow::Cow;
 
@@ -21,6 +21,8 @@ pub(super) fn open(text: &str) -> Option<Inside<'_>> {
         return Some(journal(&fields));
     }
     let message = first(&fields, MESSAGES)?;
+    let lager = fields.get("data").and_then(Value::as_object);
+    let error = first(&fields, ERRORS).or_else(|| first(lager?, ERRORS));
     let speaker = if fields.contains_key("log") && fields.contains_key("stream") {
         Speaker::Container
     } else if fields.contains_key("involvedObject") {
@@ -30,10 +32,24 @@ pub(super) fn open(text: &str) -> Option<Inside<'_>> {
     };
     Some(Inside {
         speaker,
-        level: first(&fields, LEVELS).map_or(Level::Unknown, |name| Level::named(&name)),
+        level: level(&fields),
         time: first(&fields, TIMES),
-        text: Cow::Owned(with_error(message, first(&fields, ERRORS))),
+        text: Cow::Owned(with_error(message, error)),
     })
+}
+
+/// By name, or by the number that lager gives it. Source: code.cloudfoundry.org/lager, `LogLevel`.
+fn level(fields: &Map<String, Value>) -> Level {
+    let numbered = || match fields.get("log_level").and_then(Value::as_u64)? {
+        0 => Some(Level::Debug),
+        1 => Some(Level::Info),
+        2 | 3 => Some(Level::Error),
+        _ => None,
+    };
+    match first(fields, LEVELS) {
+        Some(name) => Level::named(&name),
+        None => numbered().unwrap_or(Level::Unknown),
+    }
 }
 
 /// The message, and the error behind it, as programs print both.

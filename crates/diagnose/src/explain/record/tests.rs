@@ -45,6 +45,18 @@ fn every_envelope_is_taken_off() {
         ),
         ("2024-06-01T10:00:00.1Z stderr F boom", Container, Silent, "boom"),
         ("{\"level\":\"debug\",\"msg\":\"m\",\"time\":\"t\"}", Unknown, Debug, "m"),
+        (
+            "{\"timestamp\":\"1529\",\"source\":\"guardian\",\"message\":\"guardian.run.failed\",\"log_level\":2,\"data\":{\"error\":\"exit status 22\",\"handle\":\"h\"}}",
+            Unknown,
+            Error,
+            "guardian.run.failed: exit status 22",
+        ),
+        (
+            "{\"level\":\"info\",\"message\":\"m\",\"log_level\":3,\"data\":{\"handle\":\"h\"}}",
+            Unknown,
+            Info,
+            "m",
+        ),
         ("{\"MESSAGE\":[104,105],\"SYSLOG_IDENTIFIER\":\"containerd\"}", Road, Silent, "hi"),
         (
             "{\"MESSAGE\":\"m\",\"SYSLOG_IDENTIFIER\":\"dockerd\",\"CONTAINER_ID\":\"c\"}",
