@@ -149,7 +149,8 @@ fn a_root_that_is_mounted_is_not_mounted_afterwards() {
     assert_eq!(lab.mounts(), Vec::<std::path::PathBuf>::new());
 }
 
-/// It tells of the container's end as soon as it has the answer: dockerd would forget the exec.
+/// It tells of the container's end as soon as it has the answer: dockerd would forget the exec. And it alone does: after a
+/// container that was deleted as it should be it tells nobody, and `docker restart` may have brought up the next by then.
 #[test]
 fn a_containerd_that_is_slow_hears_of_the_execs_before_it_has_the_answer() {
     let (Some(lab), Some(shim)) = (lab(), ours()) else { return };
@@ -176,7 +177,8 @@ fn a_containerd_that_is_slow_hears_of_the_execs_before_it_has_the_answer() {
     drop(held);
     deleting.wait().code(0);
     let told = recorder.events();
-    assert!(told.len() >= 2 && told[0].ends("e"), "{told:?}");
+    assert!(told.iter().any(|event| event.ends("e")), "{told:?}");
+    assert!(!told.iter().any(|event| event.ends("c")), "the end of the container is told twice: {told:?}");
     server.shutdown();
 }
 

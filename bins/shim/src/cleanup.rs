@@ -131,9 +131,12 @@ async fn run(remains: &Remains) -> Untold {
     if tokio::time::timeout(END, end(remains, &ledger, &workers)).await.is_err() {
         log::warn!("{}: not everything is removed after {} ms", remains.id, END.as_millis());
     }
-    let (init, untold) = ends(&ledger, Exit::now(KILLED));
+    let (init, mut untold) = ends(&ledger, Exit::now(KILLED));
     for lost in ledger.processes.iter().filter(|(_, process)| process.exit.is_none()) {
         log::warn!("{}: shim lost: process {} (exec {:?}) counts as killed", remains.id, lost.1.pid, lost.0);
+    }
+    if events::is_there(&remains.events, TELL).await {
+        keep_execs(&mut untold);
     }
     tell(remains, untold, until).await;
     init
@@ -141,7 +144,7 @@ async fn run(remains: &Remains) -> Untold {
 
 /// The end of the init, and all ends that containerd has not taken. Whoever has none was killed now.
 ///
-/// Compat: containerd tells of the init's end itself, but while it starts nobody hears it; a second time harms nobody.
+/// Compat: containerd tells of the init's end itself, but while it starts nobody hears it.
 /// The init comes last: dockerd forgets the execs of a container that has ended, and never answers who waits for one.
 fn ends(ledger: &Ledger, killed: Exit) -> (Untold, Vec<Untold>) {
     let end = |(exec, process): (&String, &Process)| Untold {
@@ -155,6 +158,15 @@ fn ends(ledger: &Ledger, killed: Exit) -> (Untold, Vec<Untold>) {
     let untold = execs.chain(untold().filter(|(exec, _)| exec.is_empty()));
     let none = Untold { exec: String::new(), pid: 0, exit: killed };
     (init.unwrap_or(none), untold.map(end).collect())
+}
+
+/// Leaves init's end to containerd, which is there to tell of it.
+///
+/// Compat: containerd calls `delete` after each shim, also after one whose container was deleted as it should be, and then
+/// tells nobody. The same id may run again by that time, and dockerd since 23 takes any exit of it for that of the new run,
+/// whose network it takes down (moby, daemon/monitor.go).
+fn keep_execs(untold: &mut Vec<Untold>) {
+    untold.retain(|untold| !untold.exec.is_empty());
 }
 
 /// Kills what is left, removes the container, unmounts its root.
