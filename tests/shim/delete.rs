@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::Write as _;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -182,22 +183,44 @@ fn a_containerd_that_is_slow_hears_of_the_execs_before_it_has_the_answer() {
     server.shutdown();
 }
 
+/// What the process is told that goes on for a `delete`; the bundle had this number.
+fn orders(lab: &Lab, inode: u64) -> Vec<u8> {
+    let exit =
+        |exec: &str| json!({"exec": exec, "pid": 1, "exit": {"status": 9, "seconds": 1, "nanoseconds": 0}});
+    let mut orders =
+        json!({"namespace": NAMESPACE, "id": "c", "inode": inode, "untold": [exit("e"), exit("")]});
+    orders["events"] = json!(lab.path("e"));
+    orders["bundle"] = json!(lab.path("bundle"));
+    orders.to_string().into_bytes()
+}
+
 /// What `delete` cannot tell because containerd is just starting is left to this: see the test of `order.rs`.
 #[test]
 fn who_comes_back_between_two_exits_of_a_lost_shim_hears_that_of_the_exec_first() {
     let (Some(lab), Some(shim)) = (lab(), ours()) else { return };
-    let exit =
-        |exec: &str| json!({"exec": exec, "pid": 1, "exit": {"status": 9, "seconds": 1, "nanoseconds": 0}});
-    let socket = lab.path("e").display().to_string();
-    let orders =
-        json!({"namespace": NAMESPACE, "id": "c", "events": socket, "untold": [exit("e"), exit("")]});
     let recorder = Recorder::default();
     let server = recorder.serve(&lab);
-    let forwards = lab.program(&shim).stdin_bytes(orders.to_string().as_bytes()).args(["forward"]).spawn();
+    let forwards = lab.program(&shim).stdin_bytes(&orders(&lab, 1)).args(["forward"]).spawn();
     eventually("the exit of init", || recorder.events().iter().any(|event| event.ends("c")));
     let told = recorder.events();
     assert!(told[0].ends("e"), "{told:?}");
     assert!(told[1].ends("e"), "who has missed one exit hears that of init next: {told:?}");
     forwards.wait().code(0);
+    server.shutdown();
+}
+
+/// dockerd from 23 on takes an end of this id for that of the run that it knows.
+#[test]
+fn the_end_of_a_lost_container_is_not_told_of_its_next_run() {
+    let (Some(lab), Some(shim)) = (lab(), ours()) else { return };
+    let bundle = lab.path("bundle");
+    fs::create_dir_all(&bundle).expect("make the bundle of the next run");
+    let of_another = fs::metadata(lab.root()).expect("look at a folder").ino();
+    let recorder = Recorder::default();
+    let server = recorder.serve(&lab);
+    let forwards = lab.program(&shim).stdin_bytes(&orders(&lab, of_another)).args(["forward"]).spawn();
+    forwards.wait().code(0);
+    let told = recorder.events();
+    assert!(told.iter().all(|event| event.ends("e")) && !told.is_empty(), "{told:?}");
     server.shutdown();
 }

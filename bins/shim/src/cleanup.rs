@@ -8,7 +8,8 @@
 //! **Invariant:** the answer is there within four seconds, whatever hangs; nothing that can sleep in the kernel is done by
 //! this process itself.
 
-use std::path::PathBuf;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -86,6 +87,10 @@ pub struct Forward {
     pub events: String,
     /// Whose ends.
     pub untold: Vec<Untold>,
+    /// The bundle of what has ended.
+    pub bundle: PathBuf,
+    /// Its number in the file system; another one there is that of the next run.
+    pub inode: u64,
 }
 
 /// Cleans up and gives the encoded answer. What goes wrong is written to the standard error, which containerd logs.
@@ -229,8 +234,9 @@ async fn tell(remains: &Remains, untold: Vec<Untold>, until: Instant) {
     if untold.is_empty() || remains.events.is_empty() {
         return;
     }
-    let Remains { namespace, id, events, .. } = remains.clone();
-    let forward = Forward { namespace, id, events, untold };
+    let Remains { namespace, id, events, bundle } = remains.clone();
+    let inode = inode(&bundle).unwrap_or(0);
+    let forward = Forward { namespace, id, events, untold, bundle, inode };
     let mut left = offer(&forward, TELL).await;
     let time = until.saturating_duration_since(Instant::now());
     if left > 0 && events::is_there(&forward.events, time).await {
@@ -241,6 +247,10 @@ async fn tell(remains: &Remains, untold: Vec<Untold>, until: Instant) {
     {
         log::error!("{}: leave {} exits to another process: {error}", remains.id, forward.untold.len());
     }
+}
+
+fn inode(bundle: &Path) -> Option<u64> {
+    std::fs::symlink_metadata(bundle).ok().map(|bundle| bundle.ino())
 }
 
 /// Gives how many were not taken.
@@ -282,7 +292,8 @@ impl Forward {
     /// The process that goes on: offers until containerd takes, then again for those who came back later than it.
     ///
     /// Compat: dockerd comes back at any moment, also between two exits, and must not hear init's first: see [`ends`]. So as
-    /// long as it may be on its way, those of the execs are told alone.
+    /// long as it may be on its way, those of the execs are told alone. And it takes the end of an init for that of the run
+    /// that it knows now, so nothing is told of a container that was started again.
     ///
     /// # Errors
     /// When the event loop cannot be made.
@@ -295,10 +306,17 @@ impl Forward {
             }
             for (pause, forward) in AGAIN.into_iter().zip([&first, self, self]) {
                 tokio::time::sleep(pause).await;
+                if self.runs_again() {
+                    return;
+                }
                 offer(forward, OFFER).await;
             }
         });
         Ok(())
+    }
+
+    fn runs_again(&self) -> bool {
+        inode(&self.bundle).is_some_and(|now| now != self.inode)
     }
 
     /// The ends of the execs; where there are none, that of init is all there is.
@@ -366,6 +384,8 @@ mod tests {
             id: "c".to_owned(),
             events: "/s".to_owned(),
             untold: vec![Untold { exec: "e".to_owned(), pid: 3, exit: EXIT }],
+            bundle: PathBuf::from("/b"),
+            inode: 5,
         };
         let text = serde_json::to_vec(&forward).unwrap();
         assert_eq!(Forward::read(text.as_slice()).unwrap(), forward);
