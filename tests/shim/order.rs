@@ -1,5 +1,6 @@
 //! The order of events, and exits that come in bad moments.
 
+use containerd_shim_protos::api::ShutdownRequest;
 use protobuf::well_known_types::empty::Empty;
 
 use crate::session::{Event, sessions};
@@ -67,8 +68,27 @@ sessions! {
         });
         session.place("the exit of init", |event| event.ends(first));
         let told: Vec<Event> = session.events().into_iter().filter(is_exit).collect();
-        assert!(told[0].ends("e"), "{told:?}");
-        assert!(told[1].ends("e"), "who has missed one exit hears that of init next: {told:?}");
+        let before = told.iter().take_while(|event| event.ends("e")).count();
+        // At once, after two seconds, and right before that of init.
+        assert!(before >= 3, "who has missed one exit hears that of init next: {told:?}");
         session.remove_first();
+    }
+}
+
+sessions! {
+    ours
+    /// What waits for clients of containerd is not lost when the shim ends meanwhile.
+    fn who_deletes_right_after_a_return_of_containerd_hears_of_every_exit(session) {
+        session.run_first();
+        session.exec("e", &["/bin/sleep", "1000000"]);
+        let first = session.first().id();
+        session.without_containerd(|| {
+            let _killed: Empty = session.ok("Kill", &session.kill_request("", 9));
+            assert_eq!((session.wait("e"), session.wait("")), (137, 137));
+        });
+        session.place("the exit of the exec", |event| event.ends("e"));
+        session.remove_first();
+        let _ended: Empty = session.ok("Shutdown", &ShutdownRequest::new());
+        session.place("the exit of init", |event| event.ends(first));
     }
 }

@@ -34,7 +34,7 @@ use crate::workers::{Task, Workers};
 /// How long the container may take to be ended, removed and unmounted.
 const END: Duration = Duration::from_millis(2500);
 
-/// How long containerd may take for the exits, if it is not there at all.
+/// How long a look may take whether containerd is there.
 const TELL: Duration = Duration::from_millis(700);
 
 /// After this the answer is on its way, whatever containerd has taken.
@@ -120,6 +120,7 @@ pub fn clean_up(remains: &Remains) -> Vec<u8> {
 async fn run(remains: &Remains) -> Untold {
     let until = Instant::now() + ANSWER;
     let workers = Workers::default();
+    let inode = inode(&remains.bundle);
     let bundle = remains.bundle.clone();
     let task = Task { name: "read the journal".to_owned(), container: remains.id.clone(), limit: READ };
     let ledger = match workers.run(task, move || journal::read(&bundle)).await {
@@ -133,17 +134,22 @@ async fn run(remains: &Remains) -> Untold {
             Ledger::default()
         }
     };
-    if tokio::time::timeout(END, end(remains, &ledger, &workers)).await.is_err() {
+    if tokio::time::timeout(END, end(remains, inode, &ledger, &workers)).await.is_err() {
         log::warn!("{}: not everything is removed after {} ms", remains.id, END.as_millis());
     }
     let (init, mut untold) = ends(&ledger, Exit::now(KILLED));
     for lost in ledger.processes.iter().filter(|(_, process)| process.exit.is_none()) {
         log::warn!("{}: shim lost: process {} (exec {:?}) counts as killed", remains.id, lost.1.pid, lost.0);
     }
-    if events::is_there(&remains.events, TELL).await {
+    let is_there = events::is_there(&remains.events, TELL).await;
+    if is_there {
         keep_execs(&mut untold);
     }
-    tell(remains, untold, until).await;
+    if !untold.is_empty() && !remains.events.is_empty() {
+        let Remains { namespace, id, events, bundle } = remains.clone();
+        let forward = Forward { namespace, id, events, untold, bundle, inode: inode.unwrap_or(0) };
+        tell(&forward, if is_there { until } else { Instant::now() }).await;
+    }
     init
 }
 
@@ -175,9 +181,9 @@ fn keep_execs(untold: &mut Vec<Untold>) {
 }
 
 /// Kills what is left, removes the container, unmounts its root.
-async fn end(remains: &Remains, ledger: &Ledger, workers: &Workers) {
-    let container = ledger.container.clone().unwrap_or_else(|| unknown(remains));
-    if let Err(failure) = remove(remains, container, workers).await {
+async fn end(remains: &Remains, inode: Option<u64>, ledger: &Ledger, workers: &Workers) {
+    let verb = inode.map_or(Verb::Delete, |inode| Verb::CleanUp { init: ledger.init(), inode });
+    if let Err(failure) = remove(remains, ledger, verb, workers).await {
         log::info!("{}: {failure}", remains.id);
     }
     kill_the_rest(ledger.clone(), workers).await;
@@ -195,7 +201,10 @@ fn unknown(remains: &Remains) -> Container {
 }
 
 /// By a process of its own, which may hang in the kernel without this one.
-async fn remove(remains: &Remains, container: Container, workers: &Workers) -> Result<(), Failure> {
+///
+/// Compat: containerd may make the next container of that id before this is through.
+async fn remove(remains: &Remains, ledger: &Ledger, verb: Verb, workers: &Workers) -> Result<(), Failure> {
+    let container = ledger.container.clone().unwrap_or_else(|| unknown(remains));
     let verbs = Verbs { workers: workers.clone(), children: Children::default() };
     let operation = Operations::default().begin("Delete", &remains.id, "");
     let request = VerbRequest {
@@ -204,7 +213,7 @@ async fn remove(remains: &Remains, container: Container, workers: &Workers) -> R
         bundle: remains.bundle.clone(),
         binary: container.binary,
         systemd_cgroup: container.systemd_cgroup,
-        verb: Verb::Delete,
+        verb,
     };
     verbs.ask(&operation, &request, None).await.map(drop)
 }
@@ -229,27 +238,20 @@ async fn kill_the_rest(ledger: Ledger, workers: &Workers) {
 /// Offers the exits to containerd, and leaves what it does not take to a process of its own.
 ///
 /// A containerd that is there and slow gets all the time that is left: as soon as it has the answer it tells of init's end,
-/// and whoever hears that first forgets the execs.
-async fn tell(remains: &Remains, untold: Vec<Untold>, until: Instant) {
-    if untold.is_empty() || remains.events.is_empty() {
-        return;
-    }
-    let Remains { namespace, id, events, bundle } = remains.clone();
-    let inode = inode(&bundle).unwrap_or(0);
-    let forward = Forward { namespace, id, events, untold, bundle, inode };
-    let mut left = offer(&forward, TELL).await;
+/// and whoever hears that first forgets the execs. One that is just coming back gets none: its clients come later, and only
+/// that process tells them again.
+async fn tell(forward: &Forward, until: Instant) {
     let time = until.saturating_duration_since(Instant::now());
-    if left > 0 && events::is_there(&forward.events, time).await {
-        left = offer(&forward, until.saturating_duration_since(Instant::now())).await;
-    }
+    let left = if time.is_zero() { forward.untold.len() } else { offer(forward, time).await };
     if left > 0
         && let Err(error) = forward.leave()
     {
-        log::error!("{}: leave {} exits to another process: {error}", remains.id, forward.untold.len());
+        log::error!("{}: leave {left} exits to another process: {error}", forward.id);
     }
 }
 
-fn inode(bundle: &Path) -> Option<u64> {
+/// The number of a bundle in its file system: another one in its place is that of another container.
+pub(crate) fn inode(bundle: &Path) -> Option<u64> {
     std::fs::symlink_metadata(bundle).ok().map(|bundle| bundle.ino())
 }
 

@@ -93,6 +93,7 @@ impl Daemon {
             () = pod.end.notified() => {}
             () = obey(&pod, &signals, &self.bundle) => pod.withdraw(),
         }
+        pod.events.hurry();
         pod.events.flush(LAST_EVENTS).await;
         tokio::time::sleep(LAST_ANSWERS).await;
         let _ = tokio::time::timeout(LAST_EVENTS, server.shutdown()).await;

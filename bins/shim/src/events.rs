@@ -14,7 +14,8 @@
 //! ```
 //!
 //! containerd passes an event on to who listens at that moment. dockerd comes back a little later than containerd, so
-//! exits that are told right after a return are told again; a second time harms nobody. But who hears of the end of a
+//! exits that are told right after a return are told again. That harms nobody: a container that runs again has another shim, and
+//! this one ends with its last container. But who hears of the end of a
 //! container first does not want to hear of its execs any more, and their clients wait for ever. So an init's exit that
 //! comes right after those of execs waits until everybody is back, and these are told once more before it.
 
@@ -64,6 +65,8 @@ struct Shared {
     namespace: String,
     waiting: Mutex<Waiting>,
     more: Notify,
+    /// The shim ends.
+    hurry: Notify,
 }
 
 #[derive(Default)]
@@ -128,7 +131,7 @@ impl Events {
 
     /// Sends events for ever to the socket at `address`. Without an address nothing is kept.
     pub async fn send(self, address: String) {
-        let mut link = Link { address, ..Link::default() };
+        let mut link = Link { address, shared: Arc::clone(&self.0), ..Link::default() };
         loop {
             self.0.more.notified().await;
             while let Some(envelope) = self.head() {
@@ -138,6 +141,11 @@ impl Events {
                 self.taken();
             }
         }
+    }
+
+    /// Waits no more for clients of containerd that are on their way back to it.
+    pub fn hurry(&self) {
+        self.0.hurry.notify_one();
     }
 
     /// Waits until the queue is empty, at most `limit`.
@@ -176,30 +184,37 @@ impl Events {
 #[derive(Default)]
 struct Link {
     address: String,
+    shared: Arc<Shared>,
     connection: Option<EventsClient>,
     /// When it was found again after it had been away.
     returned: Option<Instant>,
-    /// Exits of execs that it took since then, and that perhaps nobody has heard.
-    unheard: Vec<ForwardRequest>,
+    /// Exits of execs that it took since then, and that perhaps nobody has heard, with their containers.
+    unheard: Vec<(String, ForwardRequest)>,
 }
 
 impl Link {
     /// Tries until containerd has it; what has to be told before is told then.
     async fn deliver(&mut self, envelope: Envelope) {
-        let whose = Whose::of(&envelope);
+        let ended = Ended::of(&envelope);
         let request = ForwardRequest { envelope: MessageField::some(envelope), ..ForwardRequest::default() };
-        if whose == Some(Whose::Init) && self.is_settling() && !self.unheard.is_empty() {
+        while ended.as_ref().is_some_and(|ended| self.is_too_early(ended)) {
             self.settle().await;
         }
         self.persist(&request).await;
         if !self.is_settling() {
             self.unheard.clear();
-        } else if let Some(whose) = whose {
+        } else if let Some(ended) = ended {
             tokio::spawn(repeat(self.address.clone(), request.clone()));
-            if whose == Whose::Exec {
-                self.unheard.push(request);
+            if ended.whose == Whose::Exec {
+                self.unheard.push((ended.container, request));
             }
         }
+    }
+
+    /// Whether this is the end of a container, and those of its execs perhaps nobody has heard.
+    fn is_too_early(&self, ended: &Ended) -> bool {
+        let is_unheard = || self.unheard.iter().any(|(container, _)| *container == ended.container);
+        ended.whose == Whose::Init && self.is_settling() && is_unheard()
     }
 
     /// Whether its other clients may still be on their way back to it.
@@ -212,9 +227,18 @@ impl Link {
     /// Compat: dockerd forgets the execs of a container whose end it hears (moby, daemon/start.go, `Cleanup`).
     async fn settle(&mut self) {
         let since = self.returned.map(|returned| returned.elapsed()).unwrap_or_default();
-        tokio::time::sleep(SETTLING.saturating_sub(since)).await;
-        for request in std::mem::take(&mut self.unheard) {
-            self.persist(&request).await;
+        let back = tokio::time::sleep(SETTLING.saturating_sub(since));
+        tokio::select! {
+            () = back => {}
+            () = self.shared.hurry.notified() => self.returned = None,
+        }
+        let unheard = std::mem::take(&mut self.unheard);
+        for (_, request) in &unheard {
+            self.persist(request).await;
+        }
+        if self.is_settling() {
+            // It was away once more.
+            self.unheard = unheard;
         }
     }
 
@@ -242,21 +266,28 @@ impl Link {
     }
 }
 
-/// Whose exit an event tells.
+/// An exit that an event tells.
+#[derive(Debug)]
+struct Ended {
+    container: String,
+    whose: Whose,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Whose {
     Init,
     Exec,
 }
 
-impl Whose {
+impl Ended {
     /// `None` for what is no exit.
     fn of(envelope: &Envelope) -> Option<Self> {
         if envelope.topic != topics::TASK_EXIT_EVENT_TOPIC {
             return None;
         }
         let exit = TaskExit::parse_from_bytes(&envelope.event.value).ok()?;
-        Some(if exit.id == exit.container_id { Self::Init } else { Self::Exec })
+        let whose = if exit.id == exit.container_id { Whose::Init } else { Whose::Exec };
+        Some(Self { container: exit.container_id, whose })
     }
 }
 

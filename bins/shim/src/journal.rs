@@ -16,6 +16,7 @@ mod writer;
 
 pub use writer::Writer;
 
+use container::record::ProcessId;
 use rustix::fd::OwnedFd;
 use rustix::fs::{CWD, Mode, OFlags};
 use rustix::io::Errno;
@@ -174,6 +175,13 @@ pub struct Ledger {
 }
 
 impl Ledger {
+    /// The init, if it can be told from any other process.
+    #[must_use]
+    pub fn init(&self) -> Option<ProcessId> {
+        let init = self.processes.get("").filter(|init| init.start_time > 0)?;
+        Some(ProcessId { pid: init.pid, start_time: init.start_time })
+    }
+
     /// Reads the text of a journal.
     #[must_use]
     pub fn replay(bytes: &[u8]) -> Self {

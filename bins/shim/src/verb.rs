@@ -80,6 +80,13 @@ pub enum Verb {
     Start,
     /// Removes the container, alive or not, and unmounts its root.
     Delete,
+    /// Removes what a lost shim left, and nothing if the id has been given to another container meanwhile.
+    CleanUp {
+        /// The init, as far as it is known.
+        init: Option<ProcessId>,
+        /// The bundle's number in its file system.
+        inode: u64,
+    },
     /// Starts a process in it, for another runtime: ours needs no process for that.
     Exec {
         /// The exec.
@@ -185,7 +192,7 @@ impl Verb {
         match self {
             Self::Create(_) => "create",
             Self::Start => "start",
-            Self::Delete => "delete",
+            Self::Delete | Self::CleanUp { .. } => "delete",
             Self::Exec { .. } => "exec",
             Self::Pause => "pause",
             Self::Resume => "resume",

@@ -38,6 +38,23 @@ pub fn delete(store: &Store, id: &ContainerId, force: Force) -> Result<(), Error
     unless_absent(deleted, force)
 }
 
+/// Deletes by force the container that has, or had, this init: the id may be another's by now.
+///
+/// # Errors
+/// [`Error::NotRunning`] when the container of that id has another init; as [`delete`].
+pub fn delete_all_of(store: &Store, id: &ContainerId, init: ProcessId) -> Result<(), Error> {
+    let proc = Procfs::host().map_err(Error::Proc)?;
+    sweep(store, &proc);
+    let deleted = store.entry(id).and_then(|entry| {
+        let record = entry.read()?;
+        if record.init.is_some_and(|found| found != init) {
+            return Err(record.not_running());
+        }
+        delete_entry(store, &proc, &entry, (None, Force::Yes))
+    });
+    unless_absent(deleted, Force::Yes)
+}
+
 /// As [`delete`], for a caller who knows the container.
 ///
 /// # Errors

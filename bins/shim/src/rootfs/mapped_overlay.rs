@@ -73,9 +73,10 @@ fn copy(target: &Path) -> Result<OwnedFd, Errno> {
 fn aside<T>(proc: &Procfs, target: &Path, work: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
     let before = Before::now(proc).map_err(step("open the mount namespace of this process", target))?;
     sys::namespace::unshare(sys::clone::new::MOUNT).map_err(step("make a mount namespace", target))?;
-    let alone = MountPropagationFlags::PRIVATE | MountPropagationFlags::REC;
-    let made = rustix::mount::mount_change(c"/", alone)
-        .map_err(step("make the mounts of a new namespace private", target))
+    // What the host unmounts goes here, too: a mount that hangs would hold it for as long as it hangs.
+    let receives = MountPropagationFlags::DOWNSTREAM | MountPropagationFlags::REC;
+    let made = rustix::mount::mount_change(c"/", receives)
+        .map_err(step("keep the mounts of a new namespace to itself", target))
         .and_then(|()| work());
     before.restore().map_err(step("go back to the mount namespace", target))?;
     made

@@ -8,7 +8,7 @@ use container::create::Created;
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal};
 
-use super::perform::{Refusal, mount, unmount};
+use super::perform::{Refusal, mount, unmount, unmount_of};
 use super::{Create, Request, Verb, orphans};
 use crate::wrapper::{Connected, ConsoleSocket, Creation, Runtime, Stdio, Whom};
 
@@ -44,6 +44,10 @@ pub(super) fn carry_out(
         Verb::Delete => {
             runtime.delete_by_force(id).map_err(Refusal::Runtime)?;
             return unmount(request, stage).map(|()| None);
+        }
+        Verb::CleanUp { inode, .. } => {
+            runtime.delete_by_force(id).map_err(Refusal::Runtime)?;
+            return unmount_of(request, *inode, stage).map(|()| None);
         }
         Verb::Pause => runtime.pause(id),
         Verb::Resume => runtime.resume(id),

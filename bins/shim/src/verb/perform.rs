@@ -19,7 +19,7 @@ use rustix::process::Signal;
 use super::{Create, LONGEST, Request, Verb, Word, command_line, message};
 use crate::failure::Kind;
 use crate::wrapper::Meaning;
-use crate::{rootfs, wrapper};
+use crate::{cleanup, rootfs, wrapper};
 
 /// Carries out one request from `socket`; gives the exit status.
 #[must_use]
@@ -112,6 +112,13 @@ fn carry_out(request: &Request, stage: &dyn Fn(&str)) -> Result<Option<Created>,
             container::delete::delete(&store, &id, Force::Yes)?;
             unmount(request, stage)?;
         }
+        Verb::CleanUp { init, inode } => {
+            match init {
+                Some(init) => container::delete::delete_all_of(&store, &id, *init)?,
+                None => container::delete::delete(&store, &id, Force::Yes)?,
+            }
+            unmount_of(request, *inode, stage)?;
+        }
         Verb::Pause => container::pause::pause(&store, &id)?,
         Verb::Resume => container::resume::resume(&store, &id)?,
         Verb::Update { resources } => {
@@ -139,6 +146,11 @@ pub(super) fn mount(request: &Request, create: &Create, stage: &dyn Fn(&str)) ->
 pub(super) fn unmount(request: &Request, stage: &dyn Fn(&str)) -> Result<(), Refusal> {
     stage("unmount the root");
     rootfs::unmount(&request.bundle.join("rootfs")).map_err(Refusal::Rootfs)
+}
+
+/// As [`unmount`], of the bundle with this number: another one in its place is that of the next container.
+pub(super) fn unmount_of(request: &Request, inode: u64, stage: &dyn Fn(&str)) -> Result<(), Refusal> {
+    if cleanup::inode(&request.bundle) == Some(inode) { unmount(request, stage) } else { Ok(()) }
 }
 
 fn make(
