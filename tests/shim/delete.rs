@@ -10,7 +10,7 @@ use serde_json::json;
 use testkit::Lab;
 use testkit::hang::eventually;
 
-use crate::ctr::{lab, ours};
+use crate::ctr::{self, Ctr, lab, ours};
 use crate::session::{NAMESPACE, Recorder};
 
 /// containerd gives up after five seconds.
@@ -148,6 +148,22 @@ fn a_root_that_is_mounted_is_not_mounted_afterwards() {
     assert_eq!(lab.mounts(), [rootfs]);
     delete(&lab, &shim, &bundle);
     assert_eq!(lab.mounts(), Vec::<std::path::PathBuf>::new());
+}
+
+/// containerd may make the next container of an id before the `delete` after the last one is through.
+#[test]
+fn the_next_container_of_an_id_is_left_alone() {
+    let (Some(lab), Some(shim)) = (lab(), ours()) else { return };
+    let ctr = Ctr::start(&lab, &shim);
+    ctr.sleeper(&[], "c");
+    let root = lab.path("state").join(ctr::NAMESPACE);
+    assert!(root.join("c/state.json").exists(), "its state is somewhere else");
+    let bundle = lab.path("bundle");
+    journal(&bundle, &[created(&root), started("", 4_000_000, 1)]);
+    delete(&lab, &shim, &bundle);
+    ctr.exec("c", "e", &["/bin/sh", "-c", "exit 6"]).run().code(6);
+    ctr.remove("c");
+    ctr.end();
 }
 
 /// It tells of the container's end as soon as it has the answer: dockerd would forget the exec. And it alone does: after a
