@@ -75,7 +75,7 @@ conformance! {
         lab.run_once(&config.script("echo inside > /shared/file")).code(1).says("read-only file system");
     }
 
-fn an_id_mapped_mount_has_the_owners_of_the_container(lab) {
+    fn an_id_mapped_mount_has_the_owners_of_the_container(lab) {
         if lacks_id_mapped_mounts(lab) {
             return;
         }
@@ -144,7 +144,7 @@ fn an_id_mapped_mount_has_the_owners_of_the_container(lab) {
         unmount(&below, UnmountFlags::empty()).unwrap();
     }
 
-        fn rro_covers_the_mounts_below(lab) {
+    fn rro_covers_the_mounts_below(lab) {
         fs::create_dir_all(lab.path("shared/below")).unwrap();
         let below = lab.path("shared/below");
         rustix::mount::mount("tmpfs", &below, "tmpfs", rustix::mount::MountFlags::empty(), None).unwrap();

@@ -140,8 +140,11 @@ fn namespace_of(proc: &Procfs, config: &Config, mount: &Mount) -> Result<OwnedFd
     let Some(path) = container.namespace(NamespaceType::User).and_then(Namespace::path) else {
         return user_namespace(proc, &container.uid_mappings, &container.gid_mappings);
     };
-    rustix::fs::openat(CWD, path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).map_err(|source| {
-        Error::File { step: "open the user namespace of an id-mapped mount", path: path.to_owned(), source }
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    rustix::fs::openat(CWD, path, flags, Mode::empty()).map_err(|source| Error::File {
+        step: "open the user namespace of an id-mapped mount",
+        path: path.to_owned(),
+        source,
     })
 }
 

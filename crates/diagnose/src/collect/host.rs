@@ -61,11 +61,9 @@ pub(super) fn file_system(root: &Folder, source: &Source, visit: &Visit<'_>) -> 
     let usage = |total: u64, free: u64| Usage { used: Some(total.saturating_sub(free)), max: Some(total) };
     vec![Piece::FileSystem(FileSystem {
         path,
-        bytes: usage(
-            stat.f_blocks.saturating_mul(stat.f_frsize),
-            stat.f_bavail.saturating_mul(stat.f_frsize),
-        ),
-        inodes: usage(stat.f_files, stat.f_favail),
+        id: stat.f_fsid,
+        bytes: usage(stat.f_blocks.saturating_mul(stat.f_frsize), stat.f_bfree.saturating_mul(stat.f_frsize)),
+        inodes: usage(stat.f_files, stat.f_ffree),
         read_only: stat.f_flag.contains(rustix::fs::StatVfsMountFlags::RDONLY),
     })]
 }

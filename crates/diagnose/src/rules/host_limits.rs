@@ -45,6 +45,10 @@ const AGAIN: i32 = rustix::io::Errno::AGAIN.raw_os_error();
 /// From here on it is told, in percent.
 const NEARLY: u64 = 95;
 
+/// Bytes and inodes of which a large file system has enough left, whatever the percentage.
+const MANY_BYTES: u64 = 1 << 30;
+const MANY_INODES: u64 = 10_000;
+
 /// A limit, how it is named, and how much of it an exec takes.
 struct Limit<'a> {
     class: Option<&'a str>,
@@ -57,8 +61,23 @@ struct Limit<'a> {
     /// Where the numbers stand.
     file: String,
     usage: Usage,
-    wanted: u64,
+    need: Need,
     remedy: Remedy,
+}
+
+/// How much has to be left.
+#[derive(Debug, Clone, Copy)]
+struct Need {
+    /// What an exec takes.
+    exec: u64,
+    /// What is enough for a while; the most there is, where only the percentage tells.
+    a_while: u64,
+}
+
+impl Need {
+    fn of_exec(exec: u64) -> Self {
+        Self { exec, a_while: u64::MAX }
+    }
 }
 
 /// How far a limit is reached.
@@ -70,12 +89,13 @@ enum Reached {
     Nearly,
 }
 
-fn reached(usage: Usage, wanted: u64) -> Option<Reached> {
+fn reached(usage: Usage, need: Need) -> Option<Reached> {
     let (used, max) = (usage.used?, usage.max.filter(|max| *max > 0)?);
-    if used.saturating_add(wanted) > max {
+    if used.saturating_add(need.exec) > max {
         return Some(Reached::Wholly);
     }
-    (used.saturating_mul(100) >= max.saturating_mul(NEARLY)).then_some(Reached::Nearly)
+    let is_near = used.saturating_mul(100) >= max.saturating_mul(NEARLY);
+    (is_near && max.saturating_sub(used) < need.a_while).then_some(Reached::Nearly)
 }
 
 pub(super) fn check(view: &View<'_>) -> Vec<Finding> {
@@ -85,7 +105,7 @@ pub(super) fn check(view: &View<'_>) -> Vec<Finding> {
 }
 
 fn finding(limit: Limit<'_>) -> Option<Finding> {
-    let (severity, words) = match reached(limit.usage, limit.wanted)? {
+    let (severity, words) = match reached(limit.usage, limit.need)? {
         Reached::Wholly => (Severity::Warning, "no more"),
         Reached::Nearly => (Severity::Notice, "nearly no more"),
     };
@@ -121,7 +141,7 @@ fn bytes_of_keys<'a>(user: &KeyUser) -> Limit<'a> {
     key_limit(user, name, "bytes of keys", (user.bytes, BYTES_OF_A_KEY))
 }
 
-fn key_limit<'a>(user: &KeyUser, name: &'a str, what: &str, (usage, wanted): (Usage, u64)) -> Limit<'a> {
+fn key_limit<'a>(user: &KeyUser, name: &'a str, what: &str, (usage, exec): (Usage, u64)) -> Limit<'a> {
     Limit {
         class: Some("EX-18"),
         subject: format!("{name}/{}", user.uid),
@@ -129,7 +149,7 @@ fn key_limit<'a>(user: &KeyUser, name: &'a str, what: &str, (usage, wanted): (Us
         what: format!("{what} for user {}", user.uid),
         file: format!("/proc/key-users, user {}", user.uid),
         usage,
-        wanted,
+        need: Need::of_exec(exec),
         remedy: raise(name)
             .may_follow("an engine can also do without a keyring (--no-new-keyring, keyring=false)"),
     }
@@ -147,7 +167,7 @@ fn tasks<'a>(view: &View<'a>) -> Vec<Limit<'a>> {
         what: "processes and threads on this host".to_owned(),
         file: format!("/proc/loadavg, /proc/sys/{}", name.replace('.', "/")),
         usage: Usage { used: tasks.count, max: Some(max) },
-        wanted: THREADS,
+        need: Need::of_exec(THREADS),
         remedy: raise(name),
     });
     limit.into_iter().collect()
@@ -162,7 +182,7 @@ fn files<'a>(view: &View<'a>) -> Vec<Limit<'a>> {
         what: "open files on this host".to_owned(),
         file: "/proc/sys/fs/file-nr".to_owned(),
         usage: view.snapshot.host.files,
-        wanted: DESCRIPTORS,
+        need: Need::of_exec(DESCRIPTORS),
         remedy: raise("fs.file-max"),
     }]
 }
@@ -176,7 +196,7 @@ fn daemons<'a>(view: &View<'a>) -> Vec<Limit<'a>> {
             Role::Engine | Role::Containerd | Role::Crio | Role::Kubelet | Role::Shim | Role::Conmon
         )
     };
-    let is_near = |process: &&Process| reached(open_files(process), DESCRIPTORS).is_some();
+    let is_near = |process: &&Process| reached(open_files(process), Need::of_exec(DESCRIPTORS)).is_some();
     let processes = view.snapshot.processes.iter().filter(stays).filter(is_near);
     processes.map(|process| descriptors(view, process)).collect()
 }
@@ -194,7 +214,7 @@ fn descriptors<'a>(view: &View<'_>, process: &Process) -> Limit<'a> {
         what: format!("descriptors for {}, most of them {}", view.label(process), most_frequent(process)),
         file: format!("/proc/{0}/fd, /proc/{0}/limits", process.pid),
         usage: open_files(process),
-        wanted: DESCRIPTORS,
+        need: Need::of_exec(DESCRIPTORS),
         remedy: Remedy::advise("raise", format!("raise it with {limit}")).costs("nothing until it restarts"),
     }
 }
@@ -223,18 +243,25 @@ fn kind(target: &FdTarget) -> &str {
 fn file_systems<'a>(view: &View<'a>) -> Vec<Limit<'a>> {
     let mut seen: Vec<&FileSystem> = Vec::new();
     for system in view.snapshot.host.file_systems.iter().filter(|it| !it.read_only) {
-        let is_same =
-            |known: &&FileSystem| (known.bytes.max, known.inodes) == (system.bytes.max, system.inodes);
-        if !seen.iter().any(is_same) {
+        if !seen.iter().any(|known| is_same(known, system)) {
             seen.push(system);
         }
     }
-    seen.iter()
-        .flat_map(|it| [space(it, "bytes", it.bytes, BYTES), space(it, "inodes", it.inodes, INODES)])
-        .collect()
+    let bytes = Need { exec: BYTES, a_while: MANY_BYTES };
+    let inodes = Need { exec: INODES, a_while: MANY_INODES };
+    let both =
+        |it: &&FileSystem| [space(it, "bytes", it.bytes, bytes), space(it, "inodes", it.inodes, inodes)];
+    seen.iter().flat_map(both).collect()
 }
 
-fn space<'a>(system: &FileSystem, name: &'a str, usage: Usage, wanted: u64) -> Limit<'a> {
+fn is_same(one: &FileSystem, other: &FileSystem) -> bool {
+    match (one.id, other.id) {
+        (0, _) | (_, 0) => (one.bytes.max, one.inodes.max) == (other.bytes.max, other.inodes.max),
+        (one, other) => one == other,
+    }
+}
+
+fn space<'a>(system: &FileSystem, name: &'a str, usage: Usage, need: Need) -> Limit<'a> {
     let is_of_execs = matches!(system.path.as_str(), "/run" | "/tmp");
     let (command, path) = (if name == "inodes" { "df -i" } else { "df" }, &system.path);
     Limit {
@@ -244,7 +271,7 @@ fn space<'a>(system: &FileSystem, name: &'a str, usage: Usage, wanted: u64) -> L
         what: format!("{name} in the file system of {path}"),
         file: format!("{command} {path}"),
         usage,
-        wanted,
+        need,
         remedy: Remedy::advise(
             "clean",
             format!("look what fills it (du -x --inodes {path} | sort -n), and remove what nobody needs"),
@@ -301,4 +328,36 @@ fn holders<'a>(view: &View<'a>) -> Vec<(&'a Process, usize)> {
     holders.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
     holders.truncate(5);
     holders
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn usage(used: u64, max: u64) -> Usage {
+        Usage { used: Some(used), max: Some(max) }
+    }
+
+    #[test]
+    fn a_large_file_system_has_enough_left_at_any_percentage() {
+        let need = Need { exec: BYTES, a_while: MANY_BYTES };
+        let (small, large) = (10 << 30, 10 << 40);
+        assert_eq!(reached(usage(small / 100 * 97, small), need), Some(Reached::Nearly));
+        assert_eq!(reached(usage(large / 100 * 97, large), need), None);
+        assert_eq!(reached(usage(large - 1, large), need), Some(Reached::Wholly));
+        assert_eq!(reached(usage(97, 100), Need::of_exec(1)), Some(Reached::Nearly));
+    }
+
+    #[test]
+    fn one_file_system_is_told_once() {
+        let system = |path: &str, id, used| FileSystem {
+            path: path.to_owned(),
+            id,
+            bytes: usage(used, 50),
+            ..FileSystem::default()
+        };
+        assert!(is_same(&system("/", 7, 1), &system("/var/log", 7, 2)), "a file was written in between");
+        assert!(!is_same(&system("/", 7, 1), &system("/run", 8, 1)));
+        assert!(is_same(&system("/", 0, 1), &system("/var/log", 0, 2)), "a snapshot without numbers");
+    }
 }

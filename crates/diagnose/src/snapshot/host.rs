@@ -124,7 +124,9 @@ pub struct Pressure {
 pub struct FileSystem {
     /// A directory in it.
     pub path: String,
-    /// Bytes.
+    /// Its number (`f_fsid`), the same for all its directories; 0 where it has none, and in older snapshots.
+    pub id: u64,
+    /// Bytes; what is kept for root counts as free, since every daemon is root.
     pub bytes: Usage,
     /// Inodes.
     pub inodes: Usage,
