@@ -3,11 +3,16 @@
 use std::fs::OpenOptions;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
+use rustix::io::Errno;
 use rustix::process::{Pid, Signal, kill_process};
 
 /// Where hierarchies are mounted.
 const MOUNTS: &str = "/sys/fs/cgroup";
+
+/// How long a process that was killed may take to leave its group.
+const ENDING: Duration = Duration::from_secs(5);
 
 /// A cgroup by its path below the hierarchies' roots.
 pub(crate) struct Group {
@@ -57,14 +62,21 @@ impl Group {
     }
 }
 
-/// Removes an own group and its (empty) children in every hierarchy.
+/// Removes an own group and its children in every hierarchy; processes in them are on their way out.
 pub(crate) fn remove(name: &str) {
     for folder in hierarchies().into_iter().map(|folder| folder.join(name)) {
         let children = std::fs::read_dir(&folder).into_iter().flatten().flatten();
         for child in children.filter(|child| child.file_type().is_ok_and(|kind| kind.is_dir())) {
-            let _ = std::fs::remove_dir(child.path());
+            remove_once_empty(&child.path());
         }
-        let _ = std::fs::remove_dir(folder);
+        remove_once_empty(&folder);
+    }
+}
+
+fn remove_once_empty(folder: &Path) {
+    let begun = Instant::now();
+    while rustix::fs::rmdir(folder) == Err(Errno::BUSY) && begun.elapsed() < ENDING {
+        std::thread::sleep(Duration::from_millis(10));
     }
 }
 
