@@ -58,6 +58,8 @@ struct Node<'a> {
     restarts: AtomicUsize,
     diagnoses: AtomicUsize,
     alarms: Mutex<Vec<String>>,
+    /// Findings of the host before there was a node, such as a kill in the kernel's log.
+    before: Vec<Value>,
 }
 
 #[test]
@@ -102,7 +104,8 @@ fn on_node(minded: Minded, body: impl FnOnce(&Node<'_>, &mut Docker<'_>)) {
         }
         let mut docker = Docker::with(lab, &settings());
         let begun = Instant::now();
-        let node = Node::start(lab, &docker.api(), minded);
+        let before = Doctor::find(lab).unwrap().look()["findings"].as_array().unwrap().clone();
+        let node = Node { before, ..Node::start(lab, &docker.api(), minded) };
         lab.step(&format!("{} containers run after {:.0} s", *CONTAINERS, begun.elapsed().as_secs_f64()));
         body(&node, &mut docker);
         by_callers(&node.ids, |id| docker.api().remove(id).unwrap());
@@ -146,6 +149,7 @@ impl<'a> Node<'a> {
             restarts: AtomicUsize::new(0),
             diagnoses: AtomicUsize::new(0),
             alarms: Mutex::new(Vec::new()),
+            before: Vec::new(),
         }
     }
 
@@ -211,7 +215,8 @@ impl<'a> Node<'a> {
     fn mind(&self, finding: &Value) {
         let text = finding.to_string();
         let names_us = self.ids.iter().any(|id| text.contains(id.as_str()));
-        let is_alarm = finding["severity"] != "notice";
+        let is_old = self.before.iter().any(|before| before["id"] == finding["id"]);
+        let is_alarm = finding["severity"] != "notice" && !is_old;
         if names_us || is_alarm && (self.minded == Minded::WholeHost || self.is_ours(finding)) {
             self.alarms.lock().unwrap().push(format!("{finding:#}"));
         }
