@@ -1,6 +1,7 @@
 //! The truth after a crash: of the shim, of containerd, of dockerd, each killed while execs run.
 
 use std::fs;
+use std::path::Path;
 use std::time::Duration;
 
 use rustix::process::Signal;
@@ -11,7 +12,7 @@ use testkit::hang::eventually;
 use testkit::shim::Shim;
 use testkit::{Lab, hierarchy, process};
 
-use crate::ctr::{Ctr, bundle, end_shims, kill_shim, lab, ours, shim_of};
+use crate::ctr::{self, Ctr, bundle, end_shims, kill_shim, lab, ours, shim_of};
 
 /// Longer than the stock shim tries to tell of an exit: five times, 15 seconds in all. After 12 it is luck.
 const OUTAGE: Duration = Duration::from_secs(20);
@@ -152,15 +153,29 @@ fn containers_and_execs_outlive_containerd() {
 
 #[test]
 fn a_killed_shim_leaves_nothing_of_its_container() {
+    leaves_nothing(|_| {});
+}
+
+#[test]
+fn a_killed_shim_leaves_nothing_of_a_container_whose_state_is_torn() {
+    leaves_nothing(|state| {
+        let file = fs::File::options().write(true).open(state).unwrap();
+        file.set_len(file.metadata().unwrap().len() / 2).unwrap();
+    });
+}
+
+/// Kills the shim of a container with an exec, after something has happened to its state file.
+fn leaves_nothing(happen: fn(&Path)) {
     let (Some(lab), Some(shim)) = (lab(), ours()) else { return };
     let ctr = Ctr::start(&lab, &shim);
     ctr.sleeper(&[], "c");
     let exec = ctr.exec("c", "e", &["/bin/sleep", "4105"]).spawn();
     eventually("the exec to run", || sleeps(&lab, 4105));
-    assert_ne!(hierarchy::pids(&ctr.group("c")), Vec::<i32>::new());
+    let (group, state) = (ctr.group("c"), ctr::state(&lab, "c"));
+    assert_ne!(hierarchy::pids(&group), Vec::<i32>::new());
+    happen(&state.join("state.json"));
     kill_shim(&ctr.bundle("c"));
-    let group = ctr.group("c");
-    eventually("the container to be gone", || hierarchy::pids(&group).is_empty());
+    eventually("the container to be gone", || hierarchy::existing(&group).is_empty() && !state.exists());
     exec.wait();
     eventually("the task to be gone", || !ctr.cli(&["tasks", "ls", "-q"]).ok().stdout.contains('c'));
     ctr.cli(&["containers", "delete", "c"]).ok();

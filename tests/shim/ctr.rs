@@ -97,6 +97,11 @@ impl<'lab> Ctr<'lab> {
     }
 }
 
+/// What the runtime keeps of a container, by the options that `ctr` is given here.
+pub(crate) fn state(lab: &Lab, id: &str) -> PathBuf {
+    lab.path("state").join(NAMESPACE).join(id)
+}
+
 /// The bundle of a container of a private containerd.
 pub(crate) fn bundle(lab: &Lab, namespace: &str, id: &str) -> PathBuf {
     lab.path("ctd/state/io.containerd.runtime.v2.task").join(namespace).join(id)

@@ -95,7 +95,7 @@ pub(crate) fn touched(workspace: &Workspace, binary: &Path) -> Result<BTreeSet<u
 }
 
 fn only_for_root() -> Result<(), Failure> {
-    let refused = "only root may make namespaces and cgroups here: sudo make bench";
+    let refused = "only root may make namespaces and cgroups here: try it with sudo";
     if rustix::process::geteuid().is_root() { Ok(()) } else { Err(Failure::Usage(refused.to_owned())) }
 }
 

@@ -45,18 +45,13 @@ pub(crate) fn run(workspace: &Workspace, arguments: &[String]) -> Result<ExitCod
         let last = (function.address + function.size.max(1) - 1) / AROUND;
         (function.address / AROUND..=last).any(|window| windows.contains(&window))
     };
-    let ran: BTreeSet<String> =
-        functions.iter().filter(runs).map(|function| pattern(&function.name)).collect();
+    let running: Vec<&Function> = functions.iter().filter(runs).collect();
+    let ran: BTreeSet<String> = running.iter().map(|function| pattern(&function.name)).collect();
     let known: BTreeSet<String> = functions.iter().map(|function| pattern(&function.name)).collect();
     let path = workspace.root.join(LIST);
     let before = listed(&String::from_utf8_lossy(&read_bytes(&path)?));
     let kept: BTreeSet<String> = before.intersection(&known).cloned().collect();
-    println!(
-        "{} of {} functions ran, by {} names",
-        functions.iter().filter(runs).count(),
-        functions.len(),
-        ran.len()
-    );
+    println!("{} of {} functions ran, by {} names", running.len(), functions.len(), ran.len());
     println!("the list had {}, of which {} are gone", before.len(), before.len() - kept.len());
     let after: Vec<String> = kept.union(&ran).cloned().collect();
     let text = format!("{HEAD}\n{}\n", after.join("\n"));

@@ -35,7 +35,7 @@ use crate::workers::{Task, Workers};
 const END: Duration = Duration::from_millis(2500);
 
 /// How long a look may take whether containerd is there.
-const TELL: Duration = Duration::from_millis(700);
+const LOOK: Duration = Duration::from_millis(700);
 
 /// After this the answer is on its way, whatever containerd has taken.
 const ANSWER: Duration = Duration::from_millis(3700);
@@ -137,18 +137,14 @@ async fn run(remains: &Remains) -> Untold {
     if tokio::time::timeout(END, end(remains, inode, &ledger, &workers)).await.is_err() {
         log::warn!("{}: not everything is removed after {} ms", remains.id, END.as_millis());
     }
-    let (init, mut untold) = ends(&ledger, Exit::now(KILLED));
+    let (init, untold) = ends(&ledger, Exit::now(KILLED));
     for lost in ledger.processes.iter().filter(|(_, process)| process.exit.is_none()) {
         log::warn!("{}: shim lost: process {} (exec {:?}) counts as killed", remains.id, lost.1.pid, lost.0);
     }
-    let is_there = events::is_there(&remains.events, TELL).await;
-    if is_there {
-        keep_execs(&mut untold);
-    }
-    if !untold.is_empty() && !remains.events.is_empty() {
+    if !remains.events.is_empty() {
         let Remains { namespace, id, events, bundle } = remains.clone();
         let forward = Forward { namespace, id, events, untold, bundle, inode: inode.unwrap_or(0) };
-        tell(&forward, if is_there { until } else { Instant::now() }).await;
+        tell(forward, until).await;
     }
     init
 }
@@ -169,15 +165,6 @@ fn ends(ledger: &Ledger, killed: Exit) -> (Untold, Vec<Untold>) {
     let untold = execs.chain(untold().filter(|(exec, _)| exec.is_empty()));
     let none = Untold { exec: String::new(), pid: 0, exit: killed };
     (init.unwrap_or(none), untold.map(end).collect())
-}
-
-/// Leaves init's end to containerd, which is there to tell of it.
-///
-/// Compat: containerd calls `delete` after each shim, also after one whose container was deleted as it should be, and then
-/// tells nobody. The same id may run again by that time, and dockerd since 23 takes any exit of it for that of the new run,
-/// whose network it takes down (moby, daemon/monitor.go).
-fn keep_execs(untold: &mut Vec<Untold>) {
-    untold.retain(|untold| !untold.exec.is_empty());
 }
 
 /// Kills what is left, removes the container, unmounts its root.
@@ -240,13 +227,23 @@ async fn kill_the_rest(ledger: Ledger, workers: &Workers) {
 /// A containerd that is there and slow gets all the time that is left: as soon as it has the answer it tells of init's end,
 /// and whoever hears that first forgets the execs. One that is just coming back gets none: its clients come later, and only
 /// that process tells them again.
-async fn tell(forward: &Forward, until: Instant) {
-    let time = until.saturating_duration_since(Instant::now());
-    let left = if time.is_zero() { forward.untold.len() } else { offer(forward, time).await };
-    if left > 0
-        && let Err(error) = forward.leave()
-    {
-        log::error!("{}: leave {left} exits to another process: {error}", forward.id);
+///
+/// Compat: one that is there tells of init's end itself. It calls `delete` after each shim, also after one whose container
+/// was deleted as it should be, and then tells nobody. The same id may run again by that time, and dockerd since 23 takes
+/// any exit of it for that of the new run, whose network it takes down (moby, daemon/monitor.go).
+async fn tell(mut forward: Forward, until: Instant) {
+    if events::is_there(&forward.events, LOOK).await {
+        forward.untold = forward.execs();
+        let time = until.saturating_duration_since(Instant::now());
+        if offer(&forward, time).await == 0 {
+            return;
+        }
+    }
+    if forward.untold.is_empty() {
+        return;
+    }
+    if let Err(error) = forward.leave() {
+        log::error!("{}: leave {} exits to another process: {error}", forward.id, forward.untold.len());
     }
 }
 
@@ -321,10 +318,14 @@ impl Forward {
         inode(&self.bundle).is_some_and(|now| now != self.inode)
     }
 
+    /// The ends of the execs.
+    fn execs(&self) -> Vec<Untold> {
+        self.untold.iter().filter(|untold| !untold.exec.is_empty()).cloned().collect()
+    }
+
     /// The ends of the execs; where there are none, that of init is all there is.
     fn before_init(&self) -> Self {
-        let execs: Vec<Untold> =
-            self.untold.iter().filter(|untold| !untold.exec.is_empty()).cloned().collect();
+        let execs = self.execs();
         let untold = if execs.is_empty() { self.untold.clone() } else { execs };
         Self { untold, ..self.clone() }
     }

@@ -14,10 +14,11 @@
 //! ```
 //!
 //! containerd passes an event on to who listens at that moment. dockerd comes back a little later than containerd, so
-//! exits that are told right after a return are told again. That harms nobody: a container that runs again has another shim, and
-//! this one ends with its last container. But who hears of the end of a
-//! container first does not want to hear of its execs any more, and their clients wait for ever. So an init's exit that
-//! comes right after those of execs waits until everybody is back, and these are told once more before it.
+//! exits that are told right after a return are told again. That harms nobody: a container that runs again has another
+//! shim, and this one ends with its last container. But who hears of the end of a container first does not want to hear of
+//! its execs any more, and their clients wait for ever. So an init's exit that comes right after those of execs waits until
+//! everybody is back, and these are told once more before it; what comes after it waits, too, five seconds at most. A shim
+//! that ends does not wait.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};

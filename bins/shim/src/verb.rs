@@ -80,7 +80,8 @@ pub enum Verb {
     Start,
     /// Removes the container, alive or not, and unmounts its root.
     Delete,
-    /// Removes what a lost shim left, and nothing if the id has been given to another container meanwhile.
+    /// Removes what a lost shim left, and nothing if the id has been given to another container meanwhile. The command
+    /// line of another runtime cannot see to that: there only the bundle is looked at.
     CleanUp {
         /// The init, as far as it is known.
         init: Option<ProcessId>,

@@ -32,27 +32,37 @@ const BUSY: Duration = Duration::from_secs(2);
 /// [`Error::NotFound`], [`Error::NotStopped`] and [`Error::Busy`] without force; [`Error::Leftover`] names what outlived
 /// the deletion, and the state stays so that it can be tried again.
 pub fn delete(store: &Store, id: &ContainerId, force: Force) -> Result<(), Error> {
-    let proc = Procfs::host().map_err(Error::Proc)?;
-    sweep(store, &proc);
-    let deleted = store.entry(id).and_then(|entry| delete_entry(store, &proc, &entry, (None, force)));
-    unless_absent(deleted, force)
+    let everyone = |_: &Record| Ok(());
+    delete_if(store, id, force, &everyone)
 }
 
 /// Deletes by force the container that has, or had, this init: the id may be another's by now.
 ///
 /// # Errors
 /// [`Error::NotRunning`] when the container of that id has another init; as [`delete`].
-pub fn delete_all_of(store: &Store, id: &ContainerId, init: ProcessId) -> Result<(), Error> {
+pub fn delete_of(store: &Store, id: &ContainerId, init: ProcessId) -> Result<(), Error> {
+    let its_own = |record: &Record| match record.init {
+        Some(found) if found != init => Err(record.not_running()),
+        _ => Ok(()),
+    };
+    delete_if(store, id, Force::Yes, &its_own)
+}
+
+/// Deletes a container unless `may` refuses what its record says.
+fn delete_if(
+    store: &Store,
+    id: &ContainerId,
+    force: Force,
+    may: &dyn Fn(&Record) -> Result<(), Error>,
+) -> Result<(), Error> {
     let proc = Procfs::host().map_err(Error::Proc)?;
     sweep(store, &proc);
     let deleted = store.entry(id).and_then(|entry| {
-        let record = entry.read()?;
-        if record.init.is_some_and(|found| found != init) {
-            return Err(record.not_running());
-        }
-        delete_entry(store, &proc, &entry, (None, Force::Yes))
+        let seen = see(&entry, force)?;
+        seen.as_ref().map_or(Ok(()), |seen| may(&seen.record))?;
+        delete_entry(store, &proc, &entry, (seen, force))
     });
-    unless_absent(deleted, Force::Yes)
+    unless_absent(deleted, force)
 }
 
 /// As [`delete`], for a caller who knows the container.

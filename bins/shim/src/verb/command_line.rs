@@ -45,6 +45,7 @@ pub(super) fn carry_out(
             runtime.delete_by_force(id).map_err(Refusal::Runtime)?;
             return unmount(request, stage).map(|()| None);
         }
+        // Its command line knows a container by its id only.
         Verb::CleanUp { inode, .. } => {
             runtime.delete_by_force(id).map_err(Refusal::Runtime)?;
             return unmount_of(request, *inode, stage).map(|()| None);
@@ -56,7 +57,7 @@ pub(super) fn carry_out(
             let whom = if *all { Whom::All } else { Whom::Init };
             runtime.kill(id, signal.unsigned_abs(), whom)
         }
-        // Its command line knows a container by its id only: the shim waits for this verb before it deletes.
+        // By its id only, too: the shim waits for this verb before it deletes.
         Verb::EndOthers { .. } => runtime.kill(id, Signal::KILL.as_raw().unsigned_abs(), Whom::All),
     }
     .map_err(Refusal::Runtime)?;

@@ -114,7 +114,7 @@ fn carry_out(request: &Request, stage: &dyn Fn(&str)) -> Result<Option<Created>,
         }
         Verb::CleanUp { init, inode } => {
             match init {
-                Some(init) => container::delete::delete_all_of(&store, &id, *init)?,
+                Some(init) => container::delete::delete_of(&store, &id, *init)?,
                 None => container::delete::delete(&store, &id, Force::Yes)?,
             }
             unmount_of(request, *inode, stage)?;
