@@ -15,7 +15,7 @@ use diagnose::diagnose::diagnose;
 use diagnose::finding::{Finding, Severity};
 use diagnose::rules::RULES;
 use diagnose::snapshot::cgroup::FreezerState;
-use diagnose::snapshot::{Unseen, Why};
+use diagnose::snapshot::{Process, Unseen, Why};
 use diagnose::view::View;
 
 /// A recorded node, or a listing.
@@ -447,15 +447,50 @@ fn evidence<'a>(finding: &'a Finding, from: &str) -> &'a str {
 }
 
 #[test]
-fn a_storm_says_what_it_costs() {
+fn a_storm_says_what_it_costs_when_that_can_be_known() {
     let mut snapshot = snapshot!("exec_storm")();
     let (finding, _) = one(&snapshot, "exec_storm");
-    assert!(evidence(&finding, "processor time").ends_with("% of one processor"));
-    let execs =
-        snapshot.processes.iter_mut().filter(|it| it.args.iter().flatten().any(|word| word == "exec"));
-    execs.for_each(|it| it.cpu_ticks += 1000);
+    assert_eq!(evidence(&finding, "processor time"), "", "not a tick was counted yet");
+    snapshot.taken.duration_ms = 1000;
+    let execs: Vec<i32> = execs(&snapshot).map(|it| it.pid).collect();
+    for pid in &execs {
+        age(&mut snapshot, *pid, 1);
+    }
+    // One that is stuck makes nothing of what the others use.
+    age(&mut snapshot, execs[0], 20);
+    snapshot.processes.iter_mut().filter(|it| execs[1..].contains(&it.pid)).for_each(|it| it.cpu_ticks = 20);
     let (later, _) = one(&snapshot, "exec_storm");
-    assert_ne!(evidence(&finding, "processor time"), evidence(&later, "processor time"));
+    let percent = 10 * (execs.len() - 1);
+    let expected = format!("at least {percent} % of one processor, since each was started");
+    assert_eq!(evidence(&later, "processor time"), expected);
+}
+
+/// The runtimes with the verb exec.
+fn execs(snapshot: &Snapshot) -> impl Iterator<Item = &Process> {
+    snapshot.processes.iter().filter(|it| it.args.iter().flatten().any(|word| word == "exec"))
+}
+
+#[test]
+fn a_wrapper_and_its_runtime_are_one_exec() {
+    let mut snapshot = snapshot!("exec_storm")();
+    let runtimes: Vec<Process> = execs(&snapshot).cloned().collect();
+    let wrapped = runtimes.iter().map(|it| Process { pid: it.pid + 100_000, ppid: it.pid, ..it.clone() });
+    snapshot.processes.extend(wrapped);
+    snapshot.put_in_order();
+    let title = one(&snapshot, "exec_storm").0.title;
+    assert!(title.starts_with(&format!("{} execs", runtimes.len())), "{title}");
+    let started = runtimes.iter().map(|it| Process {
+        pid: it.pid + 200_000,
+        ppid: it.pid + 100_000,
+        ns_pids: vec![it.pid + 200_000, 7],
+        comm: "true".to_owned(),
+        exe: Some("/bin/true".to_owned()),
+        args: Some(vec!["/bin/true".to_owned()]),
+        ..Process::default()
+    });
+    snapshot.processes.extend(started);
+    snapshot.put_in_order();
+    assert_eq!(found(&snapshot, "exec_storm"), Vec::new(), "each exec has started its process");
 }
 
 #[test]
