@@ -7,9 +7,6 @@ use crate::snapshot::cgroup::{Cpu, Freezer, FreezerState, Memory, MemoryEvents, 
 use crate::snapshot::{Cgroup, Mount, Unseen, Why};
 use proc::kv;
 
-/// Most bytes of a control file that is read here.
-const SMALL: usize = 16 << 10;
-
 /// Most groups of one hierarchy.
 const MOST: usize = 50_000;
 
@@ -106,7 +103,7 @@ struct Files<'a> {
 impl Files<'_> {
     fn text(&self, name: &str) -> Option<String> {
         self.visit.about("file");
-        self.folder.kernel_text(name, SMALL).ok()
+        self.folder.record(name).ok()
     }
 
     fn number(&self, name: &str) -> Option<u64> {
@@ -119,9 +116,10 @@ impl Files<'_> {
         group.pids = self.pids();
         group.memory = self.memory();
         group.cpu = self.cpu();
+        let asked = self.number("cgroup.freeze");
         group.freezer = events.map(|events| Freezer {
-            state: frozen(kv::lookup(&events, "frozen"), self.number("cgroup.freeze")),
-            by_itself: self.number("cgroup.freeze") == Some(1),
+            state: frozen(kv::lookup(&events, "frozen"), asked),
+            by_itself: asked == Some(1),
         });
     }
 

@@ -2,11 +2,20 @@
 //!
 //! **Invariant:** a fifo is never opened, and nothing is waited for but the kernel's own answer.
 
+use std::ffi::CStr;
+use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
-use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags};
+use rustix::buffer::spare_capacity;
+use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, RawDir, SeekFrom};
 use rustix::io::Errno;
+
+/// Room for one record of procfs, one link or one call of `getdents64`, in bytes; where it is not enough more is asked for.
+const ROOM: usize = 4 << 10;
+
+/// Most bytes of one record.
+const LONGEST_RECORD: usize = 64 << 10;
 
 /// A directory.
 #[derive(Debug)]
@@ -43,28 +52,34 @@ impl Folder {
     ///
     /// Only for files that the kernel makes, of which none is a fifo.
     pub(super) fn kernel_text(&self, path: &str, limit: usize) -> Result<String, Errno> {
-        let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
-        let fd = rustix::fs::openat(&self.fd, path, flags, Mode::empty())?;
-        read_text(fd.as_fd(), limit, Vec::new())
+        read_text(self.kernel_file(path)?.as_fd(), limit)
     }
 
-    /// The text of a file of procfs or a control group that the kernel gives in one piece, in one read: for what is
-    /// read all the time.
+    /// The text of a file of procfs or a control group that the kernel gives in one piece, mostly in one read.
     ///
-    /// Kernel: such a file has one record (`single_open`, `seq_show` of kernfs); a record comes whole when there is room.
-    pub(super) fn one_record(&self, path: &str) -> Result<String, Errno> {
+    /// Kernel: such a file has one record (`single_open`, `seq_show` of kernfs); a record comes whole when there is room,
+    /// so a read that leaves room has seen its end.
+    pub(super) fn record(&self, path: &str) -> Result<String, Errno> {
+        let fd = self.kernel_file(path)?;
+        let mut room = [MaybeUninit::uninit(); ROOM];
+        let (record, rest) = rustix::io::read(&fd, &mut room)?;
+        let mut bytes = record.to_vec();
+        if rest.is_empty() {
+            read_on(fd.as_fd(), LONGEST_RECORD, &mut bytes)?;
+        }
+        Ok(text(bytes))
+    }
+
+    fn kernel_file(&self, path: &str) -> Result<OwnedFd, Errno> {
         let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
-        let fd = rustix::fs::openat(&self.fd, path, flags, Mode::empty())?;
-        let mut record = [0_u8; 2 << 10];
-        let count = rustix::io::read(&fd, &mut record)?;
-        Ok(String::from_utf8_lossy(&record[..count]).into_owned())
+        rustix::fs::openat(&self.fd, path, flags, Mode::empty())
     }
 
     /// The text of a regular file, at most `limit` bytes from its beginning.
     ///
     /// `EINVAL` for anything but a regular file, which is found out before it is opened.
     pub(super) fn text(&self, path: &str, limit: usize) -> Result<String, Errno> {
-        read_text(self.regular(path)?.0.as_fd(), limit, Vec::new())
+        read_text(self.regular(path)?.0.as_fd(), limit)
     }
 
     /// The last `limit` bytes of a regular file, from the beginning of a line.
@@ -72,8 +87,8 @@ impl Folder {
         let (fd, stat) = self.regular(path)?;
         let size = u64::try_from(stat.st_size).unwrap_or_default();
         let from = size.saturating_sub(limit as u64);
-        rustix::fs::seek(&fd, rustix::fs::SeekFrom::Start(from))?;
-        let text = read_text(fd.as_fd(), limit, Vec::new())?;
+        rustix::fs::seek(&fd, SeekFrom::Start(from))?;
+        let text = read_text(fd.as_fd(), limit)?;
         Ok(match text.split_once('\n') {
             Some((_, rest)) if from > 0 => rest.to_owned(),
             _ => text,
@@ -103,8 +118,9 @@ impl Folder {
 
     /// Text of a symbolic link.
     pub(super) fn link(&self, path: &str) -> Result<String, Errno> {
-        let text = rustix::fs::readlinkat(&self.fd, path, Vec::new())?;
-        Ok(String::from_utf8_lossy(text.as_bytes()).into_owned())
+        let mut room = [MaybeUninit::uninit(); ROOM];
+        let (link, _) = rustix::fs::readlinkat_raw(&self.fd, path, &mut room)?;
+        Ok(text(link.to_vec()))
     }
 
     /// Inode and type of what a name leads to, links followed. The server of a network file system may be asked.
@@ -120,12 +136,25 @@ impl Folder {
 
     /// What lies in it, without `.` and `..`.
     pub(super) fn entries(&self) -> Result<Vec<Entry>, Errno> {
-        let listed = rustix::fs::Dir::read_from(&self.fd)?;
-        let entries = listed.flatten().map(|entry| Entry {
-            name: entry.file_name().to_string_lossy().into_owned(),
-            is_folder: entry.file_type() == FileType::Directory,
-        });
-        Ok(entries.filter(|entry| entry.name != "." && entry.name != "..").collect())
+        let mut entries = Vec::new();
+        self.each(|name, kind| {
+            let name = name.to_string_lossy().into_owned();
+            if name != "." && name != ".." {
+                entries.push(Entry { name, is_folder: kind == FileType::Directory });
+            }
+        })?;
+        Ok(entries)
+    }
+
+    fn each(&self, mut look_at: impl FnMut(&CStr, FileType)) -> Result<(), Errno> {
+        rustix::fs::seek(&self.fd, SeekFrom::Start(0))?;
+        let mut room = [MaybeUninit::uninit(); ROOM];
+        let mut listed = RawDir::new(&self.fd, &mut room);
+        while let Some(entry) = listed.next() {
+            let entry = entry?;
+            look_at(entry.file_name(), entry.file_type());
+        }
+        Ok(())
     }
 
     /// Whether a directory of control groups has none below it.
@@ -137,25 +166,35 @@ impl Folder {
 
     /// The names in it that are numbers, ascending.
     pub(super) fn numbers(&self) -> Result<Vec<i32>, Errno> {
-        let mut numbers: Vec<i32> =
-            self.entries()?.iter().filter_map(|entry| entry.name.parse().ok()).collect();
+        let mut numbers: Vec<i32> = Vec::new();
+        self.each(|name, _| numbers.extend(name.to_str().ok().and_then(|name| name.parse::<i32>().ok())))?;
         numbers.sort_unstable();
         Ok(numbers)
     }
 }
 
-fn read_text(fd: BorrowedFd<'_>, limit: usize, mut bytes: Vec<u8>) -> Result<String, Errno> {
-    let mut chunk = [0_u8; 16 << 10];
+fn read_text(fd: BorrowedFd<'_>, limit: usize) -> Result<String, Errno> {
+    let mut bytes = Vec::new();
+    read_on(fd, limit, &mut bytes)?;
+    Ok(text(bytes))
+}
+
+/// Reads to the end of a file, or until there are `limit` bytes.
+fn read_on(fd: BorrowedFd<'_>, limit: usize, bytes: &mut Vec<u8>) -> Result<(), Errno> {
     while bytes.len() < limit {
-        let most = chunk.len().min(limit - bytes.len());
-        match rustix::io::read(fd, &mut chunk[..most]) {
+        bytes.reserve(ROOM);
+        match rustix::io::read(fd, spare_capacity(bytes)) {
             Ok(0) => break,
-            Ok(count) => bytes.extend_from_slice(&chunk[..count]),
-            Err(Errno::INTR) => {}
+            Ok(_) | Err(Errno::INTR) => {}
             Err(errno) => return Err(errno),
         }
     }
-    Ok(String::from_utf8(bytes).unwrap_or_else(|bad| String::from_utf8_lossy(bad.as_bytes()).into_owned()))
+    bytes.truncate(limit);
+    Ok(())
+}
+
+fn text(bytes: Vec<u8>) -> String {
+    String::from_utf8(bytes).unwrap_or_else(|bad| String::from_utf8_lossy(bad.as_bytes()).into_owned())
 }
 
 #[cfg(test)]

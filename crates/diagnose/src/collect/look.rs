@@ -286,7 +286,7 @@ impl Eyes {
                 processes.push(known.clone());
                 continue;
             }
-            let text = proc.one_record(&format!("{pid}/stat")).unwrap_or_default();
+            let text = proc.record(&format!("{pid}/stat")).unwrap_or_default();
             match proc::pid::Stat::parse(&text) {
                 Some(stat) if stat.flags & PF_KTHREAD != 0 => kernel_threads.push(pid),
                 Some(stat) => processes.push(self.outline(pid, stat)),
@@ -323,7 +323,7 @@ impl Eyes {
 
     /// A group, if there is anything to say of it.
     fn level(&self, directory: &str) -> Option<Level> {
-        let text = |name: &str| self.root.one_record(&format!("{directory}/{name}")).unwrap_or_default();
+        let text = |name: &str| self.root.record(&format!("{directory}/{name}")).unwrap_or_default();
         let hierarchy = self.hierarchies.iter().find(|it| directory.starts_with(&it.directory))?;
         let is_unified = hierarchy.name == crate::snapshot::cgroup::UNIFIED;
         let has = |name: &str| is_unified || hierarchy.name == name;

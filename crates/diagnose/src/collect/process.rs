@@ -19,9 +19,6 @@ pub use fds::{fdinfo, target};
 /// `PF_KTHREAD` of `Process::flags`. Source: include/linux/sched.h.
 const PF_KTHREAD: u32 = 0x0020_0000;
 
-/// Most bytes of `stat`, `status`, `cgroup` and their like.
-const SMALL: usize = 64 << 10;
-
 /// How much of a process is wanted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Detail {
@@ -54,7 +51,7 @@ struct Reader<'a> {
 impl Reader<'_> {
     fn process(&mut self) -> Option<Process> {
         self.visit.about("stat");
-        let text = self.folder.kernel_text("stat", SMALL).ok()?;
+        let text = self.folder.record("stat").ok()?;
         let mut process = details::stat(&text)?;
         if process.flags & PF_KTHREAD != 0 {
             self.threads(&mut process, Detail::Outline);
@@ -90,7 +87,7 @@ impl Reader<'_> {
 
     fn status(&mut self, process: &mut Process) {
         self.visit.about("status");
-        match self.folder.kernel_text("status", SMALL) {
+        match self.folder.record("status") {
             Ok(text) => details::status(&text, process),
             Err(errno) => self.refused("status", errno),
         }
@@ -98,7 +95,7 @@ impl Reader<'_> {
 
     fn groups(&mut self, process: &mut Process) {
         self.visit.about("cgroup");
-        match self.folder.kernel_text("cgroup", SMALL) {
+        match self.folder.record("cgroup") {
             Ok(text) => details::groups(&text, process),
             Err(errno) => self.refused("cgroup", errno),
         }
@@ -137,9 +134,9 @@ impl Reader<'_> {
 
     fn chain_only(&mut self, process: &mut Process) {
         self.visit.about("limits");
-        let limits = self.folder.kernel_text("limits", SMALL).unwrap_or_default();
+        let limits = self.folder.record("limits").unwrap_or_default();
         process.fd_limit = details::open_files_limit(&limits);
-        let adjusted = self.folder.kernel_text("oom_score_adj", SMALL).ok();
+        let adjusted = self.folder.record("oom_score_adj").ok();
         process.oom_score_adj = adjusted.and_then(|text| text.trim().parse().ok());
         if process.args.as_ref().is_some_and(|args| !args.is_empty()) {
             self.visit.about("environ");

@@ -135,7 +135,8 @@ pub struct Thread {
     pub comm: Option<String>,
     /// `R`, `S`, `D`, `Z`, `T`, `t`, `X`, `I`.
     pub state: char,
-    /// Kernel function it sleeps in (`anon_pipe_write`, `futex_do_wait`); `None` when it runs or is not shown.
+    /// Kernel function it sleeps in (`anon_pipe_write`, `do_wait`); `None` when it runs, is not shown, or waits for work
+    /// in `futex` or `epoll_wait`.
     pub wchan: Option<String>,
     /// The system call it is in; `None` when it runs in user mode or it is not shown.
     pub call: Option<Call>,

@@ -2,7 +2,7 @@
 
 use rustix::fs::FileType;
 
-use super::{Care, Detail, Folder, Piece, Process, Reader, SMALL, Unseen, Why};
+use super::{Care, Detail, Folder, Piece, Process, Reader, Unseen, Why};
 use crate::snapshot::{Fd, FdTarget};
 
 /// Most descriptors that are read of a part of the chain, of another process of the host, of one in a container.
@@ -50,7 +50,7 @@ impl Reader<'_> {
         let mut fd = Fd { number, target, flags: None, offset: None };
         if is_pipe || (number <= 2 && detail != Detail::Inside) {
             self.visit.about("fdinfo");
-            let text = self.folder.kernel_text(&format!("fdinfo/{number}"), SMALL).unwrap_or_default();
+            let text = self.folder.record(&format!("fdinfo/{number}")).unwrap_or_default();
             (fd.offset, fd.flags) = fdinfo(&text);
         }
         Some(fd)

@@ -1,11 +1,14 @@
 //! The threads of a process: state, place of sleep, system call.
 
-use super::{Detail, Folder, Piece, Process, Reader, SMALL, Unseen, Why};
+use super::{Detail, Folder, Piece, Process, Reader, Unseen, Why};
 use crate::collect::syscall;
 use crate::snapshot::Thread;
 
 /// Most threads that are read of a part of the chain, of another process of the host, of one in a container.
 const MOST: [usize; 3] = [8192, 256, 64];
+
+/// Calls whose place of sleep in the kernel tells nothing more.
+const IDLE: [&str; 3] = ["futex", "epoll_wait", "epoll_pwait"];
 
 impl Reader<'_> {
     /// Reads the threads, the first one first; of an outline only whatever is in uninterruptible sleep.
@@ -35,7 +38,7 @@ impl Reader<'_> {
     fn thread(&mut self, tasks: &Folder, tid: i32, process: &Process) -> Option<Thread> {
         self.visit.about("stat");
         // Each file by its path: a directory of its own for each thread is a third more to open.
-        let text = |file: &str| tasks.kernel_text(&format!("{tid}/{file}"), SMALL);
+        let text = |file: &str| tasks.record(&format!("{tid}/{file}"));
         let stat = proc::pid::Stat::parse(&text("stat").ok()?)?;
         let mut thread = Thread { tid, state: stat.state, ..Thread::default() };
         thread.comm = (stat.comm != process.comm).then_some(stat.comm);
@@ -45,16 +48,24 @@ impl Reader<'_> {
         self.visit.about("syscall");
         let call = text("syscall").ok();
         thread.call = call.and_then(|line| syscall::parse(&line, self.machine));
-        self.visit.about("wchan");
-        let wchan = text("wchan").ok();
-        thread.wchan =
-            wchan.filter(|name| !name.is_empty() && name != "0").map(|name| name.trim().to_owned());
+        if !is_idle(&thread) {
+            self.visit.about("wchan");
+            let wchan = text("wchan").ok();
+            thread.wchan =
+                wchan.filter(|name| !name.is_empty() && name != "0").map(|name| name.trim().to_owned());
+        }
         if thread.state == 'D' {
             self.visit.about("stack");
             thread.stack = proc::pid::stack(&text("stack").unwrap_or_default());
         }
         Some(thread)
     }
+}
+
+/// Whether it waits for work in a call that says everything, as nearly all threads of a node do.
+fn is_idle(thread: &Thread) -> bool {
+    let call = thread.call.as_ref().and_then(|call| call.name.as_deref());
+    thread.state == 'S' && call.is_some_and(|name| IDLE.contains(&name))
 }
 
 fn most(detail: Detail) -> usize {

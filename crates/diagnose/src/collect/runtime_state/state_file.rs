@@ -14,7 +14,7 @@ struct Fields {
     init_process_pid: Option<i32>,
     init_process_start: Option<u64>,
     cgroup_paths: Value,
-    config: Value,
+    config: Option<Config>,
     // Compat: crun 1.x, libcrun/status.c; youki and Sluice use `pid` too.
     pid: Option<i32>,
     #[serde(rename = "process-start-time")]
@@ -31,6 +31,13 @@ struct Fields {
     oci_version: Option<String>,
 }
 
+/// Of the specification that runc keeps, which is the most of its file: nothing else is kept while it is read.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Config {
+    labels: Value,
+}
+
 /// What a state file says, and whose it is. `expected` is the kind that its name speaks for.
 #[must_use]
 pub fn parse(text: &str, expected: RuntimeKind) -> (RuntimeKind, StateFile) {
@@ -45,7 +52,7 @@ pub fn parse(text: &str, expected: RuntimeKind) -> (RuntimeKind, StateFile) {
     let file = StateFile::Whole {
         init: fields.init_process_pid.or(fields.pid).or(pid).filter(|pid| *pid > 0),
         init_start_time: fields.init_process_start.or(fields.process_start_time).or(start),
-        bundle: fields.bundle.clone().or_else(|| bundle_label(&fields.config)),
+        bundle: fields.bundle.clone().or_else(|| bundle_label(fields.config.as_ref()?)),
         cgroups: cgroups(&fields),
     };
     (kind, file)
@@ -65,8 +72,8 @@ fn kind(fields: &Fields, expected: RuntimeKind) -> RuntimeKind {
 }
 
 /// `config.labels` holds `bundle=DIR`.
-fn bundle_label(config: &Value) -> Option<String> {
-    let labels = config.get("labels")?.as_array()?;
+fn bundle_label(config: &Config) -> Option<String> {
+    let labels = config.labels.as_array()?;
     labels.iter().find_map(|label| Some(label.as_str()?.strip_prefix("bundle=")?.to_owned()))
 }
 
