@@ -1,7 +1,4 @@
 //! dockerd killed in the middle of an exec: the container and the exec run on, nobody reads them.
-//!
-//! A dockerd that another test starts beside this one may be on its way to this containerd, as far as the doctor can see:
-//! so each answer is asked for until that one has connected.
 
 use std::io::{PipeReader, Write as _};
 use std::os::fd::OwnedFd;
@@ -9,7 +6,6 @@ use std::os::fd::OwnedFd;
 use rustix::process::Signal;
 use serde_json::Value;
 use testkit::Output;
-use testkit::hang::eventually_some as until;
 
 use crate::{id_of, on_stock, settings};
 
@@ -33,38 +29,38 @@ fn the_missing_engine_is_named_and_starting_it_heals() {
         lab.step("told after one look already, as seen once");
         let about = |found: &&Value| found["rule"] == "engine_gone" && found["container"] == id.as_str();
         let of = |answer: Value| answer["findings"].as_array().unwrap().iter().find(about).cloned();
-        let once = until("one look to find it", || {
-            let glance = doctor.cli(&["--json", "--at-once"]).run();
-            let answer = glance.json();
-            glance.code(exit_code(&answer));
-            of(answer)
-        });
+        let glance = doctor.cli(&["--json", "--at-once"]).run();
+        let answer = glance.json();
+        glance.code(exit_code(&answer));
+        let once = of(answer).unwrap();
         assert_eq!((&once["id"], &once["confirmed"]), (&found["id"], &Value::Bool(false)), "{once:#}");
         let name = found["id"].as_str().unwrap();
-        let told = |text: Output| text.stdout.contains(name).then(|| text.code(2));
-        let text = until("the answer to have it", || told(doctor.cli(&[]).run()));
+        let told = |text: Output| {
+            assert!(text.stdout.contains(name), "{text}");
+            text.code(2)
+        };
+        let text = told(doctor.cli(&[]).run());
         assert!(text.stderr.starts_with("so far") && text.stderr.contains(name), "{text}");
         assert!(!text.stdout.contains("seen      once"), "{text}");
 
         lab.step("a reader that takes standard error last holds nobody up");
-        until("an answer with a full pipe for standard error", || {
-            let (_unread, full) = full_pipe();
-            told(doctor.cli(&[]).stderr_to(full).run())
-        });
+        let (_unread, full) = full_pipe();
+        told(doctor.cli(&[]).stderr_to(full).run());
 
         lab.step("what was confirmed here is confirmed elsewhere");
-        let mut tries = 0..;
-        let elsewhere = until("a snapshot that has it", || {
-            let saved = lab.path(&format!("gone{}.snapshot", tries.next()?)).display().to_string();
-            doctor.cli(&["--json", "--save", &saved]).run();
-            of(doctor.cli(&["--json", "--from", &saved]).run().json())
-        });
+        let saved = lab.path("gone.snapshot").display().to_string();
+        doctor.cli(&["--json", "--save", &saved]).run();
+        let elsewhere = of(doctor.cli(&["--json", "--from", &saved]).run().json()).unwrap();
         assert_eq!((&elsewhere["id"], &elsewhere["confirmed"]), (&found["id"], &Value::Bool(true)));
 
         lab.step("no program may start a daemon: by hand");
-        until("heal to leave it to a person", || {
-            let refused = doctor.cli(&["heal", "--apply", name]).run().code(64);
-            refused.stderr.contains("for a person").then_some(())
+        let refused = doctor.cli(&["heal", "--apply", name]).run().code(64);
+        assert!(refused.stderr.contains("for a person"), "{refused}");
+
+        lab.step("a dockerd that has just been started for another containerd does not hide it");
+        on_stock(|_, _, _| {
+            let glance = doctor.cli(&["--json", "--at-once"]).run().json();
+            assert!(of(glance).is_some(), "{name}");
         });
         docker.start_daemon(&settings(lab));
         assert_eq!(doctor.now("engine_gone", &id), None);

@@ -15,7 +15,7 @@ use diagnose::diagnose::diagnose;
 use diagnose::finding::{Finding, Severity};
 use diagnose::rules::RULES;
 use diagnose::snapshot::cgroup::FreezerState;
-use diagnose::snapshot::{Process, Unseen, Why};
+use diagnose::snapshot::{Configuration, Process, Unseen, Why};
 use diagnose::view::View;
 
 /// A recorded node, or a listing.
@@ -320,6 +320,78 @@ fn an_engine_that_never_connects_is_missing_and_is_named() {
     gone.processes.retain(|process| process.pid != engine);
     let (finding, blocker) = one(&gone, "engine_gone");
     assert_eq!((finding.blocker.unwrap().pid, blocker.as_str()), (None, "dockerd"));
+}
+
+#[test]
+fn a_dockerd_of_another_containerd_is_not_on_its_way_to_this_one() {
+    const HERE: &str = "/run/containerd/containerd.sock";
+    let file = |path: &str| ("/srv/daemon.json", format!("{{\"containerd\": \"{path}\"}}"));
+    let told: &[(&[&str], (&str, String), bool)] = &[
+        (&["--containerd=/run/other.sock"], file(HERE), false),
+        (&["--containerd", "/run/docker/containerd/containerd.sock"], file(HERE), false),
+        (&["--containerd=/var/run/containerd/containerd.sock"], file("/run/other.sock"), true),
+        (&["--containerd=unix:///run/containerd/containerd.sock"], file(HERE), true),
+        (&["--config-file=/srv/daemon.json"], file("/run/other.sock"), false),
+        (&["--config-file=/srv/daemon.json"], file(HERE), true),
+        (&["--config-file=/srv/daemon.json"], ("/srv/daemon.json", "{ not json".to_owned()), true),
+        (&["--config-file=/srv/unread.json"], file("/run/other.sock"), true),
+        (&[], ("/etc/docker/daemon.json", file("/run/other.sock").1), false),
+        (&[], ("/etc/docker/daemon.json", "{}".to_owned()), true),
+        (&["--exec-root=/srv/exec"], file("/run/other.sock"), true),
+    ];
+    for (options, (path, text), is_on_its_way) in told {
+        for seconds in [20, 600] {
+            let (mut snapshot, engine, _) = disconnected();
+            age(&mut snapshot, engine, seconds);
+            tell(&mut snapshot, engine, options);
+            snapshot.configurations = vec![Configuration { path: (*path).to_owned(), text: text.clone() }];
+            let missing = found(&snapshot, "engine_gone");
+            let named: Vec<_> = missing.iter().map(|it| it.blocker.as_ref().unwrap().pid).collect();
+            let expected = match (is_on_its_way, seconds) {
+                (true, 20) => vec![],
+                (true, _) => vec![Some(engine)],
+                (false, _) => vec![None],
+            };
+            assert_eq!(named, expected, "{options:?} {text} {seconds}");
+        }
+    }
+}
+
+#[test]
+fn a_containerd_of_its_own_lies_below_the_exec_root_of_a_dockerd() {
+    for (root, is_on_its_way) in [("/run/docker", true), ("/var/run/docker/", true), ("/srv/exec", false)] {
+        let (mut snapshot, engine, _) = disconnected();
+        age(&mut snapshot, engine, 20);
+        tell(&mut snapshot, engine, &["--exec-root", root]);
+        let path = "/run/docker/containerd/containerd.sock";
+        for socket in &mut snapshot.sockets {
+            if socket.path.as_ref().is_some_and(|it| it.ends_with("/containerd.sock")) {
+                socket.path = Some(path.to_owned());
+            }
+        }
+        let shims = snapshot.processes.iter_mut().filter_map(|it| it.args.as_mut());
+        let addresses = shims.flatten().filter(|it| it.ends_with("/containerd.sock"));
+        addresses.for_each(|it| *it = path.to_owned());
+        assert_eq!(found(&snapshot, "engine_gone").is_empty(), is_on_its_way, "{root}");
+    }
+}
+
+#[test]
+fn a_dockerd_of_another_user_is_on_its_way_elsewhere() {
+    let (mut snapshot, engine, _) = disconnected();
+    age(&mut snapshot, engine, 20);
+    snapshot.processes.iter_mut().filter(|it| it.pid == engine).for_each(|it| it.uid = Some(1000));
+    assert_eq!(one(&snapshot, "engine_gone").0.blocker.unwrap().pid, None);
+}
+
+/// Gives a dockerd these options and no others.
+fn tell(snapshot: &mut Snapshot, engine: i32, options: &[&str]) {
+    let args = ["dockerd"].iter().chain(options).map(|&word| word.to_owned()).collect();
+    snapshot
+        .processes
+        .iter_mut()
+        .filter(|it| it.pid == engine)
+        .for_each(|it| it.args = Some(Vec::clone(&args)));
 }
 
 #[test]

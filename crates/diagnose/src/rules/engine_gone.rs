@@ -1,11 +1,13 @@
 //! Containers of dockerd without dockerd.
 //!
 //! *What it sees*: shims of the namespace `moby` whose containerd has no engine connected, and no dockerd that may be on
-//! its way there: one that was started a moment ago, or any if it is containerd that was. Podman's service is no such
-//! engine: it never connects to containerd.
+//! its way there: one that was started a moment ago, or any if it is containerd that was. A dockerd that was told another
+//! containerd (`--containerd`, or its configuration) is on its way elsewhere. Podman's service is no such engine: it
+//! never connects to containerd.
 //!
-//! *Why it happens*: dockerd was killed or has crashed, or hangs before it has connected. Containers run on; their output is read by nobody, so a program
-//! that writes stops when its pipe is full; an exec that ran has lost its client, and its exit will be lost.
+//! *Why it happens*: dockerd was killed or has crashed, or hangs before it has connected. Containers run on; their output
+//! is read by nobody, so a program that writes stops when its pipe is full; an exec that ran has lost its client, and its
+//! exit will be lost.
 //!
 //! *How to confirm*: `docker ps` cannot connect; `ctr -n moby task ls` answers.
 //!
@@ -14,6 +16,8 @@
 //! *What that costs*: without live-restore dockerd ends what ran when it is started.
 //!
 //! Source: failure classes EX-29 and LO-01.
+
+mod told;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -37,8 +41,12 @@ pub(super) fn check(view: &View<'_>) -> Vec<Finding> {
     let missing = kept.iter().filter_map(|(pid, shims)| Some((view.snapshot.process(*pid)?, shims)));
     missing
         .filter(|(containerd, _)| build::engines_of(view, containerd).is_empty())
-        .filter(|(containerd, _)| !is_one_on_its_way(view, containerd, &idle))
-        .map(|(containerd, shims)| finding(view, (containerd, shims), idle.first().copied()))
+        .filter_map(|(containerd, shims)| {
+            let engines = idle.iter().copied().filter(|engine| told::is_for(view, engine, containerd));
+            let engines: Vec<&Process> = engines.collect();
+            let is_missing = !is_one_on_its_way(view, containerd, &engines);
+            is_missing.then(|| finding(view, (containerd, shims), engines.first().copied()))
+        })
         .collect()
 }
 
@@ -52,9 +60,9 @@ fn idle_engines<'a>(view: &View<'a>) -> Vec<&'a Process> {
 }
 
 /// Whether an engine is being started, or connects anew to a containerd that was.
-fn is_one_on_its_way(view: &View<'_>, containerd: &Process, idle: &[&Process]) -> bool {
+fn is_one_on_its_way(view: &View<'_>, containerd: &Process, engines: &[&Process]) -> bool {
     let is_young = |process: &Process| view.snapshot.age_ms(process) < PATIENCE_MS;
-    idle.iter().any(|engine| is_young(engine) || is_young(containerd))
+    engines.iter().any(|engine| is_young(engine) || is_young(containerd))
 }
 
 /// `idle` is a dockerd that runs and has had the time to connect.
