@@ -90,46 +90,39 @@ fn is_empty(reader: &OwnedFd) -> bool {
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::MetadataExt as _;
-    use std::process::{Child, Command, Stdio};
+    use std::process::{Command, Stdio};
 
     use rustix::event::{PollFd, PollFlags, poll};
 
-    use super::super::process::{hold, tests::identity};
+    use super::super::process::{hold, tests::Sleeper};
     use super::*;
 
     /// A writer of `count` bytes into a pipe that nobody reads, its descriptor 1, and the pipe's inode.
-    fn flood(count: u32) -> (Child, u64) {
-        let script = format!("dd if=/dev/zero bs={count} count=1 2>/dev/null; exec 1>&-; exec sleep 1000");
+    fn flood(count: u32) -> (Sleeper, u64) {
+        let script = format!("dd if=/dev/zero bs={count} count=1 2>/dev/null; exec sleep 1000");
         let child = Command::new("/bin/sh").args(["-c", &script]).stdout(Stdio::piped()).spawn().unwrap();
         let inode = std::fs::metadata(format!("/proc/{}/fd/1", child.id())).unwrap().ino();
         let mut written = [PollFd::new(child.stdout.as_ref().unwrap(), PollFlags::IN)];
         poll(&mut written, None).unwrap();
-        (child, inode)
-    }
-
-    fn end(mut child: Child) {
-        child.kill().unwrap();
-        child.wait().unwrap();
+        (Sleeper(child), inode)
     }
 
     #[test]
     fn a_full_pipe_is_read_and_every_byte_is_kept() {
-        let (child, inode) = flood(200_000);
+        let (writer, inode) = flood(200_000);
         let mut kept = tempfile::NamedTempFile::new().unwrap();
         let (file, path) = (kept.reopen().unwrap(), kept.path().to_owned());
-        let drained = drain(&hold(identity(&child)).unwrap(), 1, inode, || Ok((file, path))).unwrap();
+        let drained = drain(&hold(writer.identity()).unwrap(), 1, inode, || Ok((file, path))).unwrap();
         assert!(drained.text.contains("200000 bytes"), "{}", drained.text);
         let mut bytes = Vec::new();
         std::io::Read::read_to_end(&mut kept, &mut bytes).unwrap();
         assert_eq!(bytes.len(), 200_000);
-        end(child);
     }
 
     #[test]
     fn a_descriptor_that_leads_elsewhere_is_not_read() {
-        let (child, inode) = flood(10);
-        let refused = drain(&hold(identity(&child)).unwrap(), 1, inode + 1, || unreachable!()).unwrap_err();
+        let (writer, inode) = flood(10);
+        let refused = drain(&hold(writer.identity()).unwrap(), 1, inode + 1, || unreachable!()).unwrap_err();
         assert!(matches!(refused, Error::Changed { .. }), "{refused}");
-        end(child);
     }
 }

@@ -116,7 +116,8 @@ pub(super) mod tests {
         }
 
         pub(in crate::heal) fn identity(&self) -> Identity {
-            identity(&self.0)
+            let pid = i32::try_from(self.0.id()).unwrap();
+            Identity { pid, start_time: start_time(pid).unwrap() }
         }
     }
 
@@ -125,11 +126,6 @@ pub(super) mod tests {
             let _ended = self.0.kill();
             let _reaped = self.0.wait();
         }
-    }
-
-    pub(in crate::heal) fn identity(child: &Child) -> Identity {
-        let pid = i32::try_from(child.id()).unwrap();
-        Identity { pid, start_time: start_time(pid).unwrap() }
     }
 
     #[test]
