@@ -95,7 +95,7 @@ const TABLE: &[Row] = &[
     ),
     row(
         "containerd",
-        &[("2.3.0", "2.3.1")],
+        &[("2.3.0", "2.3.2")],
         "IN-08",
         "tears new containers down when a shim answers after two seconds",
     ),
@@ -107,7 +107,7 @@ const TABLE: &[Row] = &[
         "forgets the process of a running container when containerd restarts",
     ),
     row("docker", &[("1.13.1-84", "1.13.1-88")], "EX-39", "crashes at every exec on a host in FIPS mode"),
-    row("docker", &[("17.6.0", "18.6.0")], "IN-03", "`docker ps` hangs behind the lock of one container"),
+    row("docker", &[("1.13.0", "18.6.0")], "IN-03", "`docker ps` hangs behind the lock of one container"),
     row(
         "docker",
         &[("0", "20.10.10")],
@@ -117,7 +117,7 @@ const TABLE: &[Row] = &[
     row("kernel", &[("4.4.0-109", "4.4.0-110")], "EX-08", "setns fails for processes that join namespaces"),
     row(
         "kernel",
-        &[("3.10.0", "4.0.0")],
+        &[("3.10.0", "3.10.0-1075")],
         "ST-05",
         "leaks memory groups with kernel memory accounting: creating them fails at 65535",
     ),
@@ -244,13 +244,17 @@ mod tests {
             ("containerd", "2.1.4", 1),
             ("containerd", "2.1.5", 0),
             ("containerd", "2.2.0", 0),
-            ("containerd", "2.3.0", 1),
+            ("containerd", "2.3.1", 1),
+            ("containerd", "2.3.2", 0),
             ("docker", "20.10.24+dfsg1-1+deb12u1", 0),
             ("docker", "20.10.5+dfsg1-1+deb11u2", 1),
             ("docker", "5:18.06.3~ce~3-0~debian", 1),
-            ("docker", "2:1.13.1-84.git07f3374.el7.centos", 3),
+            ("docker", "2:1.13.1-84.git07f3374.el7.centos", 4),
+            ("docker", "17.05.0~ce-0~debian", 3),
             ("kernel", "4.4.0-109-generic", 1),
             ("kernel", "4.4.0-110-generic", 0),
+            ("kernel", "3.10.0-957.el7.x86_64", 1),
+            ("kernel", "3.10.0-1160.el7.x86_64", 0),
             ("kernel", "6.1.0-18-amd64", 0),
         ];
         for (program, text, expected) in table {
