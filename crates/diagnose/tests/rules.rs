@@ -580,6 +580,23 @@ fn leftovers_say_when_the_limit_of_processes_is_reached() {
 }
 
 #[test]
+fn workers_that_were_started_one_by_one_long_ago_are_no_leftovers() {
+    let mut snapshot = snapshot!("held_stdout")();
+    assert_eq!(one(&snapshot, "probes_pile_up").0.class.as_deref(), Some("EX-27"));
+    snapshot.taken.since_boot_ms += 600_000;
+    assert_eq!(found(&snapshot, "probes_pile_up"), Vec::new(), "no more have come");
+}
+
+#[test]
+fn a_long_command_leaves_room_for_what_is_said_about_it() {
+    let mut snapshot = snapshot!("held_stdout")();
+    let inside = snapshot.processes.iter_mut().filter(|it| it.container.is_some());
+    inside.filter_map(|it| it.args.as_mut()).for_each(|args| args.push("x".repeat(1000)));
+    let title = one(&snapshot, "probes_pile_up").0.title;
+    assert!(title.contains("`, one every "), "{title}");
+}
+
+#[test]
 fn a_diagnosis_has_what_its_rules_found() {
     let findings = diagnose(&snapshot!("waiting_clients")()).findings;
     let rules: Vec<&str> = findings.iter().map(|finding| finding.rule.as_str()).collect();

@@ -1,8 +1,9 @@
 //! Leftovers of a probe that pile up in a container.
 //!
 //! *What it sees*: five or more processes of one container with the same command, started at even distances, each
-//! handed to the container's init; running still (EX-27), or ended and not reaped by that init (EX-28). How much memory
-//! they have, and when the container's limit of processes is reached if they go on like this.
+//! handed to the container's init; running still, and the last one came when its turn was (EX-27), or ended and not
+//! reaped by that init (EX-28). Workers that a container started one by one as it began get no more, and are no pile. How
+//! much memory they have, and when the container's limit of processes is reached if they go on like this.
 //!
 //! *Why it happens*: a probe that hangs is ended at its deadline, but only the process that was started, not its
 //! children. Each period leaves some more, until `pids.max` or the memory limit is reached.
@@ -12,7 +13,7 @@
 //! *What to do*: repair the probe's command (give it a deadline of its own, `exec` the last program); end the leftovers.
 //! Zombies go when their parent reaps them: let the container have an init that does (`docker run --init`).
 //!
-//! *What that costs*: nothing that anybody waits for; another init is a restart of the container.
+//! *What that costs*: what is ended, so look that it is a probe's; another init is a restart of the container.
 //!
 //! Source: failure classes EX-27 and EX-28; staged with a HEALTHCHECK of `sleep & sleep`: five after five probes.
 
@@ -29,6 +30,12 @@ const FEW: usize = 5;
 
 /// Shortest period of a probe, milliseconds.
 const SHORTEST_PERIOD_MS: u64 = 500;
+
+/// Periods within which a probe that goes on leaves another one.
+const PERIODS: u64 = 3;
+
+/// Longest command in a title, in characters.
+const COMMAND: usize = 80;
 
 /// What leftovers of one probe have in common.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -64,11 +71,12 @@ fn is_leftover(view: &View<'_>, process: &Process, id: &str) -> bool {
 }
 
 fn finding(view: &View<'_>, kind: &Kind<'_>, processes: &[&Process]) -> Option<Finding> {
-    let period_ms = period(view, processes)?;
+    let period_ms = period(view, processes).filter(|ms| kind.is_zombie || goes_on(view, processes, *ms))?;
     let period = words(period_ms);
     let oldest = processes.iter().min_by_key(|process| process.start_time)?;
     let what = if kind.is_zombie { "zombies" } else { "leftovers" };
-    let title = format!("{} {what} of `{}`, one every {period}", processes.len(), kind.command);
+    let command: String = kind.command.chars().take(COMMAND).collect();
+    let title = format!("{} {what} of `{command}`, one every {period}", processes.len());
     let subject = format!("{}/{}/{what}", short(Some(kind.container)), oldest.comm);
     let mut finding =
         Finding::new("probes_pile_up", &subject, Severity::Warning, title).container(Some(kind.container));
@@ -110,7 +118,9 @@ fn running(finding: Finding, oldest: &Process, number: usize) -> Finding {
             "repair",
             "give the probe's command a deadline of its own and let it leave no child",
         ))
-        .remedy(Remedy::act("kill", kill, Action::Kill { process }).costs("nothing that anybody waits for"))
+        .remedy(
+            Remedy::act("kill", kill, Action::Kill { process }).costs("what it does, if it is no probe's"),
+        )
 }
 
 fn unreaped(finding: Finding, view: &View<'_>, oldest: &Process) -> Finding {
@@ -123,6 +133,12 @@ fn unreaped(finding: Finding, view: &View<'_>, oldest: &Process) -> Finding {
                 .costs("a restart of the container"),
         )
         .remedy(Remedy::advise("repair", "let the probe's command wait for its children").costs("none"))
+}
+
+/// Whether the youngest is not older than a probe that goes on would let it become.
+fn goes_on(view: &View<'_>, processes: &[&Process], period_ms: u64) -> bool {
+    let youngest_ms = processes.iter().map(|process| view.snapshot.age_ms(process)).min();
+    youngest_ms.is_some_and(|age_ms| age_ms <= period_ms.saturating_mul(PERIODS))
 }
 
 /// The distance between starts, if it is even: nine in ten within a third of the median.
