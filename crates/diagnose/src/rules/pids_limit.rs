@@ -67,25 +67,13 @@ fn finding(view: &View<'_>, group: &Cgroup, pids: &Pids) -> Option<Finding> {
     if containers.is_empty() && !processes.iter().any(|process| starts_containers(view, process)) {
         return None;
     }
-    let full = pids.is_full();
-    let severity = if full { Severity::Warning } else { Severity::Notice };
-    let title = if full {
-        format!("no place for another process: {current} of {max} in {}", group.directory)
-    } else {
-        format!(
-            "{} places left for a runtime that needs {WANTED}: {current} of {max} in {}",
-            max.saturating_sub(current),
-            group.directory
-        )
-    };
-    let file = format!("{}/pids.max", group.directory);
-    let raised = max.saturating_add(max.max(WANTED * 4) / 2);
-    let raise = Action::RaiseLimit { file: file.clone(), from: max.to_string(), to: raised.to_string() };
+    let title = title(pids, &group.directory)?;
+    let severity = if pids.is_full() { Severity::Warning } else { Severity::Notice };
     let mut finding = Finding::new("pids_limit", &subject(&containers, group), severity, title)
         .class("EX-04")
         .container((containers.len() == 1).then(|| containers[0]))
         .blocker(None, "pids.max", format!("a place in {}: {current} of {max} are taken", group.directory))
-        .evidence(file, max.to_string())
+        .evidence(format!("{}/pids.max", group.directory), max.to_string())
         .evidence(format!("{}/pids.current", group.directory), current.to_string());
     if let Some(refused) = pids.refused {
         finding = finding.evidence(
@@ -93,17 +81,27 @@ fn finding(view: &View<'_>, group: &Cgroup, pids: &Pids) -> Option<Finding> {
             format!("max {refused}: so many forks were refused"),
         );
     }
+    let end = "end what fills the group: the list of its processes is in the evidence";
     finding = finding.evidence("processes of the group", most(&processes));
-    Some(
-        finding
-            .remedy(
-                Remedy::act("raise", format!("raise the limit from {max} to {raised}"), raise)
-                    .costs("more processes may be made in this group; systemd or the engine may set it back")
-                    .may_follow("if something leaks, the group is full again later"),
-            )
-            .remedy(Remedy::advise(
-                "end",
-                "end what fills the group: the list of its processes is in the evidence",
-            )),
-    )
+    Some(finding.remedy(raise(group, max)).remedy(Remedy::advise("end", end)))
+}
+
+fn title(pids: &Pids, directory: &str) -> Option<String> {
+    let (current, max) = (pids.current?, pids.max?);
+    Some(if pids.is_full() {
+        format!("no place for another process: {current} of {max} in {directory}")
+    } else {
+        let left = max.saturating_sub(current);
+        format!("{left} places left for a runtime that needs {WANTED}: {current} of {max} in {directory}")
+    })
+}
+
+/// Half as many again, and at least room for two runtimes.
+fn raise(group: &Cgroup, max: u64) -> Remedy {
+    let raised = max.saturating_add(max.max(WANTED * 4) / 2);
+    let file = format!("{}/pids.max", group.directory);
+    let action = Action::RaiseLimit { file, from: max.to_string(), to: raised.to_string() };
+    Remedy::act("raise", format!("raise the limit from {max} to {raised}"), action)
+        .costs("more processes may be made in this group; systemd or the engine may set it back")
+        .may_follow("if something leaks, the group is full again later")
 }
