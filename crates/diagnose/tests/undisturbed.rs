@@ -8,7 +8,7 @@ use std::io::{Read, Write};
 use std::os::fd::AsRawFd;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use diagnose::snapshot::{FdTarget, Why};
@@ -171,8 +171,19 @@ fn without_root_it_sees_its_own_and_says_what_it_does_not_see() {
     std::fs::copy(std::env::current_exe().unwrap(), &program).unwrap();
     let mut command = Command::new(&program);
     command.args(["--exact", "without_root_it_sees_its_own_and_says_what_it_does_not_see"]).current_dir("/");
-    let output = command.uid(65_534).gid(65_534).output().unwrap();
+    command.uid(65_534).gid(65_534);
+    let output = when_closed(&mut command);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+}
+
+/// Runs a program that was just written: what another test starts meanwhile has it open for writing until its `execve`.
+fn when_closed(command: &mut Command) -> Output {
+    loop {
+        match command.output() {
+            Err(error) if error.kind() == std::io::ErrorKind::ExecutableFileBusy => std::thread::yield_now(),
+            output => return output.unwrap(),
+        }
+    }
 }
 
 /// A file system whose server never answers but to the greeting.
