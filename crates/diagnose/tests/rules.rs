@@ -3,9 +3,15 @@
 //! `fixtures/rules/NAME.snapshot` was recorded with `sluice-doctor snapshot --save` while the trouble was staged with
 //! Debian 12's dockerd 20.10, containerd 1.6 and runc 1.1 on cgroup v1, or on v2 with systemd (`*.v2`), and cut down
 //! with `examples/excerpt.rs`. `fips` and `known_bad` are of a guest booted with `fips=1`, in whose package database a
-//! package without files has the name and the version of a build that is long gone; such builds also come as a listing,
-//! as people print it: `NAME.txt`. A process that a v1 freezer forgot (EX-11) is neither: the kernel loses it in a race that nobody can
-//! call up, so a recorded frozen one is changed to what was reported of those.
+//! package without files has the name and the version of a build that is long gone; such builds also come as a
+//! listing, as people print it: `NAME.txt`.
+//!
+//! Two classes have no recording. A process that a v1 freezer forgot (EX-11): whoever freezes and whoever falls asleep
+//! look at the group under one lock (`freezer_lock` in kernel/freezer.c), and whoever joins is looked at again under
+//! another (`freezer_mutex`), so that there is no order of steps that stages it. On Linux 6.18 neither 4,000 processes
+//! that joined a group which was frozen and thawed all the time were left behind, nor 1,300 execs of runc 1.1 beside
+//! `runc pause` and `runc resume`. A recorded frozen one is changed to what was reported of those. A host without
+//! room for tasks (EX-04): its limits are those of everybody else on the machine, so a recorded one is changed too.
 
 use std::collections::BTreeSet;
 use std::path::Path;
