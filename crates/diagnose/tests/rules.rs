@@ -70,6 +70,7 @@ const POSITIVES: &[Positive] = &[
     positive("d_state_helper", snapshot!("d_state_helper"), "DE-01", "runc-logging"),
     positive("engine_gone", snapshot!("engine_gone"), "LO-01", "dockerd"),
     positive("engine_gone", snapshot!("engine_gone.exec"), "EX-29", "dockerd"),
+    positive("engine_gone", snapshot!("engine_gone.other"), "EX-29", "dockerd"),
     positive("exec_storm", snapshot!("exec_storm"), "EX-42", "processors"),
     positive("fips", snapshot!("fips"), "EX-39", "FIPS mode"),
     positive("fips", listing!("rules/fips"), "EX-39", "FIPS mode"),
@@ -361,6 +362,18 @@ fn a_dockerd_of_another_containerd_is_not_on_its_way_to_this_one() {
             assert_eq!(named, expected, "{options:?} {text} {seconds}");
         }
     }
+}
+
+#[test]
+fn a_dockerd_of_this_containerd_is_on_its_way_where_another_is_not() {
+    let mut snapshot = snapshot!("engine_gone.other")();
+    assert_eq!(one(&snapshot, "engine_gone").0.blocker.unwrap().pid, None);
+    let other = snapshot.processes.iter().find(|it| it.comm == "dockerd").unwrap().pid;
+    let containerd = snapshot.processes.iter().find(|it| it.comm == "containerd").unwrap().pid;
+    let mut listens = snapshot.sockets.iter().filter(|it| it.owners == [containerd]);
+    let address = listens.find_map(|it| it.path.clone().filter(|path| path.ends_with("sock"))).unwrap();
+    tell(&mut snapshot, other, &["--containerd", &address]);
+    assert_eq!(found(&snapshot, "engine_gone"), Vec::new());
 }
 
 #[test]
