@@ -134,7 +134,7 @@ fn anonymous(snapshot: &mut Snapshot) {
     snapshot.logs.clear();
     snapshot.units.clear();
     snapshot.configurations.clear();
-    snapshot.unseen.clear();
+    snapshot.unseen.retain(|it| it.what.starts_with("processes: "));
     for process in &mut snapshot.processes {
         if process.pid == 1 {
             "systemd".clone_into(&mut process.comm);

@@ -6,12 +6,12 @@
 //! package without files has the name and the version of a build that is long gone; such builds also come as a
 //! listing, as people print it: `NAME.txt`.
 //!
-//! Two classes have no recording. A process that a v1 freezer forgot (EX-11): whoever freezes and whoever falls asleep
+//! Two troubles have no recording. A process that a v1 freezer forgot (EX-11): whoever freezes and whoever falls asleep
 //! look at the group under one lock (`freezer_lock` in kernel/freezer.c), and whoever joins is looked at again under
 //! another (`freezer_mutex`), so that there is no order of steps that stages it. On Linux 6.18 neither 4,000 processes
 //! that joined a group which was frozen and thawed all the time were left behind, nor 1,300 execs of runc 1.1 beside
 //! `runc pause` and `runc resume`. A recorded frozen one is changed to what was reported of those. A host without
-//! room for tasks (EX-04): its limits are those of everybody else on the machine, so a recorded one is changed too.
+//! room for tasks: its limits are those of everybody else on the machine, so a recorded one is changed too.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -21,7 +21,7 @@ use diagnose::diagnose::diagnose;
 use diagnose::finding::{Finding, Severity};
 use diagnose::rules::RULES;
 use diagnose::snapshot::cgroup::FreezerState;
-use diagnose::snapshot::{Configuration, Process, Unseen, Why};
+use diagnose::snapshot::{Configuration, Process, Why};
 use diagnose::view::View;
 
 /// A recorded node, or a listing.
@@ -78,6 +78,7 @@ const POSITIVES: &[Positive] = &[
     positive("full_pipe", snapshot!("full_pipe"), "EX-03", "head"),
     positive("full_pipe", snapshot!("full_pipe.stopped"), "LO-01", "dockerd"),
     positive("held_stdout", snapshot!("held_stdout"), "EX-26", "sleep"),
+    positive("host_limits", snapshot!("host_limits.fork"), "EX-04", "fork"),
     positive("host_limits", snapshot!("host_limits"), "EX-18", "kernel.keys.maxkeys"),
     positive("host_limits", snapshot!("host_limits"), "EX-24", "inodes"),
     positive("host_limits", snapshot!("host_limits"), "NO-03", "RLIMIT_NOFILE"),
@@ -523,9 +524,7 @@ fn a_host_without_room_for_threads_is_told_by_the_lower_limit() {
 
 #[test]
 fn a_doctor_that_may_start_nothing_says_so() {
-    let mut snapshot = Snapshot::default();
-    let refused = Why::Refused { errno: rustix::io::Errno::AGAIN.raw_os_error() };
-    snapshot.unseen = vec![Unseen { what: "processes: 300 of 300".to_owned(), why: refused }];
+    let mut snapshot = snapshot!("host_limits.fork")();
     assert_eq!(one(&snapshot, "host_limits").0.class.as_deref(), Some("EX-04"));
     snapshot.unseen[0].why = Why::TooMuch { taken: 0 };
     assert_eq!(found(&snapshot, "host_limits"), Vec::new());
