@@ -10,6 +10,7 @@
 )]
 
 mod blocked_restart;
+mod containerd_killed;
 mod dockerd_killed;
 mod explain;
 mod grandchild_stdout;
@@ -23,6 +24,7 @@ mod paused_exec;
 mod pids_limit;
 mod podman;
 mod shim_killed;
+mod slow_runtime;
 mod stderr_flood;
 mod stopped_engine;
 mod torn_state;
@@ -35,7 +37,8 @@ use serde_json::{Value, json};
 use testkit::docker::Docker;
 use testkit::{Doctor, Lab, Runtime, case, partner};
 
-/// Runs a body on dockerd with stock runc, and with the runtime `flood` (see [`flooding_runtime`]).
+/// Runs a body on dockerd with stock runc, and with the runtimes `flood` (see [`flooding_runtime`]) and `slow` (see
+/// [`slow_runtime`]).
 fn on_stock(body: impl FnOnce(&Lab, &mut Docker<'_>, &Doctor<'_>)) {
     case::run(Runtime::Runc, |lab| {
         let (Some(doctor), Some(_)) = (Doctor::find(lab), partner::find("dockerd")) else { return };
@@ -45,16 +48,27 @@ fn on_stock(body: impl FnOnce(&Lab, &mut Docker<'_>, &Doctor<'_>)) {
 }
 
 fn settings(lab: &Lab) -> Value {
-    json!({"runtimes": {"flood": {"path": flooding_runtime(lab)}}})
+    json!({"runtimes": {"flood": {"path": flooding_runtime(lab)}, "slow": {"path": slow_runtime(lab)}}})
 }
 
 /// A wrapper that writes 66,000 bytes of a crash dump to standard error before each exec, and then is runc.
 fn flooding_runtime(lab: &Lab) -> String {
+    wrapper(lab, "runc-flood", "yes 'goroutine 1 [running]:' | head -c 66000 >&2")
+}
+
+/// A wrapper that waits for nothing in particular before each exec, and then is runc.
+fn slow_runtime(lab: &Lab) -> String {
+    wrapper(lab, "runc-slow", "sleep 1000000")
+}
+
+/// A script that does something before each exec, and then is runc.
+fn wrapper(lab: &Lab, name: &str, first: &str) -> String {
+    let runc = lab.binary();
     let script = format!(
-        "#!/bin/sh\ncase \" $* \" in *' exec '*)\n  yes 'goroutine 1 [running]:' | head -c 66000 >&2;;\nesac\nexec {} \"$@\"\n",
-        lab.binary().display()
+        "#!/bin/sh\ncase \" $* \" in *' exec '*)\n  {first};;\nesac\nexec {} \"$@\"\n",
+        runc.display()
     );
-    let path = lab.write("runc-flood", &script);
+    let path = lab.write(name, &script);
     let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
     std::fs::set_permissions(&path, mode).unwrap();
     path.display().to_string()

@@ -5,6 +5,7 @@
 //! narrow a search, but no action is aimed by it.
 
 mod blocked_restart;
+mod containerd_gone;
 mod d_state_helper;
 mod engine_gone;
 mod exec_storm;
@@ -21,7 +22,9 @@ mod memory_limit;
 mod oom_killer_off;
 mod pids_limit;
 mod probes_pile_up;
+mod slow_runtime;
 mod stale_runc_init;
+mod stopped_daemon;
 mod torn_state;
 mod waiting_clients;
 
@@ -53,6 +56,7 @@ const fn rule(
 /// Every rule.
 pub const RULES: &[Rule] = &[
     rule("blocked_restart", &["IN-07"], blocked_restart::check),
+    rule("containerd_gone", &["IN-02"], containerd_gone::check),
     rule("d_state_helper", &["DE-01"], d_state_helper::check),
     rule("engine_gone", &["EX-29", "LO-01"], engine_gone::check),
     rule("exec_storm", &["EX-42"], exec_storm::check),
@@ -69,7 +73,9 @@ pub const RULES: &[Rule] = &[
     rule("oom_killer_off", &["EX-50"], oom_killer_off::check),
     rule("pids_limit", &["EX-04"], pids_limit::check),
     rule("probes_pile_up", &["EX-27", "EX-28"], probes_pile_up::check),
+    rule("slow_runtime", &[], slow_runtime::check),
     rule("stale_runc_init", &["ST-12"], stale_runc_init::check),
+    rule("stopped_daemon", &["IN-02"], stopped_daemon::check),
     rule("torn_state", &["EX-01"], torn_state::check),
     rule("waiting_clients", &["IN-03"], waiting_clients::check),
 ];

@@ -67,6 +67,7 @@ const fn near(rule: &'static str, seen: Seen, because: &'static str) -> NearMiss
 
 const POSITIVES: &[Positive] = &[
     positive("blocked_restart", snapshot!("blocked_restart"), "IN-07", "head"),
+    positive("containerd_gone", snapshot!("containerd_gone"), "IN-02", "containerd"),
     positive("d_state_helper", snapshot!("d_state_helper"), "DE-01", "runc-logging"),
     positive("engine_gone", snapshot!("engine_gone"), "LO-01", "dockerd"),
     positive("engine_gone", snapshot!("engine_gone.exec"), "EX-29", "dockerd"),
@@ -96,6 +97,9 @@ const POSITIVES: &[Positive] = &[
     positive("pids_limit", snapshot!("pids_limit.service.v2"), "EX-04", "pids.max"),
     positive("probes_pile_up", snapshot!("held_stdout"), "EX-27", "sleep"),
     positive("probes_pile_up", snapshot!("probes_pile_up.zombies"), "EX-28", "sleep"),
+    positive("slow_runtime", snapshot!("slow_runtime"), "", "sleep"),
+    positive("stopped_daemon", snapshot!("stopped_daemon"), "IN-02", "containerd"),
+    positive("stopped_daemon", snapshot!("full_pipe.stopped"), "IN-02", "dockerd"),
     positive("stale_runc_init", snapshot!("stale_runc_init"), "ST-12", "runc:[2:INIT]"),
     positive("torn_state", snapshot!("torn_state"), "EX-01", STATE),
     positive("waiting_clients", snapshot!("waiting_clients"), "IN-03", "head"),
@@ -112,6 +116,7 @@ const NEAR_MISSES: &[NearMiss] = &[
         "the container's own program sleeps, not a runtime",
     ),
     near("engine_gone", snapshot!("full_pipe.near"), "dockerd is there"),
+    near("containerd_gone", snapshot!("engine_gone"), "it is dockerd that is gone"),
     near("exec_storm", snapshot!("exec_storm.near"), "the execs have started and run in the foreground"),
     near("fips", snapshot!("fips.near"), "FIPS mode, and Debian's docker.io"),
     near("fips", listing!("rules/fips.near"), "this build is older than the defect"),
@@ -131,6 +136,12 @@ const NEAR_MISSES: &[NearMiss] = &[
     near("oom_killer_off", snapshot!("oom_killer_off.near"), "the killer is off, and there is memory"),
     near("pids_limit", snapshot!("pids_limit.near"), "21 of 40 places are taken"),
     near("probes_pile_up", snapshot!("probes_pile_up.near"), "workers that init itself started one by one"),
+    near("slow_runtime", snapshot!("slow_runtime.near"), "the exec has just begun"),
+    near("slow_runtime", snapshot!("full_pipe"), "a full pipe keeps it"),
+    near("slow_runtime", snapshot!("frozen_exec"), "the freezer keeps it"),
+    near("slow_runtime", snapshot!("d_state_helper"), "the kernel keeps it"),
+    near("slow_runtime", snapshot!("exec_storm"), "many, and none of them for long"),
+    near("stopped_daemon", snapshot!("slow_runtime.near"), "a container's program is stopped, no daemon"),
     near("stale_runc_init", snapshot!("stale_runc_init.near"), "created some seconds ago, to be started"),
     near("torn_state", snapshot!("d_state_helper"), "its state is whole"),
     near("waiting_clients", snapshot!("waiting_clients.near"), "`docker stats` stays until it is ended"),
@@ -181,7 +192,7 @@ fn each_trouble_is_named_with_its_class_and_its_blocker() {
         let findings = found(&(case.seen)(), case.rule);
         let named = |finding: &&Finding| {
             let blocker = finding.blocker.as_ref().map_or("", |blocker| &blocker.name);
-            finding.class.as_deref() == Some(case.class) && blocker == case.blocker
+            finding.class.as_deref().unwrap_or_default() == case.class && blocker == case.blocker
         };
         assert_eq!(findings.iter().filter(named).count(), 1, "{} {}: {findings:#?}", case.rule, case.class);
     }

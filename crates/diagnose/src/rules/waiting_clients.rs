@@ -84,7 +84,8 @@ fn finding(view: &View<'_>, id: &str, clients: &[&Process]) -> Option<Finding> {
     };
     Some(finding.remedy(Remedy::advise(
         "cause",
-        "heal what the container's shim waits for (see the other findings); the queue then goes by itself",
+        "heal what the container's shim waits for (its own finding, at the latest after ten seconds); the queue then \
+         goes by itself",
     )))
 }
 

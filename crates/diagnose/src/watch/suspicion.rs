@@ -8,6 +8,9 @@ use crate::collect::look::{Look, Outline};
 /// A runtime's command is done within this, unless something holds it up. Milliseconds.
 const COMMAND_MS: u64 = 4_000;
 
+/// One that waits for something in peace is told of after this, so it is looked at once more. Milliseconds.
+const LONG_MS: u64 = 10_500;
+
 /// A client that asks for longer than this may be waiting in vain, or follow a log. Milliseconds.
 const CLIENT_MS: u64 = 10_000;
 
@@ -69,6 +72,12 @@ fn processes(before: &Look, now: &Look, found: &mut Vec<Suspicion>) {
         if process.inside == Some(false) && age >= COMMAND_MS {
             found.push(Suspicion::of("command", process));
         }
+        if process.inside == Some(false) && age >= LONG_MS {
+            found.push(Suspicion::of("long command", process));
+        }
+        if matches!(process.state, 'T' | 't') && (is_daemon(process) || process.is_keeper()) {
+            found.push(Suspicion::of("stopped", process));
+        }
         if process.state == 'D' && same(before, process).is_some_and(|it| it.state == 'D') {
             found.push(Suspicion::of("sleep", process));
         }
@@ -88,7 +97,7 @@ fn processes(before: &Look, now: &Look, found: &mut Vec<Suspicion>) {
 fn lost(before: &Look, now: &Look, found: &mut Vec<Suspicion>) {
     for process in before.processes.iter().filter(|process| same(now, process).is_none()) {
         let orphans = || before.processes.iter().any(|it| it.ppid == process.pid && same(now, it).is_some());
-        if DAEMONS.contains(&process.comm.as_str()) || process.is_keeper() && orphans() {
+        if is_daemon(process) || process.is_keeper() && orphans() {
             found.push(Suspicion::of("lost", process));
         }
     }
@@ -119,6 +128,10 @@ fn places(before: &Look, now: &Look, found: &mut Vec<Suspicion>) {
             found.push(Suspicion::about("state", path));
         }
     }
+}
+
+fn is_daemon(process: &Outline) -> bool {
+    DAEMONS.contains(&process.comm.as_str())
 }
 
 fn find(look: &Look, pid: i32) -> Option<&Outline> {
@@ -176,6 +189,27 @@ mod tests {
         now[4].inside = Some(true);
         now.push(Outline { inside: Some(false), ..process(9, 4, "runc-flood", 90_000) });
         assert_eq!(keys(&look(node()), &look(now)), ["command 9 90000"]);
+    }
+
+    #[test]
+    fn a_wrapper_that_stays_is_looked_at_once_more() {
+        let mut wrapper = process(41, 20, "runc-wrapper", 60_000);
+        wrapper.inside = Some(false);
+        let mut processes = node();
+        processes.push(wrapper);
+        let at = |since_boot_ms| Look { since_boot_ms, ..look(processes.clone()) };
+        assert_eq!(keys(&at(65_000), &at(65_000)), ["command 41 60000"]);
+        assert_eq!(keys(&at(71_000), &at(71_000)), ["command 41 60000", "long command 41 60000"]);
+    }
+
+    #[test]
+    fn a_daemon_that_is_stopped_is_and_a_program_in_a_container_is_not() {
+        let stopped = |name: &str| {
+            let mut processes = node();
+            processes.iter_mut().filter(|it| it.comm == name).for_each(|it| it.state = 'T');
+            keys(&look(node()), &look(processes)).len()
+        };
+        assert_eq!(["containerd", "containerd-shim", "redis-server"].map(stopped), [1, 1, 0]);
     }
 
     #[test]

@@ -1,0 +1,71 @@
+//! Shims without the containerd that they were started for.
+//!
+//! *What it sees*: shims whose `-address` nobody listens on, while the sockets of these shims themselves are seen: so it
+//! is looked for in the right network namespace.
+//!
+//! *Why it happens*: containerd was killed, has crashed, or hangs before it has opened its socket. Containers run on; every
+//! exec, probe and inspect fails or hangs at once: `connect: connection refused`, `container runtime is down`.
+//!
+//! *How to confirm*: `ctr version` cannot connect.
+//!
+//! *What to do*: start containerd; a dockerd that starts its own containerd, anew.
+//!
+//! *What that costs*: nothing: containers outlive containerd, and their shims tell it what happened meanwhile.
+//!
+//! Source: failure class IN-02.
+
+use std::collections::BTreeMap;
+
+use crate::finding::{Finding, Severity};
+use crate::remedy::Remedy;
+use crate::snapshot::socket::SocketState;
+use crate::snapshot::{Process, Role, UnixSocket};
+use crate::view::View;
+
+pub(super) fn check(view: &View<'_>) -> Vec<Finding> {
+    let mut orphans: BTreeMap<&str, Vec<&Process>> = BTreeMap::new();
+    for shim in view.with_role(Role::Shim).filter(|shim| is_seen_to_listen(view, shim)) {
+        let address = shim.option("-address").map(|address| address.trim_start_matches("unix://"));
+        if let Some(address) = address.filter(|address| !address.is_empty() && !has_listener(view, address)) {
+            orphans.entry(address).or_default().push(shim);
+        }
+    }
+    orphans.into_iter().map(|(address, shims)| finding(view, address, &shims)).collect()
+}
+
+/// Whether the socket of a shim is among those that were seen, and so would be that of its containerd.
+fn is_seen_to_listen(view: &View<'_>, shim: &Process) -> bool {
+    view.snapshot.sockets.iter().any(|socket| is_open(socket) && socket.owners.contains(&shim.pid))
+}
+
+fn has_listener(view: &View<'_>, address: &str) -> bool {
+    let is_its = |socket: &&UnixSocket| socket.path.as_deref().is_some_and(|path| same(path, address));
+    view.snapshot.sockets.iter().filter(is_its).any(is_open)
+}
+
+fn is_open(socket: &UnixSocket) -> bool {
+    socket.state == SocketState::Listening
+}
+
+/// Compat: `/var/run` is a link to `/run`, and both are in use.
+fn same(one: &str, other: &str) -> bool {
+    let plain = |path: &str| {
+        path.strip_prefix("/var").filter(|rest| rest.starts_with("/run/")).unwrap_or(path).to_owned()
+    };
+    plain(one) == plain(other)
+}
+
+fn finding(view: &View<'_>, address: &str, shims: &[&Process]) -> Finding {
+    let title = format!("nobody listens on {address}, for which {} shims work", shims.len());
+    let one = (shims.len() == 1).then(|| shims[0].option("-id")).flatten();
+    let finding = Finding::new("containerd_gone", address, Severity::Critical, title)
+        .momentary()
+        .class("IN-02")
+        .container(one)
+        .evidence("unix sockets", format!("none listens on {address}; those of the shims do"))
+        .evidence("processes", format!("{} is there and works for it", view.label(shims[0])));
+    let what = "start containerd (systemctl start containerd); where dockerd starts it, dockerd";
+    finding.blocker(None, "containerd", "to be started").remedy(Remedy::advise("start", what).may_follow(
+        "everything that ended meanwhile is told at once; dockerd may have to be started anew, too",
+    ))
+}

@@ -1,0 +1,35 @@
+//! containerd killed: containers, their shims and dockerd live, and every exec is refused.
+
+use rustix::process::Signal;
+
+use crate::{id_of, on_stock, settings};
+
+#[test]
+fn the_missing_containerd_is_named_by_the_shims_that_work_for_it() {
+    on_stock(|lab, docker, doctor| {
+        docker.sleeper("one", &[]);
+        let id = id_of(docker, "one");
+        docker.containerd.kill();
+        let refused = docker.cli(&["exec", "one", "true"]).run();
+        assert!(refused.stderr.contains("connection refused"), "{refused}");
+        lab.step("named, with a dockerd and without");
+        for _ in 0..2 {
+            let found = doctor.finding("containerd_gone", &id);
+            assert_eq!(
+                (&found["class"], &found["severity"]),
+                (&"IN-02".into(), &"critical".into()),
+                "{found:#}"
+            );
+            assert_eq!(
+                (&found["blocker"]["name"], &found["confirmed"]),
+                (&"containerd".into(), &true.into())
+            );
+            docker.stop_daemon(Signal::KILL);
+        }
+        lab.step("healed: it is started, and finds its shim");
+        docker.containerd.start_again();
+        docker.start_daemon(&settings(lab));
+        assert_eq!(doctor.now("containerd_gone", &id), None);
+        docker.ok(&["rm", "--force", "one"]);
+    });
+}
