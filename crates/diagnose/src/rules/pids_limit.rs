@@ -75,15 +75,16 @@ fn finding(view: &View<'_>, group: &Cgroup, pids: &Pids) -> Option<Finding> {
         .blocker(None, "pids.max", format!("a place in {}: {current} of {max} are taken", group.directory))
         .evidence(format!("{}/pids.max", group.directory), max.to_string())
         .evidence(format!("{}/pids.current", group.directory), current.to_string());
-    if let Some(refused) = pids.refused {
+    if let Some(refused) = pids.refused.filter(|refused| *refused > 0) {
         finding = finding.evidence(
             format!("{}/pids.events", group.directory),
             format!("max {refused}: so many forks were refused"),
         );
     }
-    let end = "end what fills the group: the list of its processes is in the evidence";
+    let end = Remedy::advise("end", format!("end what fills the group: {}", most(&processes)))
+        .costs("what is ended, and the container if it is its program");
     finding = finding.evidence("processes of the group", most(&processes));
-    Some(finding.remedy(raise(group, max)).remedy(Remedy::advise("end", end)))
+    Some(finding.remedy(raise(group, max)).remedy(end))
 }
 
 fn title(pids: &Pids, directory: &str) -> Option<String> {

@@ -141,14 +141,65 @@ fn goes_on(view: &View<'_>, processes: &[&Process], period_ms: u64) -> bool {
     youngest_ms.is_some_and(|age_ms| age_ms <= period_ms.saturating_mul(PERIODS))
 }
 
-/// The distance between starts, if it is even: nine in ten within a third of the median.
+/// The distance between probes, if it is even: nine in ten within a third of the median or a few times it, most of them the
+/// first, since not every probe leaves something. What one probe left is of one session.
 fn period(view: &View<'_>, processes: &[&Process]) -> Option<u64> {
-    let mut starts: Vec<u64> = processes.iter().map(|process| view.snapshot.started_ms(process)).collect();
+    let mut firsts: BTreeMap<i32, u64> = BTreeMap::new();
+    for process in processes {
+        let started = view.snapshot.started_ms(process);
+        firsts.entry(process.session).and_modify(|first| *first = started.min(*first)).or_insert(started);
+    }
+    let mut starts: Vec<u64> = firsts.into_values().collect();
     starts.sort_unstable();
     let gaps: Vec<u64> = starts.windows(2).map(|pair| pair[1] - pair[0]).collect();
     let mut sorted = gaps.clone();
     sorted.sort_unstable();
     let median = *sorted.get(sorted.len() / 2)?;
-    let even = gaps.iter().filter(|gap| gap.abs_diff(median) <= median / 3).count();
-    (processes.len() >= FEW && median >= SHORTEST_PERIOD_MS && even * 10 >= gaps.len() * 9).then_some(median)
+    let near = |gap: &&u64, times: u64| gap.abs_diff(median * times) <= median / 3;
+    let once = gaps.iter().filter(|gap| near(gap, 1)).count();
+    let even = gaps.iter().filter(|gap| (1..=PERIODS).any(|times| near(gap, times))).count();
+    let is_even = even * 10 >= gaps.len() * 9 && once * 5 >= gaps.len() * 3;
+    (starts.len() >= FEW && median >= SHORTEST_PERIOD_MS && is_even).then_some(median)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::snapshot::{Snapshot, Taken};
+
+    /// Processes that were started so many milliseconds after boot, each of a session.
+    fn found(started: &[(u64, i32)]) -> Option<u64> {
+        let taken = Taken { ticks_per_second: 1000, ..Taken::default() };
+        let snapshot = Snapshot { taken, ..Snapshot::default() };
+        let process = |(start_time, session): &(u64, i32)| Process {
+            start_time: *start_time,
+            session: *session,
+            ..Process::default()
+        };
+        let processes: Vec<Process> = started.iter().map(process).collect();
+        period(&View::of(&snapshot), &processes.iter().collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn a_probe_that_leaves_something_most_of_the_time_has_a_period() {
+        let starts = [0, 2000, 4100, 6000, 10_000, 12_000, 14_000, 16_100, 22_000, 24_000];
+        let each_its_own: Vec<_> = starts.iter().copied().zip(1..).collect();
+        assert!(found(&each_its_own).is_some_and(|period| (1900..=2100).contains(&period)));
+    }
+
+    #[test]
+    fn two_leftovers_of_one_probe_are_one_distance() {
+        let first = [0, 3000, 6000, 9000, 12_000, 15_000].into_iter().zip(1..);
+        let pairs: Vec<(u64, i32)> =
+            first.flat_map(|(start, session)| [(start, session), (start + 5, session)]).collect();
+        assert_eq!(found(&pairs), Some(3000));
+    }
+
+    #[test]
+    fn starts_at_any_time_have_none() {
+        let starts = [0, 700, 4100, 5000, 11_000, 11_900, 20_000, 31_000];
+        assert_eq!(found(&starts.iter().copied().zip(1..).collect::<Vec<_>>()), None);
+        let of_one: Vec<_> = (0..8).map(|number| (number * 2000, 1)).collect();
+        assert_eq!(found(&of_one), None, "one program that starts workers");
+    }
 }
