@@ -13,6 +13,7 @@ pub mod goroutines;
 pub mod graph;
 pub mod heal;
 pub mod listing;
+pub mod new_file;
 pub mod redact;
 pub mod remedy;
 pub mod report;

@@ -2,7 +2,7 @@
 //!
 //! **Invariant:** whatever the bytes are, loading returns; what is loaded is what was saved.
 
-use std::io::{Read, Write};
+use std::io::Read;
 use std::path::Path;
 
 use flate2::Compression;
@@ -11,23 +11,18 @@ use flate2::write::GzEncoder;
 use rustix::fs::{CWD, Mode, OFlags};
 
 use crate::snapshot::SCHEMA;
-use crate::{Error, Result, Snapshot};
+use crate::{Error, Result, Snapshot, new_file};
 
 /// Most bytes that a file may unpack to: a node with a hundred thousand threads has some hundred megabytes.
 const LARGEST: u64 = 1 << 30;
 
-/// Writes a snapshot to a new file that only its owner can read.
+/// Writes a snapshot to a new file that only its owner can read; one that fails leaves none.
 ///
 /// # Errors
 /// When the file is there already (`EEXIST`), or cannot be created or written.
 pub fn save(snapshot: &Snapshot, path: &Path) -> Result<()> {
-    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let fd = rustix::fs::openat(CWD, path, flags, Mode::RUSR | Mode::WUSR)
-        .map_err(|source| Error::Open { path: path.to_owned(), source })?;
-    let wrap = |source| Error::Write { path: path.to_owned(), source };
-    let mut file = std::fs::File::from(fd);
-    file.write_all(&encode(snapshot).map_err(wrap)?).map_err(wrap)?;
-    file.sync_all().map_err(wrap)
+    let bytes = encode(snapshot).map_err(|source| Error::Write { path: path.to_owned(), source })?;
+    new_file::write(path, &bytes, Mode::RUSR | Mode::WUSR)
 }
 
 /// Reads a snapshot that [`save`] wrote.

@@ -50,21 +50,26 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode, Failure> {
     }
     let mut watch = Watch::begin(&options.state, options.metrics.as_deref())?;
     let mut looks = 0;
+    let mut before: Vec<String> = Vec::new();
     loop {
-        let reader = match watch.round() {
-            Ok(events) => tell(&events)?,
-            Err(error) => {
-                // A round that failed is no reason to stop watching.
-                let text = Failure::from(error).text();
-                let _ = writeln!(std::io::stderr(), "sluice-doctor: {text}");
-                Reader::There
-            }
-        };
+        let round = watch.round();
+        let reader = tell(&round.events)?;
+        // A round that failed is no reason to stop watching.
+        let errors: Vec<String> = round.errors.iter().map(diagnose::Error::with_causes).collect();
+        complain(errors.iter().filter(|error| !before.contains(error)));
+        before = errors;
         looks += 1;
         let is_enough = options.looks.is_some_and(|most| looks >= most);
         if is_enough || reader == Reader::Gone || answer::wait(INTERVAL) == Reader::Gone {
             return Ok(ExitCode::SUCCESS);
         }
+    }
+}
+
+/// Says what fails now and did not in the round before: on a full disk every round fails with the same words.
+fn complain<'a>(errors: impl Iterator<Item = &'a String>) {
+    for error in errors {
+        let _ = writeln!(std::io::stderr(), "sluice-doctor: {error}");
     }
 }
 

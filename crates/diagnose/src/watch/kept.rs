@@ -1,14 +1,15 @@
 //! The folder of a watch: what is known to be wrong, and the newest snapshots from an onset.
 //!
-//! **Invariant:** a file is replaced whole, by rename; a reader sees the old or the new one.
+//! **Invariant:** a file is replaced whole, by rename; a reader sees the old or the new one. Metrics alone are written in
+//! place when the disk is full.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{CWD, Mode, OFlags};
+use rustix::fs::{CWD, FallocateFlags, Mode, OFlags};
 
 use super::ledger::Ledger;
-use crate::{Error, Result, Snapshot, saved};
+use crate::{Error, Result, Snapshot, new_file, saved};
 
 /// Most snapshots that are kept.
 const MOST: usize = 20;
@@ -29,8 +30,22 @@ impl Kept {
     /// Makes the folder, for its owner alone.
     pub(super) fn open(folder: &Path) -> Result<Self> {
         match rustix::fs::mkdirat(CWD, folder, Mode::RWXU) {
-            Ok(()) | Err(rustix::io::Errno::EXIST) => Ok(Self { folder: folder.to_owned() }),
-            Err(source) => Err(Error::Open { path: folder.to_owned(), source }),
+            Ok(()) | Err(rustix::io::Errno::EXIST) => {}
+            Err(source) => return Err(Error::Open { path: folder.to_owned(), source }),
+        }
+        let kept = Self { folder: folder.to_owned() };
+        kept.remove_unfinished();
+        Ok(kept)
+    }
+
+    /// What a watch that was killed did not write to its end.
+    fn remove_unfinished(&self) {
+        for entry in std::fs::read_dir(&self.folder).into_iter().flatten().flatten() {
+            let name = entry.file_name();
+            let name = name.to_string_lossy();
+            if name.starts_with(PREFIX) && name.ends_with(new_file::UNFINISHED) {
+                let _ = std::fs::remove_file(entry.path());
+            }
         }
     }
 
@@ -91,8 +106,32 @@ pub(super) fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
     let fd = rustix::fs::openat(CWD, &new, flags, mode)
         .map_err(|source| Error::Open { path: new.clone(), source })?;
     let wrap = |source| Error::Write { path: path.to_owned(), source };
-    std::fs::File::from(fd).write_all(bytes).map_err(wrap)?;
-    std::fs::rename(&new, path).map_err(wrap)
+    let written = std::fs::File::from(fd).write_all(bytes).and_then(|()| std::fs::rename(&new, path));
+    if written.is_err() {
+        let _ = std::fs::remove_file(&new);
+    }
+    written.map_err(wrap)
+}
+
+/// Replaces a small file that others read again and again, in its own blocks when there is no room for a second one.
+///
+/// A reader who comes at that moment may see a part of it; of a watch on a full disk that is better than nothing new.
+///
+/// # Errors
+/// When there is no room at all.
+pub(super) fn refresh(path: &Path, bytes: &[u8]) -> Result<()> {
+    replace(path, bytes).or_else(|error| overwrite(path, bytes).map_err(|_| error))
+}
+
+/// Nothing is changed unless there is room for all of it.
+fn overwrite(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    let flags = OFlags::WRONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let fd = rustix::fs::openat(CWD, path, flags, Mode::empty())?;
+    let length = bytes.len() as u64;
+    rustix::fs::fallocate(&fd, FallocateFlags::empty(), 0, length)?;
+    let mut file = std::fs::File::from(fd);
+    file.write_all(bytes)?;
+    file.set_len(length)
 }
 
 #[cfg(test)]

@@ -18,7 +18,7 @@ pub struct Active {
     pub finding: Finding,
     /// When it began, milliseconds after 1970.
     pub onset_ms: u64,
-    /// The snapshot from that moment.
+    /// The snapshot from that moment, or a later one when that could not be kept.
     pub snapshot: Option<PathBuf>,
     /// Diagnoses in a row that did not find it.
     #[serde(default)]
@@ -37,6 +37,8 @@ pub enum Event {
         found_ms: u64,
         /// The snapshot from that moment.
         snapshot: Option<PathBuf>,
+        /// Why there is none.
+        not_kept: Option<String>,
         /// What.
         finding: Box<Finding>,
     },
@@ -64,6 +66,13 @@ impl Event {
             *snapshot = Some(path.to_owned());
         }
     }
+
+    /// Notes why there is no snapshot of an onset.
+    pub(super) fn not_kept(&mut self, why: &str) {
+        if let Self::Onset { not_kept, .. } = self {
+            *not_kept = Some(why.to_owned());
+        }
+    }
 }
 
 /// Everything that is wrong, by the id of its finding.
@@ -81,6 +90,11 @@ impl Ledger {
         }
         let is_in_doubt = serious.any(|it| it.misses > 0);
         if is_in_doubt || !events.is_empty() { Trouble::Changed } else { Trouble::Same }
+    }
+
+    /// Whether something that the last diagnosis found has no snapshot.
+    pub(super) fn lacks_a_snapshot(&self) -> bool {
+        self.active.values().any(|it| it.snapshot.is_none() && it.misses == 0)
     }
 
     pub(super) fn active(&self) -> impl Iterator<Item = &Active> {
@@ -107,7 +121,13 @@ impl Ledger {
             }
             let id = finding.id.clone();
             let told = Box::new(finding.clone());
-            events.push(Event::Onset { onset_ms, found_ms: now_ms, snapshot: None, finding: told });
+            events.push(Event::Onset {
+                onset_ms,
+                found_ms: now_ms,
+                snapshot: None,
+                not_kept: None,
+                finding: told,
+            });
             self.active.insert(id, Active { finding, onset_ms, snapshot: None, misses: 0 });
         }
         events

@@ -19,6 +19,8 @@ pub struct Metrics {
     pub suspicions: u64,
     /// Duration of the last snapshot, milliseconds.
     pub snapshot_ms: u64,
+    /// Findings that are active and have no snapshot.
+    pub not_kept: u64,
     /// Findings that are active, by rule and severity; a rule that was active once stays with 0.
     active: BTreeMap<(String, Severity), u64>,
 }
@@ -31,6 +33,7 @@ impl Metrics {
             let key = (active.finding.rule.clone(), active.finding.severity);
             *self.active.entry(key).or_default() += 1;
         }
+        self.not_kept = ledger.active().filter(|it| it.snapshot.is_none()).count() as u64;
     }
 
     /// The file.
@@ -38,10 +41,16 @@ impl Metrics {
     pub fn text(&self) -> String {
         let mut text = String::new();
         let seconds = format!("{}.{:03}", self.snapshot_ms / 1000, self.snapshot_ms % 1000);
-        let rows: [(&str, &str, &str, String); 4] = [
+        let rows: [(&str, &str, &str, String); 5] = [
             ("looks_total", "counter", "Cheap looks at the node.", self.looks.to_string()),
             ("snapshots_total", "counter", "Whole snapshots taken.", self.snapshots.to_string()),
             ("suspicions", "gauge", "Reasons for a snapshot at the last look.", self.suspicions.to_string()),
+            (
+                "not_kept",
+                "gauge",
+                "Active findings whose snapshot could not be kept.",
+                self.not_kept.to_string(),
+            ),
             ("snapshot_seconds", "gauge", "How long the last snapshot took.", seconds),
         ];
         for (name, kind, help, value) in rows {
