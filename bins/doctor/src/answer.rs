@@ -1,5 +1,6 @@
 //! Standard output: the answer, and nothing else. What is not sure yet goes to standard error.
 
+use std::borrow::Cow;
 use std::fs::File;
 use std::io::{ErrorKind, Write};
 use std::os::fd::AsFd;
@@ -7,6 +8,7 @@ use std::os::unix::fs::FileTypeExt;
 use std::time::{Duration, Instant};
 
 use diagnose::diagnosis::Diagnosis;
+use diagnose::harmless;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use crate::failure::Failure;
@@ -29,13 +31,13 @@ pub(crate) enum Reader {
     Gone,
 }
 
-/// Writes the answer. A reader that went away is no failure.
+/// Writes the answer, of which nothing steers a terminal. A reader that went away is no failure.
 ///
 /// # Errors
 /// When standard output cannot be written.
 pub(crate) fn print(text: &str) -> Result<Reader, Failure> {
     let mut out = std::io::stdout().lock();
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+    match out.write_all(harmless::text(text).as_bytes()).and_then(|()| out.flush()) {
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(Reader::Gone),
         other => other.map(|()| Reader::There).map_err(Failure::Print),
     }
@@ -45,7 +47,7 @@ pub(crate) fn print(text: &str) -> Result<Reader, Failure> {
 ///
 /// Whoever has both streams as pipes may read this one last, so what finds no room is left out.
 pub(crate) fn so_far(diagnosis: &Diagnosis) {
-    write_what_fits(&std::io::stderr(), findings::so_far(diagnosis).as_bytes());
+    write_what_fits(&std::io::stderr(), harmless::text(&findings::so_far(diagnosis)).as_bytes());
 }
 
 /// Writes piece by piece, each only when there is room; waits for room for a second in all at most.
@@ -70,9 +72,30 @@ fn has_room(out: &impl AsFd, patience: Duration) -> bool {
 /// # Errors
 /// When standard output cannot be written.
 pub(crate) fn print_json<T: serde::Serialize>(value: &T) -> Result<Reader, Failure> {
-    let mut text = serde_json::to_string(value).map_err(|error| Failure::Print(error.into()))?;
+    let mut text = json(value)?;
     text.push('\n');
     print(&text)
+}
+
+/// A value as JSON in which what steers a terminal is escaped.
+///
+/// # Errors
+/// When it has no form in JSON.
+pub(crate) fn json<T: serde::Serialize>(value: &T) -> Result<String, Failure> {
+    let text = serde_json::to_string(value).map_err(|error| Failure::Print(error.into()))?;
+    Ok(match harmless::json(&text) {
+        Cow::Borrowed(_) => text,
+        Cow::Owned(escaped) => escaped,
+    })
+}
+
+/// Says on standard error what went wrong; nobody may be there to read it.
+pub(crate) fn complain(text: &str) {
+    let _gone = writeln!(std::io::stderr(), "sluice-doctor: {}", one_line(text));
+}
+
+fn one_line(text: &str) -> String {
+    text.chars().map(harmless::shown).collect()
 }
 
 /// Waits so long, or until whoever reads a pipe goes away: `watch | head -1` may have nothing to say for days.

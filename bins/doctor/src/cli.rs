@@ -1,11 +1,10 @@
 //! From the argument vector to an exit code: the table of verbs.
 
-use std::io::Write;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::{cmd, failure};
+use crate::{answer, cmd, failure};
 
 /// Finds which joint of a container node is stuck, says why, and heals it.
 #[derive(Debug, Parser)]
@@ -41,7 +40,7 @@ pub(crate) fn run() -> ExitCode {
         Some(Verb::Watch(options)) => cmd::watch::run(options),
     };
     result.unwrap_or_else(|failure| {
-        let _ = writeln!(std::io::stderr(), "sluice-doctor: {}", failure.text());
+        answer::complain(&failure.text());
         failure.exit()
     })
 }

@@ -195,7 +195,7 @@ fn yes() -> bool {
 /// Names of processes, groups and containers are chosen by whoever is inside of them.
 #[must_use]
 pub fn one_line(text: &str) -> String {
-    let mut line: String = text.chars().take(LONGEST).map(harmless).collect();
+    let mut line: String = text.chars().take(LONGEST).map(crate::harmless::shown).collect();
     if text.chars().nth(LONGEST).is_some() {
         line.push('\u{2026}');
     }
@@ -203,12 +203,6 @@ pub fn one_line(text: &str) -> String {
 }
 
 const LONGEST: usize = 300;
-
-fn harmless(character: char) -> char {
-    let steers = character.is_control()
-        || matches!(character, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    if steers { '\u{fffd}' } else { character }
-}
 
 /// A word for ids: what is no letter, digit, `.`, `_`, `:`, `/` or `-` becomes `_`.
 fn plain(text: &str) -> String {

@@ -11,6 +11,7 @@ pub mod explain;
 pub mod finding;
 pub mod goroutines;
 pub mod graph;
+pub mod harmless;
 pub mod heal;
 pub mod listing;
 pub mod new_file;

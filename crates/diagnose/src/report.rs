@@ -1,7 +1,7 @@
 //! A diagnosis as one HTML file that needs nothing else: no script, no network, light and dark.
 //!
 //! **Invariant**: every foreign byte goes through maud, which escapes it; nothing is marked as HTML by hand except the
-//! style sheet of this crate.
+//! style sheet of this crate. Nothing in it steers a terminal that prints it, or turns the order of what is read.
 
 mod drawing;
 
@@ -9,6 +9,7 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use crate::diagnosis::{Diagnosis, Moment};
 use crate::finding::{Blocker, Evidence, Finding, Link};
+use crate::harmless;
 use crate::remedy::Remedy;
 
 const STYLE: &str = include_str!("report/style.css");
@@ -43,7 +44,7 @@ pub fn html(diagnosis: &Diagnosis) -> String {
             }
         }
     };
-    page.into_string()
+    harmless::text(&page.into_string()).into_owned()
 }
 
 fn head(diagnosis: &Diagnosis) -> Markup {
@@ -225,6 +226,13 @@ pub(crate) mod tests {
         assert!(!page.contains("<script"), "{page}");
         assert!(page.contains("&lt;script&gt;alert(1)"));
         assert!(!page.contains("onload=x \" "), "no attribute is broken out of");
+    }
+
+    #[test]
+    fn no_control_character_comes_into_the_page() {
+        let page = html(&example("a\u{1b}[31m\u{9b}2J\0\u{202e}b"));
+        assert!(!page.contains(|it| harmless::steers(it) && it != '\n'), "{page:?}");
+        assert!(page.contains("a\u{fffd}[31m"));
     }
 
     #[test]

@@ -8,6 +8,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 use diagnose::explain::{Class, Consequences, Explainer, Explanation, Group, Summary, Totals, meanings};
+use diagnose::harmless;
 use serde_json::json;
 
 use crate::answer::{self, Reader};
@@ -148,7 +149,7 @@ impl<'a> Report<'a> {
             self.summary.add(explanation);
             return Ok(());
         }
-        let object = object(&explanation, self.explainer);
+        let object = answer::json(&object(&explanation, self.explainer))?;
         let _ = writeln!(self.text, "{object}");
         if self.text.len() > PIECE { self.print() } else { Ok(()) }
     }
@@ -255,7 +256,7 @@ fn unknown(text: &mut String, group: &Group, explainer: &Explainer) {
 }
 
 fn occurrence(text: &mut String, group: &Group) {
-    let line: String = group.first.line.trim().chars().take(LINE).collect();
+    let line: String = group.first.line.trim().chars().take(LINE).map(harmless::shown).collect();
     row(text, "line", &line);
     if group.count > 1 {
         let span = format!("{} times, lines {} to {}", group.count, group.first.number, group.last);

@@ -50,8 +50,11 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode, Failure> {
     }
     let dumps: Vec<Dump> = sources.iter().map(|source| source.dump.clone()).collect();
     let links = chain(&dumps);
-    let text = if options.json { programs(&sources, &links) } else { people(&sources, &links) };
-    answer::print(&text)?;
+    if options.json {
+        answer::print_json(&programs(&sources, &links))?;
+    } else {
+        answer::print(&people(&sources, &links))?;
+    }
     Ok(ExitCode::SUCCESS)
 }
 
@@ -182,7 +185,7 @@ fn class(links: &[Link]) -> Option<&'static str> {
     }
 }
 
-fn programs(sources: &[Source], links: &[Link]) -> String {
+fn programs(sources: &[Source], links: &[Link]) -> Value {
     let dumps: Vec<Value> = sources.iter().map(object).collect();
     let chain: Vec<Value> = links
         .iter()
@@ -196,8 +199,7 @@ fn programs(sources: &[Source], links: &[Link]) -> String {
             })
         })
         .collect();
-    let answer = json!({ "schema": SCHEMA, "dumps": dumps, "chain": chain, "class": class(links), "conclusion": conclusion(links) });
-    format!("{answer}\n")
+    json!({ "schema": SCHEMA, "dumps": dumps, "chain": chain, "class": class(links), "conclusion": conclusion(links) })
 }
 
 fn object(source: &Source) -> Value {

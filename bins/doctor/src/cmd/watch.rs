@@ -1,6 +1,5 @@
 //! `sluice-doctor watch`.
 
-use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -56,20 +55,14 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode, Failure> {
         let reader = tell(&round.events)?;
         // A round that failed is no reason to stop watching.
         let errors: Vec<String> = round.errors.iter().map(diagnose::Error::with_causes).collect();
-        complain(errors.iter().filter(|error| !before.contains(error)));
+        // On a full disk every round fails with the same words.
+        errors.iter().filter(|error| !before.contains(error)).for_each(|error| answer::complain(error));
         before = errors;
         looks += 1;
         let is_enough = options.looks.is_some_and(|most| looks >= most);
         if is_enough || reader == Reader::Gone || answer::wait(INTERVAL) == Reader::Gone {
             return Ok(ExitCode::SUCCESS);
         }
-    }
-}
-
-/// Says what fails now and did not in the round before: on a full disk every round fails with the same words.
-fn complain<'a>(errors: impl Iterator<Item = &'a String>) {
-    for error in errors {
-        let _ = writeln!(std::io::stderr(), "sluice-doctor: {error}");
     }
 }
 
