@@ -17,6 +17,7 @@ mod journal;
 mod nearest;
 mod pattern;
 mod record;
+mod routine;
 mod stream;
 mod summary;
 mod text;

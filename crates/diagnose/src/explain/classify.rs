@@ -7,6 +7,7 @@ use super::exit_status::{Meaning, meanings};
 use super::nearest::Nearest;
 use super::pattern::{Context, Pattern, Threshold, Voice};
 use super::record::{Level, Record, Speaker};
+use super::routine;
 use super::text::normalised;
 use crate::Error;
 
@@ -157,6 +158,9 @@ impl Explainer {
     pub fn explain(&self, line: &str) -> Option<Explanation> {
         let record = Record::of(line);
         let text = normalised(&record.text);
+        if routine::is(&text) {
+            return None;
+        }
         let found = self.found(&record, &text, line);
         let mut explanation = Explanation {
             number: 1,
