@@ -48,6 +48,9 @@ pub struct Class {
     /// Why no log line shows it, when none does.
     #[serde(default)]
     pub unseen: Option<String>,
+    /// Words of lines that point at it without being it: where to look first when such a line is unknown.
+    #[serde(default)]
+    pub hints: Vec<String>,
     /// How log lines say it; none when no log line does.
     #[serde(default)]
     pub lines: Vec<Line>,

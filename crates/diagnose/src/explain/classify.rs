@@ -31,6 +31,8 @@ const FAILURE_WORDS: &[&str] = &[
     "not permitted",
     "oom-kill",
     "killed process",
+    "transport is closing",
+    "container does not exist",
 ];
 /// Words that show that a line is about the road to a container. All are lower case.
 const ROAD_WORDS: &[&str] = &[
@@ -303,15 +305,26 @@ fn reads_as_failure(record: &Record<'_>, text: &str) -> bool {
     let has_words = FAILURE_WORDS.iter().any(|word| text.contains(word));
     match record.level {
         Level::Error => true,
-        Level::Debug | Level::Info => false,
+        Level::Debug | Level::Info | Level::Notice => false,
         Level::Unknown => has_words && (is_complaint(text) || has_road_words(text)) && !is_source(text),
-        Level::Notice | Level::Warning => has_words,
+        Level::Warning => has_words,
     }
 }
 
-/// Whether the first word says that it is an error.
+/// Whether the first words say that it is an error, or are those of a client of the road.
 fn is_complaint(text: &str) -> bool {
-    ["error", "fatal", "panic", "failed", "cannot", "unable"].iter().any(|word| text.starts_with(word))
+    const FIRST: &[&str] = &[
+        "error",
+        "fatal",
+        "panic",
+        "failed",
+        "cannot",
+        "unable",
+        "connection error: desc",
+        "ctr: ",
+        "exec failed: ",
+    ];
+    FIRST.iter().any(|words| text.starts_with(words))
 }
 
 /// Whether it is a line of a program, as reports quote them.

@@ -37,8 +37,21 @@ impl Nearest {
         Self { index, rarity, lengths }
     }
 
-    /// The ids of the classes that sound most like it, the nearest first.
+    /// The ids of the classes that it points at, then of those that sound most like it, the nearest first.
     pub(super) fn to(&self, text: &str, classes: &[Class]) -> Vec<String> {
+        let hinted =
+            classes.iter().filter(|class| class.hints.iter().any(|hint| text.contains(hint.as_str())));
+        let mut nearest: Vec<String> = hinted.map(|class| class.id.clone()).collect();
+        for id in self.alike(text, classes) {
+            if !nearest.contains(&id) {
+                nearest.push(id);
+            }
+        }
+        nearest.truncate(OFFERED);
+        nearest
+    }
+
+    fn alike(&self, text: &str, classes: &[Class]) -> Vec<String> {
         let words: BTreeSet<String> = words(text).collect();
         let mut scores = vec![0.0_f64; classes.len()];
         let mut square = 0.0;

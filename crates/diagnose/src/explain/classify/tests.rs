@@ -47,3 +47,51 @@ fn information_is_no_failure() {
     let explainer = Explainer::new().unwrap();
     assert_eq!(explainer.explain("time=\"t\" level=info msg=\"no error in failed test\""), None);
 }
+
+#[test]
+fn what_the_kubelet_calls_information_is_an_unknown_failure_to_nobody() {
+    let explainer = Explainer::new().unwrap();
+    for line in [
+        "I1122 05:28:18.193078    2301 kubelet.go:2124] \"SyncLoop (PLEG): event for pod\" err=\"<nil>\"",
+        "I1122 05:28:18.193078    2301 generic.go:334] \"Generic (PLEG): container finished\" err=\"context deadline exceeded\"",
+        "I1122 05:28:18.193078    2301 kubelet.go:2124] \"SyncLoop\" err=\"connection refused\"",
+    ] {
+        assert_eq!(explainer.explain(line), None, "{line}");
+        let loud = line.replacen('I', "E", 1);
+        assert!(explainer.explain(&loud).is_some(), "{loud}");
+    }
+    let probe = "I0507 03:43:28.310630  57003 prober.go:112] Readiness probe failed: OCI runtime exec failed: exec failed: EOF: unknown";
+    assert_eq!(class_of(probe).as_deref(), Some("EX-01"));
+}
+
+#[test]
+fn what_clients_print_of_a_daemon_that_is_gone_points_at_where_to_look() {
+    let explainer = Explainer::new().unwrap();
+    let dial = |path: &str| {
+        format!(
+            "connection error: desc = \"transport: Error while dialing dial unix {path}: connect: connection refused\": unavailable"
+        )
+    };
+    let lines = [
+        (dial("/run/containerd/containerd.sock"), ["IN-02", "IN-07"]),
+        (dial("/var/lib/node/c.sock"), ["IN-02", "IN-07"]),
+        (String::from("ctr: rpc error: code = Unavailable desc = transport is closing"), ["IN-02", "IN-07"]),
+        (String::from("exec failed: container does not exist"), ["ST-12", "ST-15"]),
+        (
+            String::from(
+                "Cannot connect to the Docker daemon at unix:///var/run/docker.sock. Is the docker daemon running?",
+            ),
+            ["IN-02", "IN-07"],
+        ),
+    ];
+    for (line, nearest) in lines {
+        let mut found = Vec::new();
+        explainer.read(&mut line.as_bytes(), &mut |explanation| found.push(explanation)).unwrap();
+        assert_eq!(found.len(), 1, "{line}");
+        assert_eq!(
+            (found[0].class.as_deref(), &found[0].nearest[..2]),
+            (None, &nearest.map(str::to_owned)[..]),
+            "{line}"
+        );
+    }
+}
