@@ -5,6 +5,7 @@
 
 pub(crate) mod build;
 mod layout;
+mod request;
 mod tree;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -21,7 +21,7 @@ use diagnose::diagnose::diagnose;
 use diagnose::finding::{Finding, Severity};
 use diagnose::rules::RULES;
 use diagnose::snapshot::cgroup::FreezerState;
-use diagnose::snapshot::{Configuration, Process, Why};
+use diagnose::snapshot::{Configuration, Container, Process, Why};
 use diagnose::view::View;
 
 /// A recorded node, or a listing.
@@ -483,6 +483,17 @@ fn a_client_from_before_the_container_was_started_anew_waits_for_certain() {
             "{seconds} s after the restart"
         );
     }
+}
+
+#[test]
+fn the_arguments_of_an_exec_name_no_other_container() {
+    let mut snapshot = snapshot!("lost_exec_client")();
+    let other = Container { id: "h0h0".into(), name: Some("h0".into()), ..Container::default() };
+    snapshot.containers.push(other);
+    let client = snapshot.processes.iter_mut().find(|it| it.comm == "docker").unwrap();
+    client.args.as_mut().unwrap().push("h0".into());
+    let container = one(&snapshot, "lost_exec_client").0.container.unwrap();
+    assert_eq!(container, snapshot.containers[0].id);
 }
 
 #[test]

@@ -8,6 +8,7 @@
 //! Below the shim an edge is a wait that the kernel shows (system call, sleep, freezer). Above it an edge is a
 //! connection to whoever is asked; Go programs show no more from outside.
 
+use crate::graph::request::request;
 use crate::graph::{Graph, Node, Role as Column};
 use crate::snapshot::cgroup::FreezerState;
 use crate::snapshot::{Cgroup, Pipe, Process, Role, Thread};
@@ -84,14 +85,10 @@ pub(crate) fn works_for(view: &View<'_>, runtime: &Process, engine: &Process) ->
         .is_some_and(|containerd| engines_of(view, containerd).iter().any(|found| found.pid == engine.pid))
 }
 
-/// What a client asks for: the first argument that is no option.
+/// The verb of a client: `exec`, `inspect`, ...
 pub(crate) fn client_verb(client: &Process) -> Option<&str> {
-    let arguments = client.args.as_deref()?;
-    arguments.iter().skip(1).map(String::as_str).find(|argument| VERBS_OF_CLIENTS.contains(argument))
+    request(client).map(|request| request.verb)
 }
-
-const VERBS_OF_CLIENTS: [&str; 10] =
-    ["exec", "inspect", "ps", "top", "stats", "logs", "attach", "run", "events", "info"];
 
 struct Build<'a, 'b> {
     view: &'b View<'a>,
@@ -331,15 +328,11 @@ pub(crate) fn verb(runtime: &Process) -> Option<&'static str> {
     arguments.find_map(|argument| VERBS.into_iter().find(|verb| verb == argument))
 }
 
-/// Whether a client's command line names the container, by name or by at least four digits of its id; a kubelet, whose
-/// command line names none, may mean any.
+/// Whether a client asks about the container; a kubelet, whose command line names none, may mean any.
 pub(crate) fn names(view: &View<'_>, client: &Process, id: &str) -> bool {
     if view.role(client.pid) == Role::Kubelet {
         return true;
     }
-    let name = view.container(id).and_then(|container| container.name.as_deref());
-    let mut arguments = client.args.iter().flatten().skip(1);
-    arguments.any(|argument| {
-        Some(argument.as_str()) == name || (argument.len() >= 4 && id.starts_with(argument.as_str()))
-    })
+    let container = view.container(id);
+    container.zip(request(client)).is_some_and(|(container, request)| request.means(view, container))
 }

@@ -45,6 +45,7 @@ pub(crate) fn by_name(process: &Process) -> Role {
         "crio" => Role::Crio,
         "kubelet" | "hyperkube" => Role::Kubelet,
         "conmon" | "conmonrs" => Role::Conmon,
+        _ if name == "docker-compose" => Role::Client,
         "docker" | "ctr" | "containerd-ctr" | "crictl" | "nerdctl" | "kubectl" | "podman" => Role::Client,
         "runc" | "crun" | "sluice" | "youki" | "runsc" | "kata-runtime" => Role::Runtime,
         plain if plain.starts_with("containerd-shim") => Role::Shim,
