@@ -19,7 +19,9 @@ pub(crate) fn text(diagnosis: &Diagnosis) -> String {
         text.push_str(&self::finding(finding));
     }
     if !diagnosis.graph.nodes.is_empty() {
-        text.push_str("who waits for whom (> is the one everybody waits for)\n");
+        let several = diagnosis.blockers.len() > 1;
+        let who = if several { "what those above it wait for" } else { "the one everybody waits for" };
+        line_of(&mut text, &format!("who waits for whom (> is {who})"));
         for (line, shape) in graph::lines(&diagnosis.graph, &diagnosis.blockers) {
             let mark = if shape == Shape::Blocker { '>' } else { ' ' };
             line_of(&mut text, &format!("{mark} {line}"));

@@ -4,7 +4,7 @@ mod again;
 mod log_lines;
 
 use crate::diagnosis::{Diagnosis, SCHEMA};
-use crate::finding::Finding;
+use crate::finding::{Finding, Severity};
 use crate::graph::{Graph, build};
 use crate::rules::RULES;
 use crate::snapshot::{Snapshot, Unseen, Why};
@@ -43,19 +43,18 @@ pub fn diagnose(snapshot: &Snapshot) -> Diagnosis {
     }
 }
 
-/// The graphs of all containers that somebody waits for, as one.
+/// The waits around every blocker that somebody waits for, as one graph.
 fn picture(view: &View<'_>, findings: &[Finding]) -> (Graph, Vec<String>) {
     let mut whole = Graph::default();
     let mut blockers: Vec<String> = Vec::new();
-    for finding in findings.iter().filter(|finding| !finding.chain.is_empty()) {
+    let drawn = |it: &&Finding| !it.chain.is_empty() || it.severity == Severity::Critical;
+    for finding in findings.iter().filter(drawn) {
         let Some(pid) = finding.blocker.as_ref().and_then(|blocker| blocker.pid) else { continue };
         let key = build::process_key(pid);
-        let graph =
-            finding.container.as_deref().map(|id| build::around_container(view, id)).unwrap_or_default();
-        let part = graph.around(std::slice::from_ref(&key));
-        part.nodes.into_iter().for_each(|node| whole.node(node));
-        part.edges.into_iter().for_each(|edge| whole.edge(&edge.from, &edge.to, edge.why));
-        blockers.push(key);
+        whole.join(build::of_finding(view, finding, pid), &key);
+        if !blockers.contains(&key) {
+            blockers.push(key);
+        }
     }
     blockers.retain(|key| whole.find(key).is_some());
     (whole, blockers)

@@ -5,6 +5,7 @@
 
 pub(crate) mod build;
 mod layout;
+mod of_finding;
 mod request;
 mod tree;
 
@@ -61,6 +62,9 @@ pub struct Edge {
     pub to: String,
     /// The fact that shows it.
     pub why: String,
+    /// Keys of the blockers that it leads to; none in a graph around a single container.
+    #[serde(default)]
+    pub blockers: Vec<String>,
 }
 
 /// Nodes and waits.
@@ -83,8 +87,31 @@ impl Graph {
     /// Adds a wait unless it is there.
     pub(crate) fn edge(&mut self, from: &str, to: &str, why: impl Into<String>) {
         if !self.edges.iter().any(|edge| edge.from == from && edge.to == to) {
-            self.edges.push(Edge { from: from.to_owned(), to: to.to_owned(), why: why.into() });
+            let (from, to) = (from.to_owned(), to.to_owned());
+            self.edges.push(Edge { from, to, why: why.into(), blockers: Vec::new() });
         }
+    }
+
+    /// Adds the graph around one more blocker.
+    pub(crate) fn join(&mut self, part: Self, blocker: &str) {
+        part.nodes.into_iter().for_each(|node| self.node(node));
+        for edge in part.edges {
+            self.edge(&edge.from, &edge.to, edge.why);
+            let added = self.edges.iter_mut().find(|it| it.from == edge.from && it.to == edge.to);
+            if let Some(it) = added.filter(|it| !it.blockers.iter().any(|key| key == blocker)) {
+                it.blockers.push(blocker.to_owned());
+            }
+        }
+    }
+
+    /// The waits that lead to one blocker.
+    #[must_use]
+    pub fn of_blocker(&self, blocker: &str) -> Self {
+        let leads = |edge: &&Edge| edge.blockers.is_empty() || edge.blockers.iter().any(|key| key == blocker);
+        let edges: Vec<Edge> = self.edges.iter().filter(leads).cloned().collect();
+        let is_at = |node: &&Node| edges.iter().any(|edge| edge.from == node.key || edge.to == node.key);
+        let nodes = self.nodes.iter().filter(|node| node.key == blocker || is_at(node)).cloned().collect();
+        Self { nodes, edges }
     }
 
     /// The node with this key.

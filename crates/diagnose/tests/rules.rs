@@ -637,6 +637,52 @@ fn a_long_command_leaves_room_for_what_is_said_about_it() {
 }
 
 #[test]
+fn every_critical_blocker_is_drawn_with_the_chain_that_leads_to_it() {
+    for case in POSITIVES {
+        let diagnosis = diagnose(&(case.seen)());
+        let graph = &diagnosis.graph;
+        let critical = diagnosis.findings.iter().filter(|it| it.severity == Severity::Critical);
+        for (finding, pid) in critical.filter_map(|it| Some((it, it.blocker.as_ref()?.pid?))) {
+            let key = format!("pid:{pid}");
+            assert!(diagnosis.blockers.contains(&key), "{finding:#?}");
+            let drawn = graph.of_blocker(&key);
+            let is_drawn = |who: &str| drawn.nodes.iter().any(|node| node.label == who);
+            assert!(finding.chain.iter().all(|link| is_drawn(&link.who)), "{finding:#?} {drawn:#?}");
+            assert!(drawn.waits(&key).next().is_some(), "{finding:#?} {drawn:#?}");
+        }
+    }
+}
+
+#[test]
+fn an_engine_that_was_stopped_is_not_drawn_as_one_who_waits_for_containerd() {
+    let diagnosis = diagnose(&snapshot!("full_pipe.stopped")());
+    let label = |key: &str| diagnosis.graph.find(key).map_or(key, |node| &node.label).to_owned();
+    let edges: Vec<String> =
+        diagnosis.graph.edges.iter().map(|it| format!("{} > {}", label(&it.from), label(&it.to))).collect();
+    assert_eq!(
+        edges,
+        [
+            "yes (9063) > containerd-shim-runc-v2 (9043)",
+            "containerd-shim-runc-v2 (9043) > dockerd (8966)",
+            "dockerd (8966) > SIGCONT: it was stopped by a signal",
+        ]
+    );
+}
+
+#[test]
+fn a_client_is_drawn_with_what_it_asks_for() {
+    let mut snapshot = snapshot!("waiting_clients")();
+    snapshot.containers[0].name = Some("web".into());
+    let diagnosis = diagnose(&snapshot);
+    let clients = diagnosis.graph.nodes.iter().filter(|it| it.label.starts_with("docker ("));
+    let details: Vec<&str> = clients.map(|it| it.detail.as_str()).collect();
+    assert!(
+        !details.is_empty() && details.iter().all(|it| it.starts_with("inspect web, state S")),
+        "{details:?}"
+    );
+}
+
+#[test]
 fn a_diagnosis_has_what_its_rules_found() {
     let findings = diagnose(&snapshot!("waiting_clients")()).findings;
     let rules: Vec<&str> = findings.iter().map(|finding| finding.rule.as_str()).collect();

@@ -14,6 +14,8 @@ use crate::snapshot::cgroup::FreezerState;
 use crate::snapshot::{Cgroup, Pipe, Process, Role, Thread};
 use crate::view::View;
 
+pub(crate) use super::of_finding::of_finding;
+
 /// Key of a process in a graph.
 pub(crate) fn process_key(pid: i32) -> String {
     format!("pid:{pid}")
@@ -90,6 +92,36 @@ pub(crate) fn client_verb(client: &Process) -> Option<&str> {
     request(client).map(|request| request.verb)
 }
 
+/// Adds a process; gives back its key.
+pub(super) fn process(view: &View<'_>, graph: &mut Graph, process: &Process) -> String {
+    let key = process_key(process.pid);
+    let role = match view.role(process.pid) {
+        Role::Client | Role::Kubelet => Column::Client,
+        Role::Engine | Role::Crio => Column::Engine,
+        Role::Containerd => Column::Containerd,
+        Role::Shim | Role::Conmon => Column::Shim,
+        Role::Runtime | Role::RuntimeInit => Column::Runtime,
+        Role::InContainer => Column::Inside,
+        Role::Other => Column::Other,
+    };
+    let asks = if role == Column::Client { question(view, process) } else { String::new() };
+    let age = view.known_age(process).map_or_else(String::new, |age| format!(", {age} old"));
+    let detail = format!("{asks}state {}{age}", process.state);
+    graph.node(Node { key: key.clone(), role, label: view.label(process), detail });
+    key
+}
+
+/// What a client asks for, to stand before more: `exec web, `.
+fn question(view: &View<'_>, client: &Process) -> String {
+    let Some(request) = request(client) else { return String::new() };
+    let operands = request.operands.iter().map(|operand| match view.container(operand) {
+        Some(container) => container.name.as_deref().unwrap_or(operand),
+        None => operand,
+    });
+    let words: Vec<&str> = [request.verb].into_iter().chain(operands).collect();
+    crate::finding::one_line(&words.join(" ")) + ", "
+}
+
 struct Build<'a, 'b> {
     view: &'b View<'a>,
     graph: Graph,
@@ -97,20 +129,7 @@ struct Build<'a, 'b> {
 
 impl<'a> Build<'a, '_> {
     fn process(&mut self, process: &Process) -> String {
-        let key = process_key(process.pid);
-        let role = match self.view.role(process.pid) {
-            Role::Client | Role::Kubelet => Column::Client,
-            Role::Engine | Role::Crio => Column::Engine,
-            Role::Containerd => Column::Containerd,
-            Role::Shim | Role::Conmon => Column::Shim,
-            Role::Runtime | Role::RuntimeInit => Column::Runtime,
-            Role::InContainer => Column::Inside,
-            Role::Other => Column::Other,
-        };
-        let age = self.view.known_age(process).map_or_else(String::new, |age| format!(", {age} old"));
-        let detail = format!("state {}{age}", process.state);
-        self.graph.node(Node { key: key.clone(), role, label: self.view.label(process), detail });
-        key
+        self::process(self.view, &mut self.graph, process)
     }
 
     fn kernel(&mut self, key: String, label: String, detail: String) -> String {
@@ -243,13 +262,22 @@ impl<'a> Build<'a, '_> {
         let daemon = shim.option("-address").and_then(|path| self.listener(path, Role::Containerd));
         let Some(containerd) = daemon else { return };
         let containerd_key = self.process(containerd);
-        self.graph.edge(&containerd_key, &shim_key, "calls the shim over ttrpc");
+        if !self.stands_still(containerd) {
+            self.graph.edge(&containerd_key, &shim_key, "calls the shim over ttrpc");
+        }
         for engine in self.connected_to(containerd, &[Role::Engine, Role::Crio]) {
             let engine_key = self.process(engine);
-            self.graph.edge(&engine_key, &containerd_key, "calls containerd over gRPC");
+            if !self.stands_still(engine) {
+                self.graph.edge(&engine_key, &containerd_key, "calls containerd over gRPC");
+            }
             self.clients(engine, id);
         }
         self.clients(containerd, id);
+    }
+
+    /// Whether a daemon waits for nothing but to be let go on.
+    fn stands_still(&self, daemon: &Process) -> bool {
+        daemon.state == 'T' || frozen_by(self.view, daemon).is_some()
     }
 
     fn clients(&mut self, daemon: &'a Process, id: &str) {

@@ -16,9 +16,18 @@ pub enum Shape {
 /// How many waiters of one kind are drawn before the rest is only counted.
 const SHOWN: usize = 4;
 
-/// The tree, one line per node: its text, and how to show it. `blockers` are keys.
+/// The tree of each blocker, one line per node: its text, and how to show it. `blockers` are keys.
+///
+/// Trees share daemons; who waits for the one blocker does not wait for the other, so they are drawn one by one.
 #[must_use]
 pub fn lines(graph: &Graph, blockers: &[String]) -> Vec<(String, Shape)> {
+    match blockers {
+        [] | [_] => tree(graph, blockers),
+        several => several.iter().flat_map(|key| tree(&graph.of_blocker(key), blockers)).collect(),
+    }
+}
+
+fn tree(graph: &Graph, blockers: &[String]) -> Vec<(String, Shape)> {
     let mut drawing = Drawing { graph, blockers, drawn: BTreeSet::new(), lines: Vec::new() };
     let roots: Vec<&str> =
         graph.nodes.iter().map(|node| node.key.as_str()).filter(|key| is_root(graph, key)).collect();
@@ -102,6 +111,41 @@ mod tests {
             lines.iter().filter(|line| line.1 == Shape::Blocker).map(|line| line.0.trim_start()).collect();
         assert_eq!(marked[0], "\u{2514}\u{2500} runc (4)");
         assert_eq!(text.iter().filter(|line| line.contains("(see above)")).count(), 2);
+    }
+
+    #[test]
+    fn who_waits_for_one_blocker_is_not_counted_for_another() {
+        let part = |letter: &str, clients: usize| {
+            let mut part = example();
+            part.edges.retain(|edge| edge.to != "pid:2" && edge.from == "pid:3");
+            part.edges[0].to = format!("pid:{letter}");
+            part.node(Node { key: format!("pid:{letter}"), ..part.nodes[4].clone() });
+            for number in 0..clients {
+                let key = format!("pid:{letter}{number}");
+                part.node(Node { key: key.clone(), label: key.clone(), ..part.nodes[0].clone() });
+                part.edge(&key, "pid:3", "asks");
+            }
+            part
+        };
+        let mut graph = Graph::default();
+        graph.join(part("a", 6), "pid:a");
+        graph.join(part("b", 2), "pid:b");
+        let lines = lines(&graph, &["pid:a".to_owned(), "pid:b".to_owned()]);
+        let text = lines.iter().map(|line| line.0.as_str());
+        let roots: Vec<&str> = text.filter(|it| it.starts_with("pid:") || it.starts_with('+')).collect();
+        assert_eq!(
+            roots,
+            [
+                "pid:a0",
+                "+ pid:a1",
+                "+ pid:a2",
+                "+ pid:a3",
+                "+ 2 more who wait for the same",
+                "pid:b0",
+                "+ pid:b1"
+            ]
+        );
+        assert_eq!(lines.iter().filter(|line| line.1 == Shape::Blocker).count(), 2);
     }
 
     #[test]
