@@ -164,8 +164,18 @@ fn containers(snapshot: &Snapshot, names: Vec<(String, String)>) -> Vec<Containe
     containers
 }
 
-/// Shims and conmons: the parent of a container's process, or the one that has its id among its arguments.
+/// Shims and conmons: the parent of a container's process, or else the first that has its id among its arguments.
+///
+/// A pod's shim keeps several containers and has the name of one; an exec of podman has a conmon of its own.
 fn keepers(snapshot: &Snapshot, found: &mut BTreeMap<&str, Container>) {
+    for process in &snapshot.processes {
+        let Some(container) = process.container.as_deref().and_then(|id| found.get_mut(id)) else { continue };
+        let parent = snapshot.process(process.ppid);
+        let keeper = parent.filter(|it| role::is_keeper(it));
+        if let (None, Some(keeper)) = (container.shim, keeper) {
+            container.shim = Some(keeper.pid);
+        }
+    }
     for process in &snapshot.processes {
         if !role::is_keeper(process) {
             continue;
@@ -173,19 +183,10 @@ fn keepers(snapshot: &Snapshot, found: &mut BTreeMap<&str, Container>) {
         let by_name =
             process.option("-id").or_else(|| process.option("-c")).or_else(|| process.option("--cid"));
         if let Some(container) = by_name.and_then(|id| found.get_mut(id)) {
-            container.shim = Some(process.pid);
+            container.shim.get_or_insert(process.pid);
             if container.namespace.is_none() {
                 container.namespace = process.option("-namespace").map(str::to_owned);
             }
-        }
-    }
-    // A pod's shim keeps several containers and has the name of one.
-    for process in &snapshot.processes {
-        let Some(container) = process.container.as_deref().and_then(|id| found.get_mut(id)) else { continue };
-        let parent = snapshot.process(process.ppid);
-        let keeper = parent.filter(|it| role::is_keeper(it));
-        if let (None, Some(keeper)) = (container.shim, keeper) {
-            container.shim = Some(keeper.pid);
         }
     }
 }
@@ -256,6 +257,34 @@ mod tests {
             (container.name.as_deref(), container.namespace.as_deref()),
             (Some("shop"), Some("default"))
         );
+    }
+
+    #[test]
+    fn a_process_in_a_container_is_no_shim_whatever_it_is_called() {
+        let words = |line: &str| Some(line.split(' ').map(str::to_owned).collect());
+        let shim = |pid| Process { args: words("containerd-shim-runc-v2 -id victim"), ..process(pid) };
+        let inside = |pid, ppid, id: &str| Process { ppid, container: Some(id.to_owned()), ..process(pid) };
+        let liar = Process { container: Some("liar".to_owned()), ..shim(30) };
+        let processes =
+            vec![shim(10), inside(11, 10, "victim"), inside(20, 19, "liar"), liar, inside(31, 30, "liar")];
+        let shims = |processes: Vec<Process>| {
+            let snapshot = everything(Snapshot { processes, ..Snapshot::default() }, Vec::new());
+            snapshot.containers.iter().map(|it| (it.id.clone(), it.shim)).collect::<Vec<_>>()
+        };
+        let row = |id: &str, shim| (id.to_owned(), shim);
+        assert_eq!(shims(processes.clone()), [row("liar", None), row("victim", Some(10))]);
+        let lost = processes.into_iter().filter(|it| it.pid != 10).collect();
+        assert_eq!(shims(lost), [row("liar", None), row("victim", None)]);
+    }
+
+    #[test]
+    fn the_parent_of_a_container_is_its_keeper_before_one_that_has_its_id() {
+        let words = |line: &str| Some(line.split(' ').map(str::to_owned).collect());
+        let conmon = |pid| Process { args: words("conmon -c one"), ..process(pid) };
+        let init = Process { ppid: 50, container: Some("one".to_owned()), ..process(51) };
+        let processes = vec![conmon(40), conmon(50), init, conmon(60)];
+        let snapshot = everything(Snapshot { processes, ..Snapshot::default() }, Vec::new());
+        assert_eq!(snapshot.containers[0].shim, Some(50));
     }
 
     #[test]

@@ -49,6 +49,7 @@ pub(super) fn of_daemons(processes: &[Process]) -> Vec<String> {
         let role = role::by_name(it);
         matches!(role, Role::Engine | Role::Containerd | Role::Crio | Role::Kubelet)
             && !it.is_in_a_pid_namespace()
+            && it.container.is_none()
     };
     let fds = processes.iter().filter(is_daemon).flat_map(|it| &it.fds);
     let mut paths: Vec<String> = fds

@@ -27,10 +27,11 @@ pub(crate) fn role(process: &Process, parent: Option<Role>) -> Role {
     if starts_runtimes { Role::Runtime } else { by_name(process) }
 }
 
-/// A process that keeps containers, by its name alone.
+/// A process that keeps containers, by its name alone, and is in none: a container may share the pids of the host.
 #[must_use]
 pub(crate) fn is_keeper(process: &Process) -> bool {
-    !process.is_in_a_pid_namespace() && matches!(by_name(process), Role::Shim | Role::Conmon)
+    let is_inside = process.is_in_a_pid_namespace() || process.container.is_some();
+    !is_inside && matches!(by_name(process), Role::Shim | Role::Conmon)
 }
 
 /// The role that the executable of a host process speaks for, or its arguments where that is not known.
