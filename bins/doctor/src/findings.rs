@@ -59,12 +59,12 @@ fn finding(finding: &Finding) -> String {
             "  seen      once: a healthy node can look so for a moment, while a daemon is restarted",
         );
     }
-    if let Some(container) = &finding.container {
+    if let Some(container) = finding.about() {
         line_of(&mut text, &format!("  container {container}"));
     }
     if let Some(blocker) = &finding.blocker {
         let pid = blocker.pid.map_or_else(String::new, |pid| format!(" (pid {pid})"));
-        line_of(&mut text, &format!("  blocker   {}{pid}, waits for {}", blocker.name, blocker.waits_for));
+        line_of(&mut text, &format!("  blocker   {}{pid}, {}", blocker.name, blocker.wait()));
     }
     for evidence in &finding.evidence {
         line_of(&mut text, &format!("  evidence  {}: {}", evidence.from, evidence.text));
@@ -90,6 +90,9 @@ pub(crate) fn remedies(diagnosis: &Diagnosis) -> String {
     }
     for finding in &diagnosis.findings {
         line_of(&mut text, &format!("{} {}", finding.severity.word().to_uppercase(), finding.title));
+        if let Some(container) = finding.about() {
+            line_of(&mut text, &format!("  container {container}"));
+        }
         for remedy in &finding.remedies {
             text.push_str(&plan(remedy));
             let by_hand = "    by hand: the doctor does not do this";
@@ -139,6 +142,19 @@ mod tests {
         assert_eq!(remedies(&diagnosis), partly);
         diagnosis.unseen.clear();
         assert_eq!(text(&diagnosis), "nothing found\n");
+    }
+
+    #[test]
+    fn a_container_is_shown_with_its_name_before_its_id() {
+        let mut diagnosis = diagnose::diagnose::diagnose(&diagnose::Snapshot::default());
+        let finding =
+            Finding::new("full_pipe", "a", Severity::Critical, "a pipe is full").container(Some("1e26"));
+        diagnosis.findings = vec![Finding { container_name: Some("web".into()), ..finding }];
+        for text in [text(&diagnosis), remedies(&diagnosis)] {
+            assert!(text.lines().any(|line| line == "  container web (1e26)"), "{text}");
+        }
+        diagnosis.findings[0].container_name = None;
+        assert!(text(&diagnosis).lines().any(|line| line == "  container 1e26"));
     }
 
     #[test]

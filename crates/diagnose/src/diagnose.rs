@@ -4,7 +4,7 @@ mod again;
 mod log_lines;
 
 use crate::diagnosis::{Diagnosis, SCHEMA};
-use crate::finding::{Finding, Severity};
+use crate::finding::{Finding, Severity, one_line};
 use crate::graph::{Graph, build};
 use crate::rules::RULES;
 use crate::snapshot::{Snapshot, Unseen, Why};
@@ -28,6 +28,7 @@ pub fn diagnose(snapshot: &Snapshot) -> Diagnosis {
     findings.dedup_by(|a, b| a.id == b.id);
     for finding in &mut findings {
         finding.confirmed |= snapshot.taken.found_before.contains(&finding.id);
+        finding.container_name = finding.container.as_deref().and_then(|id| name(&view, id));
     }
     let (graph, blockers) = picture(&view, &findings);
     Diagnosis {
@@ -41,6 +42,12 @@ pub fn diagnose(snapshot: &Snapshot) -> Diagnosis {
         time_line: lines.moments,
         unseen: snapshot.unseen.iter().map(unseen).collect(),
     }
+}
+
+/// What people call a container; nothing when that is its id, or the beginning of it.
+fn name(view: &View<'_>, id: &str) -> Option<String> {
+    let name = view.container(id)?.name.as_deref().filter(|name| !id.starts_with(name))?;
+    Some(one_line(name))
 }
 
 /// The waits around every blocker that somebody waits for, as one graph.
@@ -70,5 +77,5 @@ fn unseen(unseen: &Unseen) -> String {
         Why::Malformed => String::from("not in a form that is known"),
         Why::Absent => String::from("this host has no such thing"),
     };
-    crate::finding::one_line(&format!("{}: {why}", unseen.what))
+    one_line(&format!("{}: {why}", unseen.what))
 }

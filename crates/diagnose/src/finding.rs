@@ -61,6 +61,15 @@ pub struct Blocker {
     pub waits_for: String,
 }
 
+impl Blocker {
+    /// What it does, as a part of a sentence: `waits for its tracer`, `waits to be started`.
+    #[must_use]
+    pub fn wait(&self) -> String {
+        let preposition = if self.waits_for.starts_with("to ") { "" } else { "for " };
+        format!("waits {preposition}{}", self.waits_for)
+    }
+}
+
 /// One step of the chain from the one who asks to the blocker.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Link {
@@ -97,6 +106,8 @@ pub struct Finding {
     pub title: String,
     /// Id of the container it is about.
     pub container: Option<String>,
+    /// Name that people use for it, which its owner chose; none when it has none beside its id.
+    pub container_name: Option<String>,
     /// Whom or what everybody waits for.
     pub blocker: Option<Blocker>,
     /// From the one who asks down to the blocker; empty when nobody waits.
@@ -119,6 +130,7 @@ impl Finding {
             confirmed: true,
             title: one_line(&title.into()),
             container: None,
+            container_name: None,
             blocker: None,
             chain: Vec::new(),
             evidence: Vec::new(),
@@ -154,6 +166,13 @@ impl Finding {
     pub fn container(mut self, id: Option<impl Into<String>>) -> Self {
         self.container = id.map(|id| one_line(&id.into()));
         self
+    }
+
+    /// The container as people know it: `web (1e26...)`, or its id.
+    #[must_use]
+    pub fn about(&self) -> Option<String> {
+        let id = self.container.as_deref()?;
+        Some(self.container_name.as_ref().map_or_else(|| id.to_owned(), |name| format!("{name} ({id})")))
     }
 
     /// Everybody waits for this.
@@ -236,11 +255,20 @@ mod tests {
         };
         assert_eq!(
             fields(&json),
-            "blocker chain class confirmed container evidence id remedies rule severity title"
+            "blocker chain class confirmed container container_name evidence id remedies rule severity title"
         );
         assert_eq!(fields(&json["blocker"]), "name pid waits_for");
         assert_eq!(fields(&json["evidence"][0]), "from text");
         assert_eq!(fields(&json["remedies"][0]), "action cost may_follow name what");
+    }
+
+    #[test]
+    fn what_a_blocker_waits_for_reads_as_a_sentence() {
+        let wait = |what| {
+            Finding::new("r", "s", Severity::Notice, "t").blocker(None, "n", what).blocker.unwrap().wait()
+        };
+        assert_eq!(wait("to be started"), "waits to be started");
+        assert_eq!(wait("the freezer /x to thaw"), "waits for the freezer /x to thaw");
     }
 
     #[test]

@@ -87,7 +87,7 @@ fn section(finding: &Finding) -> Markup {
             p.facts {
                 "rule " code { (finding.rule) }
                 @if let Some(class) = &finding.class { ", class " code { (class) } }
-                @if let Some(container) = &finding.container { ", container " code { (container) } }
+                @if let Some(container) = finding.about() { ", container " code { (container) } }
                 @if !finding.confirmed { ", seen once: a healthy node can look so for a moment" }
             }
             @if let Some(blocker) = &finding.blocker { (self::blocker(blocker)) }
@@ -102,7 +102,7 @@ fn blocker(blocker: &Blocker) -> Markup {
     html! {
         p.blocker {
             "The blocker: " strong { (blocker.name) @if let Some(pid) = blocker.pid { " (pid " (pid) ")" } }
-            ", waits for " (blocker.waits_for)
+            ", " (blocker.wait())
         }
     }
 }

@@ -683,6 +683,18 @@ fn a_client_is_drawn_with_what_it_asks_for() {
 }
 
 #[test]
+fn a_finding_has_the_name_of_its_container_when_that_is_not_its_id() {
+    let names = |snapshot: &Snapshot| {
+        let findings = diagnose(snapshot).findings;
+        findings.into_iter().map(|it| it.container_name.unwrap_or_default()).collect::<Vec<_>>()
+    };
+    let mut snapshot = snapshot!("waiting_clients")();
+    assert_eq!(names(&snapshot), ["", ""], "its name is its id");
+    snapshot.containers[0].name = Some("we\nb".into());
+    assert_eq!(names(&snapshot), ["we\u{fffd}b"; 2]);
+}
+
+#[test]
 fn a_diagnosis_has_what_its_rules_found() {
     let findings = diagnose(&snapshot!("waiting_clients")()).findings;
     let rules: Vec<&str> = findings.iter().map(|finding| finding.rule.as_str()).collect();
