@@ -115,8 +115,13 @@ impl<'a> View<'a> {
         None
     }
 
-    /// The one container a shim keeps; none when it keeps several.
+    /// The one container a shim or conmon keeps; none when it keeps several.
     fn kept_by(&self, shim: &Process) -> Option<&'a str> {
+        if self.role(shim.pid) == Role::Conmon {
+            // An exec has a conmon of its own, which is told the id of the container.
+            let id = shim.option("-c").or_else(|| shim.option("--cid"))?;
+            return self.container(id).map(|container| container.id.as_str());
+        }
         let mut kept = self.snapshot.containers.iter().filter(|container| container.shim == Some(shim.pid));
         match (kept.next(), kept.next()) {
             (Some(one), None) => Some(&one.id),
@@ -134,6 +139,16 @@ impl<'a> View<'a> {
     #[must_use]
     pub fn shim_of(&self, id: &str) -> Option<&'a Process> {
         self.snapshot.process(self.container(id)?.shim?)
+    }
+
+    /// The shim or conmon of a container, and the conmons of its execs.
+    #[must_use]
+    pub fn keepers_of(&self, id: &str) -> Vec<&'a Process> {
+        let shim = self.shim_of(id);
+        let is_other = |it: &&Process| shim.is_none_or(|shim| shim.pid != it.pid);
+        let of_execs =
+            self.with_role(Role::Conmon).filter(|it| self.kept_by(it) == Some(id)).filter(is_other);
+        shim.into_iter().chain(of_execs).collect()
     }
 
     /// The pipe that a thread waits to write to, and through which descriptor.

@@ -11,7 +11,7 @@
 use crate::graph::request::request;
 use crate::graph::{Graph, Node, Role as Column};
 use crate::snapshot::cgroup::FreezerState;
-use crate::snapshot::{Cgroup, Pipe, Process, Role, Thread};
+use crate::snapshot::{Cgroup, Pipe, Process, Role, Thread, UnixSocket};
 use crate::view::View;
 
 pub(crate) use super::of_finding::of_finding;
@@ -30,9 +30,10 @@ pub(crate) fn pipe_key(inode: u64) -> String {
 #[must_use]
 pub(crate) fn around_container(view: &View<'_>, id: &str) -> Graph {
     let mut build = Build { view, graph: Graph::default() };
-    if let Some(shim) = view.shim_of(id) {
-        build.above_shim(shim, id);
-        build.below_shim(shim);
+    for keeper in view.keepers_of(id) {
+        build.above_shim(keeper, id);
+        build.above_conmon(keeper, id);
+        build.below_shim(keeper);
     }
     build.graph
 }
@@ -275,6 +276,21 @@ impl<'a> Build<'a, '_> {
         self.clients(containerd, id);
     }
 
+    /// Who has started a conmon waits for its word, on a socket that both have from that.
+    fn above_conmon(&mut self, conmon: &'a Process, id: &str) {
+        if self.view.role(conmon.pid) != Role::Conmon {
+            return;
+        }
+        let snapshot = self.view.snapshot;
+        let own = conmon.fds.iter().filter_map(|fd| snapshot.socket(fd.socket()?));
+        for caller in self.at_other_ends(own, &[Role::Client, Role::Engine, Role::Crio]) {
+            let from = self.process(caller);
+            let why = format!("waits for word of the conmon, {} old", self.view.age(conmon));
+            self.graph.edge(&from, &process_key(conmon.pid), why);
+            self.clients(caller, id);
+        }
+    }
+
     /// Whether a daemon waits for nothing but to be let go on.
     fn stands_still(&self, daemon: &Process) -> bool {
         daemon.state == 'T' || frozen_by(self.view, daemon).is_some()
@@ -304,6 +320,16 @@ impl<'a> Build<'a, '_> {
             .sockets
             .iter()
             .filter(|socket| socket.path.is_some() && socket.owners.contains(&daemon.pid));
+        self.at_other_ends(own, roles)
+    }
+
+    /// Processes of these roles at the other ends of sockets, each once.
+    fn at_other_ends<'s>(
+        &self,
+        own: impl Iterator<Item = &'s UnixSocket>,
+        roles: &[Role],
+    ) -> Vec<&'a Process> {
+        let snapshot = self.view.snapshot;
         let peers = own.filter_map(|socket| snapshot.socket(socket.peer?));
         let mut pids: Vec<i32> = peers.flat_map(|peer| peer.owners.clone()).collect();
         pids.sort_unstable();
@@ -363,4 +389,49 @@ pub(crate) fn names(view: &View<'_>, client: &Process, id: &str) -> bool {
     }
     let container = view.container(id);
     container.zip(request(client)).is_some_and(|(container, request)| request.means(view, container))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::snapshot::{Container, Fd, FdTarget, Snapshot};
+
+    fn process(pid: i32, ppid: i32, line: &str) -> Process {
+        let args: Vec<String> = line.split(' ').map(str::to_owned).collect();
+        Process {
+            pid,
+            ppid,
+            comm: args[0].clone(),
+            args: Some(args),
+            ns_pids: vec![pid],
+            ..Process::default()
+        }
+    }
+
+    fn socket(inode: u64, owner: i32) -> UnixSocket {
+        UnixSocket { inode, peer: Some(inode ^ 1), owners: vec![owner], ..UnixSocket::default() }
+    }
+
+    #[test]
+    fn a_podman_exec_waits_for_the_conmon_that_it_has_started() {
+        let mut conmon = process(40, 1, "conmon --api-version 1 -c one -e");
+        conmon.fds = vec![Fd { number: 3, target: FdTarget::Socket { inode: 9 }, flags: None, offset: None }];
+        let init =
+            Process { ns_pids: vec![21, 1], container: Some("one".to_owned()), ..process(21, 20, "sleep") };
+        let processes = vec![
+            process(20, 1, "conmon --api-version 1 -c one"),
+            init,
+            process(30, 1, "podman exec one true"),
+            conmon,
+            process(41, 40, "runc exec one"),
+        ];
+        let one = Container { id: "one".to_owned(), shim: Some(20), ..Container::default() };
+        let sockets = vec![socket(8, 30), socket(9, 40)];
+        let snapshot = Snapshot { processes, sockets, containers: vec![one], ..Snapshot::default() };
+        let view = View::of(&snapshot);
+        assert_eq!(view.container_of(&snapshot.processes[4]), Some("one"));
+        let chain = around_container(&view, "one").chain_to("pid:41");
+        let who: Vec<&str> = chain.iter().map(|link| link.who.as_str()).collect();
+        assert_eq!(who, ["podman (30)", "conmon (40)"]);
+    }
 }

@@ -96,7 +96,7 @@ fn finding(view: &View<'_>, writer: &Process, (pipe, end): (&Pipe, End)) -> Opti
         .chain(graph.chain_to(&build::process_key(writer.pid)));
     Some(with_remedies(
         with_evidence(finding, view, writer, pipe),
-        view.started_by_shim(writer),
+        (view.started_by_shim(writer), keeper(view, view.started_by_shim(writer))),
         (writer, end, pipe),
     ))
 }
@@ -140,7 +140,16 @@ fn with_evidence(mut finding: Finding, view: &View<'_>, writer: &Process, pipe: 
     finding
 }
 
-fn with_remedies(finding: Finding, top: &Process, (writer, end, pipe): (&Process, End, &Pipe)) -> Finding {
+/// What people call the one that has started a runtime.
+fn keeper(view: &View<'_>, runtime: &Process) -> &'static str {
+    if view.role(runtime.ppid) == Role::Conmon { "conmon" } else { "shim" }
+}
+
+fn with_remedies(
+    finding: Finding,
+    (top, keeper): (&Process, &str),
+    (writer, end, pipe): (&Process, End, &Pipe),
+) -> Finding {
     let identity = Identity { pid: writer.pid, start_time: writer.start_time };
     let top_identity = Identity { pid: top.pid, start_time: top.start_time };
     let drain = Action::DrainPipe { writer: identity, fd: end.fd, inode: pipe.inode };
@@ -159,14 +168,14 @@ fn with_remedies(finding: Finding, top: &Process, (writer, end, pipe): (&Process
         .remedy(
             Remedy::act(
                 "kill",
-                format!("end {} with SIGKILL, for which the shim waits", top.pid),
+                format!("end {} with SIGKILL, for which the {keeper} waits", top.pid),
                 Action::Kill { process: top_identity },
             )
-            .costs("this exec fails; what it wanted to say stays in the pipe, for the shim")
+            .costs(format!("this exec fails; what it wanted to say stays in the pipe, for the {keeper}"))
             .may_follow("the same as after draining"),
         )
         .remedy(
-            Remedy::advise("upgrade", "use a shim that reads the pipe while the runtime runs")
-                .costs("containers that run keep their old shim until they are started again"),
+            Remedy::advise("upgrade", format!("use a {keeper} that reads the pipe while the runtime runs"))
+                .costs(format!("what runs keeps its old {keeper} until it is started again")),
         )
 }
