@@ -92,4 +92,10 @@ mod tests {
         assert_eq!(UNIT.matches(PLACE).count(), 1);
         assert!(UNIT.contains(&format!("\nExecStart={PLACE} watch ")));
     }
+
+    #[test]
+    fn the_unit_may_read_other_processes_and_not_signal_them() {
+        let set = UNIT.lines().find_map(|line| line.strip_prefix("CapabilityBoundingSet="));
+        assert_eq!(set, Some("CAP_DAC_READ_SEARCH CAP_SYS_PTRACE CAP_SYSLOG"));
+    }
 }
