@@ -29,7 +29,20 @@ const SECRET: &[&str] = &[
     "session_id",
     "pwd=",
     "signature",
+    "privkey",
+    "accountkey",
+    "storepass",
+    "keypass",
 ];
+
+/// Last words of names whose values are secrets, in lower case: `db.pass`, `GITHUB_PAT`, `--auth`.
+const LAST_WORDS: &[&str] = &["pass", "pw", "pat", "auth", "key"];
+
+/// What a text without any secret name does not have.
+const HINTS: &[&str] = &["pass", "pw", "_pat", "-pat", ".pat", "auth", "_key", "-key", ".key"];
+
+/// Behind the password of a data source name, as in `user:password@tcp(db:3306)/shop`.
+const BEHIND_PASSWORD: &[&str] = &["@tcp(", "@tcp6(", "@unix("];
 
 /// Programs that are given a secret on their command line, probes among them, and the option of one letter before it.
 const PROGRAMS: &[(&str, &str)] = &[
@@ -61,7 +74,15 @@ pub fn is_secret(name: &str) -> bool {
     let lower = name.to_ascii_lowercase();
     SECRET.iter().any(|part| lower.contains(part))
         || lower == "pwd" && name != "PWD"
-        || lower.ends_with("_key")
+        || ends_with_a_secret_word(&lower)
+}
+
+fn ends_with_a_secret_word(lower: &str) -> bool {
+    let Some(at) = lower.rfind(['_', '-', '.']) else { return LAST_WORDS[..2].contains(&lower) };
+    let is_bare_option = lower[..at].chars().all(|it| it == '-');
+    let word = &lower[at + 1..];
+    // `--key FILE` and `--pat GLOB` say where something is.
+    LAST_WORDS.contains(&word) && !(is_bare_option && ["key", "pat"].contains(&word))
 }
 
 /// Arguments of a process: values of secret options, variables given with `-e`, credentials in URLs.
@@ -127,6 +148,10 @@ impl Words {
         if let Some((_, option)) = PROGRAMS.iter().find(|(program, _)| *program == name) {
             self.option = Some(option);
         }
+        if word.starts_with('-') && !word.contains(['=', ':']) && is_secret(word) {
+            (self.option, self.hide_next) = (None, true);
+            return None;
+        }
         let option = self.option.filter(|option| word.starts_with(option));
         match option {
             Some(option) if word == option => self.hide_next = true,
@@ -153,7 +178,7 @@ pub fn text(text: &str) -> String {
 /// A cheap look: whether a program or a token is in it.
 fn might_show_a_secret(text: &str) -> bool {
     let has_option = [" -", "\"-", "'-"].iter().any(|start| text.contains(start));
-    has_option && PROGRAMS.iter().any(|(program, _)| text.contains(program))
+    has_option && (PROGRAMS.iter().any(|(program, _)| text.contains(program)) || hints(text))
         || TOKENS.iter().any(|start| text.contains(start))
 }
 
@@ -176,7 +201,13 @@ fn by_name(text: &str) -> String {
 
 /// A cheap look: nearly all texts hold nothing.
 fn might_hold_a_secret(text: &str) -> bool {
-    (text.contains(['=', ':'])) && (text.contains("://") || is_secret(text))
+    text.contains(['=', ':'])
+        && (text.contains("://") || hints(text) || BEHIND_PASSWORD.iter().any(|it| text.contains(it)))
+}
+
+fn hints(text: &str) -> bool {
+    let lower = text.to_ascii_lowercase();
+    [SECRET, HINTS].concat().iter().any(|hint| lower.contains(hint))
 }
 
 /// The first secret: what stands before it, the secret, and what stands behind it.
@@ -186,8 +217,10 @@ fn next_secret(text: &str) -> Option<(&str, &str, &str)> {
         let sign = from + at;
         let found = if text[sign..].starts_with("://") {
             credentials(text, sign + 3)
+        } else if is_secret(name_before(&text[..sign])) {
+            Some(value_at(text, sign + 1))
         } else {
-            is_secret(name_before(&text[..sign])).then(|| value_at(text, sign + 1))
+            data_source(text, sign + 1).filter(|_| text[sign..].starts_with(':'))
         };
         if let Some((start, end)) = found.filter(|(start, end)| end > start) {
             return Some((&text[..start], &text[start..end], &text[end..]));
@@ -218,6 +251,14 @@ fn value_at(text: &str, from: usize) -> (usize, usize) {
     (start, end)
 }
 
+/// The password of a data source name, from a place on.
+fn data_source(text: &str, from: usize) -> Option<(usize, usize)> {
+    let rest = &text[from..];
+    let word = &rest[..rest.find([' ', '"', '\'', '\n']).unwrap_or(rest.len())];
+    let end = BEHIND_PASSWORD.iter().filter_map(|it| word.rfind(it)).max()?;
+    Some((from, from + end))
+}
+
 /// `user:password` between `://` and `@`.
 fn credentials(text: &str, from: usize) -> Option<(usize, usize)> {
     let authority =
@@ -244,6 +285,12 @@ mod tests {
             ("https://registry/v2?x=1", "https://registry/v2?x=1"),
             ("/usr/bin/containerd-shim-runc-v2 -id abc", "/usr/bin/containerd-shim-runc-v2 -id abc"),
             ("time=2026 level=error msg=x", "time=2026 level=error msg=x"),
+            ("GITHUB_PAT=abc PATH=/bin", "GITHUB_PAT=<redacted> PATH=/bin"),
+            ("java -Ddb.pass=hunter2 x.jar", "java -Ddb.pass=<redacted> x.jar"),
+            ("DSN=bob:hun:t@r2@tcp(db:3306)/shop x", "DSN=bob:<redacted>@tcp(db:3306)/shop x"),
+            ("AccountName=a;AccountKey=Zm9v+/==;Suffix=b", "AccountName=a;AccountKey=<redacted>;Suffix=b"),
+            ("keytool -list -storepass hunter2 -v", "keytool -list -storepass <redacted> -v"),
+            ("author: bob, path=/x bypass=1 pw-dump=2", "author: bob, path=/x bypass=1 pw-dump=2"),
             ("AWS_SECRET_ACCESS_KEY=abc MODE=fast", "AWS_SECRET_ACCESS_KEY=<redacted> MODE=fast"),
         ] {
             assert_eq!(text(given), kept);
@@ -254,6 +301,12 @@ mod tests {
     fn the_word_after_a_secret_option_goes() {
         let args: Vec<String> = ["mysql", "--password", "hunter2", "-h", "db"].map(str::to_owned).to_vec();
         assert_eq!(arguments(&args), ["mysql", "--password", REDACTED, "-h", "db"]);
+        for option in ["-storepass", "--pw", "--privkey", "--auth"] {
+            let args = ["tool", option, "hunter2", "run"].map(str::to_owned);
+            assert_eq!(arguments(&args), ["tool", option, REDACTED, "run"]);
+            let args = ["sh", "-c", &format!("tool {option} hunter2 run")].map(str::to_owned);
+            assert_eq!(arguments(&args)[2], format!("tool {option} <redacted> run"));
+        }
     }
 
     #[test]
