@@ -2,12 +2,13 @@
 
 mod again;
 mod log_lines;
+pub mod unseen;
 
 use crate::diagnosis::{Diagnosis, SCHEMA};
 use crate::finding::{Finding, Severity, one_line};
 use crate::graph::{Graph, build};
 use crate::rules::RULES;
-use crate::snapshot::{Snapshot, Unseen, Why};
+use crate::snapshot::Snapshot;
 use crate::time;
 use crate::view::View;
 
@@ -40,7 +41,7 @@ pub fn diagnose(snapshot: &Snapshot) -> Diagnosis {
         graph,
         blockers,
         time_line: lines.moments,
-        unseen: snapshot.unseen.iter().map(unseen).collect(),
+        unseen: unseen::lines(snapshot),
     }
 }
 
@@ -65,17 +66,4 @@ fn picture(view: &View<'_>, findings: &[Finding]) -> (Graph, Vec<String>) {
     }
     blockers.retain(|key| whole.find(key).is_some());
     (whole, blockers)
-}
-
-fn unseen(unseen: &Unseen) -> String {
-    let why = match &unseen.why {
-        Why::Denied => String::from("permission denied; root would see it"),
-        Why::TimedOut { after_ms } => format!("no answer within {after_ms} ms"),
-        Why::Uninterruptible => String::from("not tried: the process is in uninterruptible sleep"),
-        Why::TooMuch { taken } => format!("there is more; {taken} were taken"),
-        Why::Refused { errno } => format!("refused with errno {errno}"),
-        Why::Malformed => String::from("not in a form that is known"),
-        Why::Absent => String::from("this host has no such thing"),
-    };
-    one_line(&format!("{}: {why}", unseen.what))
 }

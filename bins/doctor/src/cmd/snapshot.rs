@@ -51,6 +51,9 @@ fn summary(snapshot: &Snapshot) -> String {
         snapshot.logs.len() + snapshot.kernel_log.len(),
         snapshot.taken.duration_ms,
     );
+    for hidden in diagnose::diagnose::unseen::hidden(snapshot) {
+        text.push_str(&format!("not seen: {hidden}\n"));
+    }
     for unseen in &snapshot.unseen {
         text.push_str(&format!("not seen: {}: {}\n", unseen.what, unseen.why));
     }
