@@ -38,14 +38,23 @@ pub(crate) enum Failure {
         /// The cause.
         source: std::io::Error,
     },
-    /// A file could not be written.
-    #[error("write {path}", path = path.display())]
-    Write {
+    /// What was named is larger than such a thing can be.
+    #[error("read {path}: more than {limit} bytes", path = path.display())]
+    TooLarge {
         /// Its path.
         path: std::path::PathBuf,
-        /// The cause.
-        source: std::io::Error,
+        /// Most bytes.
+        limit: u64,
     },
+    /// There is no goroutine dump in any input.
+    #[error("no goroutine dump in {inputs}")]
+    NoDump {
+        /// What was read.
+        inputs: String,
+    },
+    /// There is an answer, but not all that was asked for.
+    #[error("{}", .0.iter().map(Failure::text).collect::<Vec<String>>().join("; "))]
+    Several(Vec<Failure>),
 }
 
 impl Failure {

@@ -12,10 +12,15 @@ mod strace;
 
 use std::collections::BTreeMap;
 
-use crate::snapshot::{Cgroup, Container, LogLine, Package, Process, SCHEMA, Snapshot, Thread, UnixSocket};
+use crate::snapshot::{
+    Cgroup, Container, LogLine, Package, Process, SCHEMA, Snapshot, Thread, UnixSocket, Unseen, Why,
+};
 
 /// What the importer calls itself in [`crate::snapshot::Taken::version`].
 pub const BY_HAND: &str = "by hand";
+
+/// Most lines of logs that are kept: each takes much more memory than its bytes.
+const MOST_LINES: usize = 500_000;
 
 /// Reads one or more texts as one snapshot.
 #[must_use]
@@ -47,6 +52,8 @@ struct Import {
     logs: Vec<LogLine>,
     fips: Option<bool>,
     context: Context,
+    /// Whether there were more lines of logs than are kept.
+    left_out: bool,
 }
 
 impl Import {
@@ -56,7 +63,12 @@ impl Import {
             || ps::line(self, line)
             || strace::line(self, line)
             || packages::line(self, line);
-        if !known && !line.trim().is_empty() {
+        if known || line.trim().is_empty() {
+            return;
+        }
+        if self.logs.len() == MOST_LINES {
+            self.left_out = true;
+        } else {
             self.logs.push(LogLine {
                 source: String::from("text"),
                 text: line.to_owned(),
@@ -92,6 +104,10 @@ impl Import {
             ..Snapshot::default()
         };
         snapshot.host.fips = self.fips;
+        if self.left_out {
+            let why = Why::TooMuch { taken: MOST_LINES as u64 };
+            snapshot.unseen.push(Unseen { what: String::from("log lines"), why });
+        }
         BY_HAND.clone_into(&mut snapshot.taken.version);
         // No start times: everything counts as old enough.
         snapshot.taken.since_boot_ms = u64::MAX;

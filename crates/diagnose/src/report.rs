@@ -5,17 +5,29 @@
 
 mod drawing;
 
+use std::path::Path;
+
 use maud::{DOCTYPE, Markup, PreEscaped, html};
+use rustix::fs::Mode;
 
 use crate::diagnosis::{Diagnosis, Moment};
 use crate::finding::{Blocker, Evidence, Finding, Link};
 use crate::harmless;
 use crate::remedy::Remedy;
+use crate::{Result, new_file};
 
 const STYLE: &str = include_str!("report/style.css");
 
 /// What the page may load: nothing.
 const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'";
+
+/// Writes the page to a new file; one that fails leaves none.
+///
+/// # Errors
+/// When the file is there already (`EEXIST`), or cannot be created or written.
+pub fn save(diagnosis: &Diagnosis, path: &Path) -> Result<()> {
+    new_file::write(path, html(diagnosis).as_bytes(), Mode::RUSR | Mode::WUSR | Mode::RGRP | Mode::ROTH)
+}
 
 /// The page.
 #[must_use]

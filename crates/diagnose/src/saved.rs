@@ -2,6 +2,7 @@
 //!
 //! **Invariant:** whatever the bytes are, loading returns; what is loaded is what was saved.
 
+use std::borrow::Cow;
 use std::io::Read;
 use std::path::Path;
 
@@ -34,10 +35,27 @@ pub fn load(path: &Path) -> Result<Snapshot> {
     let fd = rustix::fs::openat(CWD, path, flags, Mode::empty())
         .map_err(|source| Error::Open { path: path.to_owned(), source })?;
     let mut bytes = Vec::new();
-    let read = std::fs::File::from(fd).take(LARGEST).read_to_end(&mut bytes);
-    read.map_err(|source| Error::Read { path: path.to_owned(), source })?;
+    let wrap = |source| Error::Read { path: path.to_owned(), source };
+    let mut file = std::fs::File::from(fd);
+    file.by_ref().take(START).read_to_end(&mut bytes).map_err(wrap)?;
+    if looks_right(&bytes) {
+        file.take(LARGEST + 1 - START).read_to_end(&mut bytes).map_err(wrap)?;
+    }
+    if bytes.len() as u64 > LARGEST {
+        return Err(Error::TooLarge { path: path.to_owned(), limit: LARGEST });
+    }
     decode(&bytes, path)
 }
+
+/// So many bytes show whether a file can be a snapshot: `/dev/zero` is not read to its end.
+const START: u64 = 4096;
+
+fn looks_right(start: &[u8]) -> bool {
+    start.starts_with(GZIP) || start.trim_ascii_start().starts_with(b"{")
+}
+
+/// How a compressed file starts. Source: RFC 1952.
+const GZIP: &[u8] = &[0x1f, 0x8b];
 
 /// The bytes of a file.
 ///
@@ -54,7 +72,7 @@ pub fn encode(snapshot: &Snapshot) -> std::io::Result<Vec<u8>> {
 /// # Errors
 /// As [`load`].
 pub fn decode(bytes: &[u8], path: &Path) -> Result<Snapshot> {
-    let unpacked = if bytes.starts_with(&[0x1f, 0x8b]) { unpack(bytes, path)? } else { bytes.to_vec() };
+    let unpacked = if bytes.starts_with(GZIP) { Cow::Owned(unpack(bytes, path)?) } else { bytes.into() };
     let wrap = |source| Error::Snapshot { path: path.to_owned(), source };
     // The version first: a newer layout must not be called damage.
     let version: Version = serde_json::from_slice(&unpacked).map_err(wrap)?;

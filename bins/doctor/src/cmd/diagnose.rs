@@ -1,5 +1,6 @@
 //! `sluice-doctor`.
 
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -8,8 +9,9 @@ use diagnose::diagnose::glance;
 use diagnose::diagnosis::Diagnosis;
 use diagnose::{Snapshot, Source};
 
+use crate::answer::{self, Reader};
 use crate::failure::Failure;
-use crate::{answer, findings};
+use crate::findings;
 
 /// Takes a snapshot and says what is wrong with this node.
 #[derive(Debug, Args)]
@@ -40,18 +42,20 @@ pub(crate) struct Options {
 /// Carries it out.
 pub(crate) fn run(options: &Options) -> Result<ExitCode, Failure> {
     let (snapshot, diagnosis) = observe(options)?;
-    if let Some(path) = &options.save {
-        diagnose::saved::save(&snapshot, path)?;
+    // Each is tried whatever becomes of the others, and the answer, for which nothing has to be written, comes first.
+    let printed = print(&diagnosis, options);
+    let saved = options.save.as_ref().map_or(Ok(()), |path| diagnose::saved::save(&snapshot, path));
+    let page = options.html.as_ref().map_or(Ok(()), |path| diagnose::report::save(&diagnosis, path));
+    let failures = [printed.err(), saved.err().map(Failure::from), page.err().map(Failure::from)];
+    let mut failures = failures.into_iter().flatten().peekable();
+    if failures.peek().is_none() {
+        return Ok(ExitCode::from(diagnosis.exit_code()));
     }
-    if let Some(path) = &options.html {
-        write_page(path, &diagnosis)?;
-    }
-    if options.json {
-        answer::print_json(&diagnosis)?;
-    } else {
-        answer::print(&findings::text(&diagnosis))?;
-    }
-    Ok(ExitCode::from(diagnosis.exit_code()))
+    Err(Failure::Several(failures.collect()))
+}
+
+fn print(diagnosis: &Diagnosis, options: &Options) -> Result<Reader, Failure> {
+    if options.json { answer::print_json(diagnosis) } else { answer::print(&findings::text(diagnosis)) }
 }
 
 fn observe(options: &Options) -> Result<(Snapshot, Diagnosis), Failure> {
@@ -67,9 +71,25 @@ fn observe(options: &Options) -> Result<(Snapshot, Diagnosis), Failure> {
     Ok((snapshot, diagnosis))
 }
 
+/// Most bytes of all listings: what `lsof` says of a node with a hundred containers is some megabytes.
+const LISTINGS: u64 = 64 << 20;
+
+/// A device or a pipe may never end.
+fn listing(path: &Path, room: u64) -> Result<Vec<u8>, Failure> {
+    let read = |source| Failure::Read { path: path.to_owned(), source };
+    let mut text = Vec::new();
+    let file = std::fs::File::open(path).map_err(read)?;
+    file.take(room + 1).read_to_end(&mut text).map_err(read)?;
+    if text.len() as u64 > room {
+        return Err(Failure::TooLarge { path: path.to_owned(), limit: LISTINGS });
+    }
+    Ok(text)
+}
+
 /// Every file of the list; of a directory the files in it.
 fn listings(paths: &[PathBuf]) -> Result<Snapshot, Failure> {
     let mut texts = Vec::new();
+    let mut room = LISTINGS;
     for path in paths {
         let read = |source| Failure::Read { path: path.clone(), source };
         let mut files = vec![path.clone()];
@@ -80,17 +100,10 @@ fn listings(paths: &[PathBuf]) -> Result<Snapshot, Failure> {
             files.sort();
         }
         for file in files {
-            let bytes =
-                std::fs::read(&file).map_err(|source| Failure::Read { path: file.clone(), source })?;
-            texts.push(String::from_utf8_lossy(&bytes).into_owned());
+            let text = listing(&file, room)?;
+            room -= text.len() as u64;
+            texts.push(String::from_utf8_lossy(&text).into_owned());
         }
     }
     Ok(diagnose::listing::import(texts.iter().map(String::as_str)))
-}
-
-fn write_page(path: &Path, diagnosis: &Diagnosis) -> Result<(), Failure> {
-    let page = diagnose::report::html(diagnosis);
-    let write = |source| Failure::Write { path: path.to_owned(), source };
-    let mut file = std::fs::File::create_new(path).map_err(write)?;
-    std::io::Write::write_all(&mut file, page.as_bytes()).map_err(write)
 }

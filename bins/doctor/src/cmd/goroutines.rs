@@ -55,6 +55,11 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode, Failure> {
     } else {
         answer::print(&people(&sources, &links))?;
     }
+    if sources.is_empty() {
+        let inputs: Vec<String> = options.files.iter().map(|path| path.display().to_string()).collect();
+        let inputs = if inputs.is_empty() { String::from("the input") } else { inputs.join(", ") };
+        return Err(Failure::NoDump { inputs });
+    }
     Ok(ExitCode::SUCCESS)
 }
 
@@ -68,9 +73,6 @@ fn people(sources: &[Source], links: &[Link]) -> String {
     let mut text = String::new();
     for source in sources {
         dump(&mut text, source);
-    }
-    if sources.is_empty() {
-        text.push_str("no goroutine dump found\n");
     }
     if !links.is_empty() {
         text.push_str("who waits for whom\n");
