@@ -11,7 +11,7 @@ fn the_missing_containerd_is_named_by_the_shims_that_work_for_it() {
         let id = id_of(docker, "one");
         docker.containerd.kill();
         let refused = docker.cli(&["exec", "one", "true"]).run();
-        assert!(refused.stderr.contains("connection refused"), "{refused}");
+        assert!(refused.to_string().contains("connection refused"), "{refused}");
         lab.step("named, with a dockerd and without");
         for _ in 0..2 {
             let found = doctor.finding("containerd_gone", &id);
