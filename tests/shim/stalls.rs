@@ -5,6 +5,7 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use containerd_shim_protos::api::{
     ConnectRequest, ConnectResponse, CreateTaskResponse, PauseRequest, PidsRequest, PidsResponse,
@@ -139,12 +140,16 @@ pub(crate) fn assert_dumped(session: &Session<'_>, line: &str, stage: &str) {
 /// The process that carries out a verb for the shim.
 pub(crate) fn verb_process(session: &Session<'_>) -> i32 {
     let connect: ConnectResponse = session.ok("Connect", &ConnectRequest::new());
+    eventually_some("the process of the verb", || verb_process_of(connect.shim_pid))
+}
+
+fn verb_process_of(shim: u32) -> Option<i32> {
     let is_one = |pid: &i32| {
         let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
         line.split(|byte| *byte == 0).nth(1) == Some(b"verb")
-            && process::status_line(*pid, "PPid") == connect.shim_pid.to_string()
+            && process::stat(*pid).is_some_and(|stat| u32::try_from(stat.ppid) == Ok(shim))
     };
-    eventually_some("the process of the verb", || process::all().into_iter().find(is_one))
+    process::all().into_iter().find(is_one)
 }
 
 /// Runs the first container with its root and its state on a disk that takes nothing any more, and with a process that
@@ -164,20 +169,28 @@ fn on_stalled_disk<'lab>(session: &Session<'lab>) -> Option<Disk<'lab>> {
     Some(disk)
 }
 
-/// Asks for a verb that our library carries out and that cannot come to an end before `release`, and looks around.
-fn check_in_process(
-    session: &Session<'_>,
-    name: &str,
-    ask: impl FnOnce(&Client) + Send,
-    release: impl FnOnce(),
-) {
+/// Asks for a verb that our library carries out and that is held up until `release`, and looks around. It gives up by
+/// itself, some after a tenth of a second: so it is stopped, and asked for again until it could be.
+fn check_in_process(session: &Session<'_>, name: &str, ask: impl Fn(&Client) + Send, release: impl FnOnce()) {
     let other = other(session);
+    let connect: ConnectResponse = session.ok("Connect", &ConnectRequest::new());
+    let stopped = AtomicBool::new(false);
     std::thread::scope(|scope| {
-        let client = session.another_client();
-        let asked = scope.spawn(move || ask(&client));
-        // It gives up after some seconds, unless it is stopped.
-        let verb = verb_process(session);
-        process::signal(verb, Signal::STOP);
+        let (client, stopped) = (session.another_client(), &stopped);
+        let asked = scope.spawn(move || {
+            while !stopped.load(Ordering::SeqCst) {
+                ask(&client);
+            }
+        });
+        let verb = eventually_some("the process of the verb to be stopped", || {
+            let verb = verb_process_of(connect.shim_pid)?;
+            process::signal(verb, Signal::STOP);
+            // Who sleeps uninterruptibly stops when it wakes.
+            let state = || process::stat(verb).map(|stat| stat.state);
+            eventually("it to stop or to end", || !matches!(state(), Some('R' | 'S')));
+            matches!(state(), Some('T' | 'D')).then_some(verb)
+        });
+        stopped.store(true, Ordering::SeqCst);
         assert!(matches!(session.status(""), Status::RUNNING | Status::PAUSING));
         assert_answers(session, &other);
         assert_dumped(session, &format!("{name} container={:?}", session.first().id()), "");
@@ -315,6 +328,7 @@ sessions! {
         let update = |client: &Client| {
             let value = b"{\"pids\": {\"limit\": 321}}".to_vec();
             let resources = MessageField::some(Any { value, ..Any::default() });
+            let id = id.clone();
             let _updated: Empty =
                 call(client, "Update", &UpdateTaskRequest { id, resources, ..UpdateTaskRequest::default() }).unwrap();
         };
