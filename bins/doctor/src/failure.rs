@@ -60,14 +60,7 @@ pub(crate) enum Failure {
 impl Failure {
     /// The text with all of its causes.
     pub(crate) fn text(&self) -> String {
-        let mut text = self.to_string();
-        let mut cause = std::error::Error::source(self);
-        while let Some(error) = cause {
-            text.push_str(": ");
-            text.push_str(&error.to_string());
-            cause = error.source();
-        }
-        text
+        diagnose::with_causes(self)
     }
 
     /// The exit code.

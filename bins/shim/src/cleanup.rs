@@ -232,15 +232,15 @@ async fn kill_the_rest(ledger: Ledger, workers: &Workers) {
 /// was deleted as it should be, and then tells nobody. The same id may run again by that time, and dockerd since 23 takes
 /// any exit of it for that of the new run, whose network it takes down (moby, daemon/monitor.go).
 async fn tell(mut forward: Forward, until: Instant) {
+    if forward.untold.is_empty() {
+        return;
+    }
     if events::is_there(&forward.events, LOOK).await {
         forward.untold = forward.execs();
         let time = until.saturating_duration_since(Instant::now());
         if offer(&forward, time).await == 0 {
             return;
         }
-    }
-    if forward.untold.is_empty() {
-        return;
     }
     if let Err(error) = forward.leave() {
         log::error!("{}: leave {} exits to another process: {error}", forward.id, forward.untold.len());

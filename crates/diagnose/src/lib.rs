@@ -27,5 +27,5 @@ pub mod view;
 pub mod watch;
 
 pub use collect::{Source, collect};
-pub use error::{Error, Result};
+pub use error::{Error, Result, with_causes};
 pub use snapshot::Snapshot;

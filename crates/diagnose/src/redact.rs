@@ -207,7 +207,7 @@ fn might_hold_a_secret(text: &str) -> bool {
 
 fn hints(text: &str) -> bool {
     let lower = text.to_ascii_lowercase();
-    [SECRET, HINTS].concat().iter().any(|hint| lower.contains(hint))
+    SECRET.iter().chain(HINTS).any(|hint| lower.contains(hint))
 }
 
 /// The first secret: what stands before it, the secret, and what stands behind it.

@@ -18,14 +18,14 @@ use std::collections::BTreeMap;
 
 use crate::finding::{Finding, Severity};
 use crate::remedy::Remedy;
-use crate::snapshot::socket::SocketState;
+use crate::snapshot::socket::{SocketState, plain};
 use crate::snapshot::{Process, Role, UnixSocket};
 use crate::view::View;
 
 pub(super) fn check(view: &View<'_>) -> Vec<Finding> {
     let mut orphans: BTreeMap<&str, Vec<&Process>> = BTreeMap::new();
     for shim in view.with_role(Role::Shim).filter(|shim| is_seen_to_listen(view, shim)) {
-        let address = shim.option("-address").map(|address| address.trim_start_matches("unix://"));
+        let address = shim.option("-address").map(plain);
         if let Some(address) = address.filter(|address| !address.is_empty() && !has_listener(view, address)) {
             orphans.entry(address).or_default().push(shim);
         }
@@ -39,20 +39,12 @@ fn is_seen_to_listen(view: &View<'_>, shim: &Process) -> bool {
 }
 
 fn has_listener(view: &View<'_>, address: &str) -> bool {
-    let is_its = |socket: &&UnixSocket| socket.path.as_deref().is_some_and(|path| same(path, address));
+    let is_its = |socket: &&UnixSocket| socket.path.as_deref().map(plain) == Some(address);
     view.snapshot.sockets.iter().filter(is_its).any(is_open)
 }
 
 fn is_open(socket: &UnixSocket) -> bool {
     socket.state == SocketState::Listening
-}
-
-/// Compat: `/var/run` is a link to `/run`, and both are in use.
-fn same(one: &str, other: &str) -> bool {
-    let plain = |path: &str| {
-        path.strip_prefix("/var").filter(|rest| rest.starts_with("/run/")).unwrap_or(path).to_owned()
-    };
-    plain(one) == plain(other)
 }
 
 fn finding(view: &View<'_>, address: &str, shims: &[&Process]) -> Finding {

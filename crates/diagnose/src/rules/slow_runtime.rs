@@ -65,14 +65,15 @@ fn finding(view: &View<'_>, runtime: &Process) -> Option<Finding> {
     );
     let graph = container.map(|id| build::around_container(view, id)).unwrap_or_default();
     let mut chain = graph.chain_to(&build::process_key(last.pid));
-    chain.push(Link { who: view.label(last), waits_for: waits_for(last) });
+    let waits_for = waits_for(last);
+    chain.push(Link { who: view.label(last), waits_for: waits_for.clone() });
     let subject = format!("{}/{}", short(container), runtime.pid);
     let told = format!("{}, {} old", view.label(runtime), view.age(runtime));
-    let call = format!("{}: {}", view.label(last), waits_for(last));
+    let call = format!("{}: {waits_for}", view.label(last));
     let finding = Finding::new("slow_runtime", &subject, Severity::Critical, title)
         .momentary()
         .container(container)
-        .blocker(Some(last.pid), &view.name(last), waits_for(last))
+        .blocker(Some(last.pid), &view.name(last), waits_for)
         .chain(chain)
         .evidence(format!("/proc/{}", runtime.pid), told)
         .evidence(format!("/proc/{}/syscall", last.pid), call);

@@ -26,39 +26,57 @@ const PARTS: [Role; 6] =
 
 pub(super) fn check(view: &View<'_>) -> Vec<Finding> {
     let parts = PARTS.into_iter().flat_map(|role| view.with_role(role));
-    parts.filter_map(|part| Some(finding(view, part, Stop::of(part)?))).collect()
+    parts.filter_map(|part| Some(finding(view, part, Halt::of(part)?))).collect()
 }
 
-/// What keeps a process from going on.
+/// What may follow when somebody who stood still goes on.
+pub(super) const LATE: &str = "everything that waits for it is answered at once, late";
+
+/// Who keeps a process from going on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Stop {
+pub(super) enum Halt {
     Signal,
     Tracer,
 }
 
-impl Stop {
+impl Halt {
     /// A tracer that only looks on stops one thread at a time.
     fn of(process: &Process) -> Option<Self> {
-        let all = |state: char| {
-            process.state == state && process.threads.iter().all(|thread| thread.state == state)
-        };
-        match process.state {
-            'T' if all('T') => Some(Self::Signal),
-            't' if all('t') => Some(Self::Tracer),
+        let halt = Self::by_state(process.state)?;
+        process.threads.iter().all(|thread| thread.state == process.state).then_some(halt)
+    }
+
+    /// What the state of a thread says. Source: proc_pid_stat(5).
+    pub(super) fn by_state(state: char) -> Option<Self> {
+        match state {
+            'T' => Some(Self::Signal),
+            't' => Some(Self::Tracer),
             _ => None,
         }
     }
 
-    fn says(self) -> (&'static str, &'static str) {
+    pub(super) fn waits_for(self) -> &'static str {
         match self {
-            Self::Signal => ("stopped by a signal", "SIGCONT: it was stopped by a signal"),
-            Self::Tracer => ("held by a tracer", "its tracer, TracerPid of its /proc/PID/status"),
+            Self::Signal => "SIGCONT: it was stopped by a signal",
+            Self::Tracer => "its tracer, TracerPid of its /proc/PID/status",
         }
+    }
+
+    pub(super) fn remedy(self, view: &View<'_>, process: &Process) -> Remedy {
+        if self == Self::Tracer {
+            return Remedy::advise("detach", "end its tracer: TracerPid of its /proc/PID/status")
+                .may_follow(LATE);
+        }
+        let what = format!("let {} go on with SIGCONT", view.label(process));
+        let process = Identity { pid: process.pid, start_time: process.start_time };
+        Remedy::act("continue", what, Action::Continue { process })
+            .costs("whoever stopped it wanted it to stand still")
+            .may_follow(LATE)
     }
 }
 
-fn finding(view: &View<'_>, part: &Process, stop: Stop) -> Finding {
-    let (says, waits_for) = stop.says();
+fn finding(view: &View<'_>, part: &Process, halt: Halt) -> Finding {
+    let says = if halt == Halt::Signal { "stopped by a signal" } else { "held by a tracer" };
     let title = format!("{} is {says}: whoever asks it has no answer", view.label(part));
     let finding = Finding::new("stopped_daemon", &part.pid.to_string(), Severity::Critical, title);
     let finding = match view.role(part.pid) {
@@ -66,29 +84,16 @@ fn finding(view: &View<'_>, part: &Process, stop: Stop) -> Finding {
         Role::Shim | Role::Conmon => finding.container(view.container_of(part)),
         _ => finding,
     };
-    let finding = if stop == Stop::Signal { finding } else { finding.momentary() };
+    let finding = if halt == Halt::Signal { finding } else { finding.momentary() };
     let clients = view
         .with_role(Role::Client)
         .filter(|client| build::daemon_of(view, client).is_some_and(|it| it.pid == part.pid));
     let finding = finding
-        .blocker(Some(part.pid), &view.name(part), waits_for)
+        .blocker(Some(part.pid), &view.name(part), halt.waits_for())
         .evidence(format!("/proc/{}/stat", part.pid), format!("state {} in every thread", part.state));
     let finding = match clients.count() {
         0 => finding,
         count => finding.evidence("processes", format!("{count} clients are connected to it")),
     };
-    finding.remedy(remedy(view, part, stop))
-}
-
-fn remedy(view: &View<'_>, part: &Process, stop: Stop) -> Remedy {
-    let late = "everything that waits for it is answered at once, late";
-    if stop == Stop::Tracer {
-        return Remedy::advise("detach", "end its tracer: TracerPid of its /proc/PID/status")
-            .may_follow(late);
-    }
-    let process = Identity { pid: part.pid, start_time: part.start_time };
-    let what = format!("let {} go on with SIGCONT", view.label(part));
-    Remedy::act("continue", what, Action::Continue { process })
-        .costs("whoever stopped it wanted it to stand still")
-        .may_follow(late)
+    finding.remedy(halt.remedy(view, part))
 }

@@ -24,6 +24,13 @@ pub struct UnixSocket {
     pub owners: Vec<i32>,
 }
 
+/// One spelling of a socket's address: without `unix://`, and with `/run` for `/var/run`, which is a link to it.
+#[must_use]
+pub(crate) fn plain(address: &str) -> &str {
+    let path = address.strip_prefix("unix://").unwrap_or(address).trim_end_matches('/');
+    path.strip_prefix("/var").filter(|rest| rest.starts_with("/run/")).unwrap_or(path)
+}
+
 /// State of a unix socket.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -1,5 +1,6 @@
 //! Which containerd a dockerd connects to: the one it was told, else the host's, else one that it starts itself.
 
+use crate::snapshot::socket::plain;
 use crate::snapshot::{Configuration, Process};
 use crate::view::View;
 
@@ -27,12 +28,12 @@ pub(super) fn is_for(view: &View<'_>, engine: &Process, containerd: &Process) ->
         return false;
     }
     let own = match told(view, engine, "exec-root") {
-        Told::This(folder) => plain(&folder),
+        Told::This(folder) => plain(&folder).to_owned(),
         _ => EXEC_ROOT.to_owned(),
     };
     let listens = |at: &dyn Fn(&str) -> bool| {
         let mut sockets = view.snapshot.sockets.iter().filter(|it| it.owners.contains(&containerd.pid));
-        sockets.any(|it| it.path.as_deref().is_some_and(|path| at(&plain(path))))
+        sockets.any(|it| it.path.as_deref().is_some_and(|path| at(plain(path))))
     };
     match told(view, engine, "containerd") {
         Told::This(address) => listens(&|path| path == plain(&address)),
@@ -70,10 +71,4 @@ fn setting(configuration: &Configuration, name: &str) -> Told {
         // Secrets are taken out of it line by line.
         Err(_) => Told::Unknown,
     }
-}
-
-/// One spelling for one socket.
-fn plain(address: &str) -> String {
-    let path = address.strip_prefix("unix://").unwrap_or(address).trim_end_matches('/');
-    path.strip_prefix("/var/run/").map_or_else(|| path.to_owned(), |rest| format!("/run/{rest}"))
 }

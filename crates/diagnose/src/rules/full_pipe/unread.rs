@@ -4,15 +4,15 @@
 
 use crate::finding::{Finding, Link, Severity};
 use crate::graph::build;
-use crate::remedy::{Action, Identity, Remedy};
+use crate::remedy::{Action, Remedy};
 use crate::rules::short;
+use crate::rules::stopped_daemon::{Halt, LATE};
 use crate::snapshot::{Cgroup, End, Pipe, Process, Role};
 use crate::view::View;
 
 /// Why somebody does not go on.
 enum Stop<'a> {
-    Signal,
-    Tracer,
+    Halt(Halt),
     Freezer(&'a Cgroup),
     Kernel,
 }
@@ -87,14 +87,9 @@ fn readers<'a>(view: &View<'a>, pipe: &Pipe) -> Vec<&'a Process> {
 
 /// Why a process does not go on; nothing for one that is merely slow.
 fn stop<'a>(view: &View<'a>, process: &Process) -> Option<Stop<'a>> {
-    let frozen = || build::frozen_by(view, process).map(Stop::Freezer);
-    match process.state {
-        'T' => Some(Stop::Signal),
-        't' => Some(Stop::Tracer),
-        _ if frozen().is_some() => frozen(),
-        'D' => Some(Stop::Kernel),
-        _ => None,
-    }
+    let halt = Halt::by_state(process.state).map(Stop::Halt);
+    let in_kernel = || (process.state == 'D').then_some(Stop::Kernel);
+    halt.or_else(|| build::frozen_by(view, process).map(Stop::Freezer)).or_else(in_kernel)
 }
 
 /// Whether it stands still until somebody lets it go on: a busy daemon sleeps in the kernel for moments, and stops for
@@ -106,8 +101,8 @@ fn is_stopped(view: &View<'_>, process: &Process) -> bool {
 impl Stop<'_> {
     fn says(&self) -> &'static str {
         match self {
-            Self::Signal => "is stopped and does not read",
-            Self::Tracer => "is held by a tracer and does not read",
+            Self::Halt(Halt::Signal) => "is stopped and does not read",
+            Self::Halt(Halt::Tracer) => "is held by a tracer and does not read",
             Self::Freezer(_) => "is frozen and does not read",
             Self::Kernel => "sleeps in the kernel and does not read",
         }
@@ -115,8 +110,7 @@ impl Stop<'_> {
 
     fn waits_for(&self) -> String {
         match self {
-            Self::Signal => String::from("SIGCONT: it was stopped by a signal"),
-            Self::Tracer => String::from("its tracer, TracerPid of its /proc/PID/status"),
+            Self::Halt(halt) => halt.waits_for().to_owned(),
             Self::Freezer(group) => format!("the freezer {} to thaw", group.directory),
             Self::Kernel => String::from("the kernel, in uninterruptible sleep"),
         }
@@ -136,25 +130,15 @@ fn chain(view: &View<'_>, writer: &Process, (way, stop): (&[Step<'_>], &Stop<'_>
 }
 
 fn remedy(view: &View<'_>, reader: &Process, stop: &Stop<'_>) -> Remedy {
-    let late = "everything that waits for it is answered at once, late";
     match stop {
-        Stop::Signal => {
-            let process = Identity { pid: reader.pid, start_time: reader.start_time };
-            let what = format!("let {} go on with SIGCONT", view.label(reader));
-            Remedy::act("continue", what, Action::Continue { process })
-                .costs("whoever stopped it wanted it to stand still")
-                .may_follow(late)
-        }
-        Stop::Tracer => {
-            Remedy::advise("detach", "end its tracer: TracerPid of its /proc/PID/status").may_follow(late)
-        }
+        Stop::Halt(halt) => halt.remedy(view, reader),
         Stop::Freezer(group) => {
             Remedy::act("thaw", "thaw the group", Action::Thaw { group: group.directory.clone() })
                 .costs("what was paused runs again")
-                .may_follow(late)
+                .may_follow(LATE)
         }
         Stop::Kernel => {
-            Remedy::advise("server", "bring back what it waits for: a disk, a file server").may_follow(late)
+            Remedy::advise("server", "bring back what it waits for: a disk, a file server").may_follow(LATE)
         }
     }
 }
