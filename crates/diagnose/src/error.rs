@@ -50,9 +50,17 @@ pub enum Error {
         /// The newest version that is known here.
         known: u32,
     },
+    /// A saved snapshot is larger than is believed.
+    #[error("snapshot {path} is larger than {limit} bytes", path = path.display())]
+    TooLarge {
+        /// Its path.
+        path: PathBuf,
+        /// Most bytes.
+        limit: u64,
+    },
     /// A saved snapshot unpacks to more than is believed.
     #[error("snapshot {path} unpacks to more than {limit} bytes", path = path.display())]
-    TooLarge {
+    UnpacksTooLarge {
         /// Its path.
         path: PathBuf,
         /// Most bytes.

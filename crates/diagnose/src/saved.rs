@@ -14,7 +14,7 @@ use rustix::fs::{CWD, Mode, OFlags};
 use crate::snapshot::SCHEMA;
 use crate::{Error, Result, Snapshot, new_file};
 
-/// Most bytes that a file may unpack to: a node with a hundred thousand threads has some hundred megabytes.
+/// Most bytes that a file may have or unpack to: a node with a hundred thousand threads has some hundred megabytes.
 const LARGEST: u64 = 1 << 30;
 
 /// Writes a snapshot to a new file that only its owner can read; one that fails leaves none.
@@ -29,8 +29,12 @@ pub fn save(snapshot: &Snapshot, path: &Path) -> Result<()> {
 /// Reads a snapshot that [`save`] wrote.
 ///
 /// # Errors
-/// When the file cannot be read, is damaged, is from a newer version, or unpacks to more than a gibibyte.
+/// When the file cannot be read, is damaged, is from a newer version, is larger than a gibibyte, or unpacks to more.
 pub fn load(path: &Path) -> Result<Snapshot> {
+    decode(&read(path, LARGEST)?, path)
+}
+
+fn read(path: &Path, limit: u64) -> Result<Vec<u8>> {
     let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
     let fd = rustix::fs::openat(CWD, path, flags, Mode::empty())
         .map_err(|source| Error::Open { path: path.to_owned(), source })?;
@@ -39,12 +43,12 @@ pub fn load(path: &Path) -> Result<Snapshot> {
     let mut file = std::fs::File::from(fd);
     file.by_ref().take(START).read_to_end(&mut bytes).map_err(wrap)?;
     if looks_right(&bytes) {
-        file.take(LARGEST + 1 - START).read_to_end(&mut bytes).map_err(wrap)?;
+        file.take((limit + 1).saturating_sub(START)).read_to_end(&mut bytes).map_err(wrap)?;
     }
-    if bytes.len() as u64 > LARGEST {
-        return Err(Error::TooLarge { path: path.to_owned(), limit: LARGEST });
+    if bytes.len() as u64 > limit {
+        return Err(Error::TooLarge { path: path.to_owned(), limit });
     }
-    decode(&bytes, path)
+    Ok(bytes)
 }
 
 /// So many bytes show whether a file can be a snapshot: `/dev/zero` is not read to its end.
@@ -72,7 +76,8 @@ pub fn encode(snapshot: &Snapshot) -> std::io::Result<Vec<u8>> {
 /// # Errors
 /// As [`load`].
 pub fn decode(bytes: &[u8], path: &Path) -> Result<Snapshot> {
-    let unpacked = if bytes.starts_with(GZIP) { Cow::Owned(unpack(bytes, path)?) } else { bytes.into() };
+    let unpacked =
+        if bytes.starts_with(GZIP) { Cow::Owned(unpack(bytes, path, LARGEST)?) } else { bytes.into() };
     let wrap = |source| Error::Snapshot { path: path.to_owned(), source };
     // The version first: a newer layout must not be called damage.
     let version: Version = serde_json::from_slice(&unpacked).map_err(wrap)?;
@@ -89,12 +94,12 @@ struct Version {
     schema: u32,
 }
 
-fn unpack(bytes: &[u8], path: &Path) -> Result<Vec<u8>> {
+fn unpack(bytes: &[u8], path: &Path, limit: u64) -> Result<Vec<u8>> {
     let mut unpacked = Vec::new();
-    let read = GzDecoder::new(bytes).take(LARGEST + 1).read_to_end(&mut unpacked);
+    let read = GzDecoder::new(bytes).take(limit + 1).read_to_end(&mut unpacked);
     read.map_err(|source| Error::Read { path: path.to_owned(), source })?;
-    if unpacked.len() as u64 > LARGEST {
-        return Err(Error::TooLarge { path: path.to_owned(), limit: LARGEST });
+    if unpacked.len() as u64 > limit {
+        return Err(Error::UnpacksTooLarge { path: path.to_owned(), limit });
     }
     Ok(unpacked)
 }
@@ -126,6 +131,20 @@ mod tests {
         for length in 0..whole.len() {
             assert!(decode(&whole[..length], Path::new("x")).is_err(), "{length} of {}", whole.len());
         }
+    }
+
+    #[test]
+    fn too_many_bytes_are_called_packed_only_where_they_were() {
+        let lab = tempfile::tempdir().unwrap();
+        let plain = lab.path().join("plain.json");
+        new_file::write(&plain, format!("{{{}}}", " ".repeat(5000)).as_bytes(), Mode::RUSR).unwrap();
+        let error = read(&plain, 5000).unwrap_err();
+        assert_eq!(error.to_string(), format!("snapshot {} is larger than 5000 bytes", plain.display()));
+        assert_eq!(read(&plain, 5002).unwrap().len(), 5002);
+
+        let packed = encode(&small()).unwrap();
+        let error = unpack(&packed, Path::new("x"), 100).unwrap_err();
+        assert_eq!(error.to_string(), "snapshot x unpacks to more than 100 bytes");
     }
 
     #[test]
