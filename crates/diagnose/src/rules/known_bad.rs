@@ -99,6 +99,13 @@ const TABLE: &[Row] = &[
         "IN-08",
         "tears new containers down when a shim answers after two seconds",
     ),
+    // Source: moby#30340, which v17.04.0-ce has and 17.03 has not; the code before it is 1.12's.
+    row(
+        "docker",
+        &[("1.12.0", "17.4.0")],
+        "EX-33",
+        "keeps a part of each exec whose program cannot be started for ever",
+    ),
     row("docker", &[("0", "17.6.0")], "EX-24", "leaves the fifos of failed execs behind until /run is full"),
     row(
         "docker",
@@ -249,7 +256,10 @@ mod tests {
             ("docker", "20.10.24+dfsg1-1+deb12u1", 0),
             ("docker", "20.10.5+dfsg1-1+deb11u2", 1),
             ("docker", "5:18.06.3~ce~3-0~debian", 1),
-            ("docker", "2:1.13.1-84.git07f3374.el7.centos", 4),
+            ("docker", "1.12.6-0~debian-stretch", 4),
+            ("docker", "2:1.13.1-84.git07f3374.el7.centos", 5),
+            ("docker", "17.03.2~ce-0~debian-stretch", 4),
+            ("docker", "17.04.0~ce-0~debian-stretch", 3),
             ("docker", "17.05.0~ce-0~debian", 3),
             ("kernel", "4.4.0-109-generic", 1),
             ("kernel", "4.4.0-110-generic", 0),
