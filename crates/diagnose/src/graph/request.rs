@@ -5,12 +5,22 @@
 //!          |         | |         |    |        |   '- the container's own affair
 //!          options     group     verb options  the container
 //! ```
+//! kubectl asks the API server, which may ask any node: its command line names no container of this one.
+//!
 //! **Invariant**: only the words that the client itself takes for containers count. An option that is not in the tables
 //! has no value.
+//!
+//! Source: `--help` of docker 20.10, podman 4.3 and ctr 1.6; cmd/crictl of cri-tools, cmd/nerdctl of nerdctl, cmd/compose
+//! and pkg/compose of compose.
+
+mod compose;
+mod options;
 
 use crate::snapshot::process::option;
 use crate::snapshot::{Container, Process, role};
 use crate::view::View;
+use compose::Compose;
+use options::{Given, Options, Valued};
 
 /// What a client asks for, and about which containers.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -19,20 +29,21 @@ pub(crate) struct Request<'a> {
     pub(crate) verb: &'a str,
     /// The words that name containers, or services of compose.
     pub(crate) operands: Vec<&'a str>,
-    compose: Option<Compose<'a>>,
+    naming: Naming<'a>,
 }
 
-/// How compose calls the containers of a service: `PROJECT-SERVICE-INDEX`, before 2.0 with `_`.
+/// How a client calls a container.
 #[derive(Debug, Default, PartialEq, Eq)]
-struct Compose<'a> {
-    project: Option<&'a str>,
-    index: Option<&'a str>,
-}
-
-/// Options that take a value: by letter, and by name.
-struct Valued {
-    short: &'static str,
-    long: &'static [&'static str],
+enum Naming<'a> {
+    /// By its name, its id, or the beginning of its id.
+    #[default]
+    NameOrId,
+    /// By its id or the beginning of it.
+    Id,
+    /// By its whole id.
+    WholeId,
+    /// By its service.
+    Service(Compose<'a>),
 }
 
 /// Which of a verb's operands are containers.
@@ -45,6 +56,7 @@ enum Operands {
 }
 
 /// A verb with the operands and the options that it has in any of the clients.
+#[derive(Clone, Copy)]
 struct Verb {
     name: &'static str,
     operands: Operands,
@@ -139,23 +151,43 @@ const GROUPS: &[&str] = &["container", "containers", "c", "task", "tasks", "t"];
 const BEFORE_VERB: &[&str] = &[
     "address",
     "ansi",
+    "as",
+    "as-group",
+    "as-uid",
+    "as-user-extra",
+    "bridge-ip",
+    "cache-dir",
+    "cdi-spec-dir",
+    "cdi-spec-dirs",
+    "certificate-authority",
     "cgroup-manager",
+    "client-certificate",
+    "client-key",
+    "cluster",
+    "cni-netconfpath",
+    "cni-path",
     "config",
+    "conmon",
     "connect-timeout",
     "connection",
-    "conmon",
     "context",
     "data-root",
+    "db-backend",
+    "default-mounts-file",
     "env-file",
     "events-backend",
     "file",
     "hooks-dir",
     "host",
+    "host-gateway-ip",
     "hosts-dir",
     "identity",
     "image-endpoint",
     "imagestore",
+    "ipfs-address",
+    "kubeconfig",
     "log-level",
+    "max-retries",
     "module",
     "namespace",
     "network-cmd-path",
@@ -163,14 +195,19 @@ const BEFORE_VERB: &[&str] = &[
     "out",
     "parallel",
     "profile",
+    "profile-cpu",
+    "profile-mem",
     "progress",
     "project-directory",
     "project-name",
+    "pull-option",
+    "request-timeout",
     "root",
     "runroot",
     "runtime",
     "runtime-endpoint",
     "runtime-flag",
+    "server",
     "snapshotter",
     "ssh",
     "storage-driver",
@@ -180,8 +217,14 @@ const BEFORE_VERB: &[&str] = &[
     "tlscert",
     "tlskey",
     "tmpdir",
+    "token",
+    "tracing-endpoint",
+    "tracing-sampling-rate-per-million",
     "url",
+    "user",
+    "userns-remap",
     "volumepath",
+    "workdir",
 ];
 
 /// The letters of such options.
@@ -192,8 +235,48 @@ fn letters(program: &str) -> &'static str {
         "nerdctl" => "aHn",
         "crictl" => "cirt",
         "ctr" | "containerd-ctr" => "an",
-        "compose" => "fp",
+        "kubectl" => "nsv",
+        "compose" | "docker-compose" => "cfHlp",
         _ => "",
+    }
+}
+
+/// Options before the verb that this client takes behind the verb as well.
+fn inherited(program: &str) -> Option<Valued> {
+    let short = match program {
+        "nerdctl" => "Hn",
+        "podman" => "",
+        _ => return None,
+    };
+    Some(Valued { short, long: BEFORE_VERB })
+}
+
+/// What `crictl exec` has of its own: its `-e` has no value.
+const CRICTL_EXEC: Valued = Valued {
+    short: "rnp",
+    long: &[
+        "image",
+        "label",
+        "last",
+        "name",
+        "pod",
+        "state",
+        "timeout",
+        "tls-ca",
+        "tls-cert",
+        "tls-key",
+        "tls-server-name",
+        "tls-sni",
+        "transport",
+    ],
+};
+
+/// Options with which a client looks for containers itself; all of its operands are the command then.
+fn choosers(program: &str, verb: &str) -> &'static [&'static str] {
+    match (program, verb) {
+        ("crictl", "exec") => &["image", "l", "label", "last", "latest", "n", "name", "p", "pod", "state"],
+        ("podman", _) => &["cidfile", "l", "latest"],
+        _ => &[],
     }
 }
 
@@ -201,56 +284,55 @@ fn letters(program: &str) -> &'static str {
 pub(crate) fn request(client: &Process) -> Option<Request<'_>> {
     let words = client.args.as_deref()?.get(1..)?;
     let program = role::program(client);
-    // The plug-in of docker is told the name of its own command first.
-    let is_compose = program == "docker-compose";
-    let words = after_options(words, if is_compose { "compose" } else { program })?;
+    let words = after_options(words, program)?;
     match words.first().map(String::as_str)? {
-        "compose" => compose(words.get(1..)?),
-        _ if is_compose => compose(client.args.as_deref()?.get(1..)?),
-        group if GROUPS.contains(&group) => Some(asked(after_options(words.get(1..)?, "")?)),
-        _ => Some(asked(words)),
+        "compose" => compose::request(client, words.get(1..)?),
+        // The plug-in of docker is told the name of its own command first; the older program is not.
+        _ if program == "docker-compose" => compose::request(client, client.args.as_deref()?.get(1..)?),
+        group if GROUPS.contains(&group) => Some(asked(after_options(words.get(1..)?, "")?, program)),
+        _ => Some(asked(words, program)),
     }
-}
-
-/// A request of compose, after that word.
-fn compose(words: &[String]) -> Option<Request<'_>> {
-    let rest = after_options(words, "compose")?;
-    let before = words.get(..words.len() - rest.len())?;
-    let project = option(before, "--project-name").or_else(|| option(before, "-p"));
-    let mut request = asked(rest);
-    let operand = request.operands.first().and_then(|first| rest.iter().position(|word| word == first));
-    let index = operand.and_then(|at| option(rest.get(..at)?, "--index"));
-    request.compose = Some(Compose { project, index });
-    Some(request)
 }
 
 /// From the verb on.
 fn after_options<'a>(words: &'a [String], program: &str) -> Option<&'a [String]> {
-    let valued = Valued { short: letters(program), long: BEFORE_VERB };
-    words.get(valued.operand(words)?..)
+    let options = Options::of([Valued { short: letters(program), long: BEFORE_VERB }]);
+    words.get(options.read(words).operand?..)
 }
 
 /// Verb, options, operands.
-fn asked(words: &[String]) -> Request<'_> {
+fn asked<'a>(words: &'a [String], program: &str) -> Request<'a> {
     let verb = words.first().map_or("", String::as_str);
     let rest = words.get(1..).unwrap_or_default();
-    let known = VERBS.iter().find(|it| it.name == verb);
-    let operands = known.map(|known| operands(rest, known)).unwrap_or_default();
-    Request { verb, operands, compose: None }
+    let known = known(program, verb).filter(|_| program != "kubectl");
+    let operands = known.map(|known| operands(rest, program, known)).unwrap_or_default();
+    let naming = match program {
+        "crictl" => Naming::Id,
+        "ctr" | "containerd-ctr" => Naming::WholeId,
+        _ => Naming::NameOrId,
+    };
+    Request { verb, operands, naming }
 }
 
-fn operands<'a>(words: &'a [String], verb: &Verb) -> Vec<&'a str> {
+fn known(program: &str, verb: &str) -> Option<Verb> {
+    let known = VERBS.iter().find(|it| it.name == verb).copied()?;
+    let is_crictls = program == "crictl" && verb == "exec";
+    Some(if is_crictls { Verb { valued: CRICTL_EXEC, ..known } } else { known })
+}
+
+fn operands<'a>(words: &'a [String], program: &str, verb: Verb) -> Vec<&'a str> {
     if verb.operands == Operands::Named {
         return option(words, "--name").into_iter().collect();
     }
+    let options = Options::of([Some(verb.valued), inherited(program)].into_iter().flatten());
+    let read = options.read(words);
+    let choosers = choosers(program, verb.name);
+    if read.given.iter().any(|it| choosers.contains(&it.name)) {
+        return Vec::new();
+    }
     let mut found = Vec::new();
     let mut rest = words;
-    let first = verb.valued.operand(words).unwrap_or(words.len());
-    if words.iter().take(first).any(|word| word == "-l" || word == "--latest") {
-        // podman's own choice; the first operand is the command already.
-        return found;
-    }
-    while let Some(at) = verb.valued.operand(rest) {
+    while let Some(at) = options.read(rest).operand {
         // `docker cp` has a path behind the name.
         found.push(rest[at].split(':').next().unwrap_or_default());
         if verb.operands == Operands::First {
@@ -261,60 +343,24 @@ fn operands<'a>(words: &'a [String], verb: &Verb) -> Vec<&'a str> {
     found
 }
 
-impl Valued {
-    /// Where the first word stands that is neither an option nor the value of one.
-    fn operand(&self, words: &[String]) -> Option<usize> {
-        let mut at = 0;
-        loop {
-            let word = words.get(at)?;
-            match word.strip_prefix('-') {
-                Some("-") => return (at + 1 < words.len()).then_some(at + 1),
-                Some(option) if !option.is_empty() => at += if self.takes_next(option) { 2 } else { 1 },
-                _ => return Some(at),
-            }
-        }
-    }
-
-    /// Whether the value of an option, given without its first dash, is the next word: `-u 0`, `-itu 0`, `--user 0`,
-    /// `-exec-id x`; but not `-u0`, `--user=0`.
-    fn takes_next(&self, option: &str) -> bool {
-        if self.long.contains(&option.trim_start_matches('-')) {
-            return true;
-        }
-        let valued = option.find(|letter| self.short.contains(letter));
-        !option.starts_with('-') && valued.is_some_and(|at| at + 1 == option.len())
-    }
-}
-
 impl Request<'_> {
     /// Whether one of the operands is this container: by its id, its name, or by at least four digits of its id unless
     /// another is called so.
     pub(crate) fn means(&self, view: &View<'_>, container: &Container) -> bool {
-        self.operands.iter().any(|operand| match &self.compose {
-            Some(compose) => container.name.as_deref().is_some_and(|name| compose.runs(operand, name)),
-            None => is_called(view, container, operand),
+        self.operands.iter().any(|operand| match &self.naming {
+            Naming::Service(compose) => compose.means(view, operand, container),
+            naming => is_called(view, container, operand, naming),
         })
     }
 }
 
-fn is_called(view: &View<'_>, container: &Container, operand: &str) -> bool {
+fn is_called(view: &View<'_>, container: &Container, operand: &str, naming: &Naming<'_>) -> bool {
     if view.container(operand).is_some() {
         return container.id == operand;
     }
-    let named = |it: &Container| it.name.as_deref() == Some(operand);
-    let is_prefix = operand.len() >= 4 && container.id.starts_with(operand);
+    let named = |it: &Container| *naming == Naming::NameOrId && it.name.as_deref() == Some(operand);
+    let is_prefix = *naming != Naming::WholeId && operand.len() >= 4 && container.id.starts_with(operand);
     named(container) || is_prefix && !view.snapshot.containers.iter().any(named)
-}
-
-impl Compose<'_> {
-    /// Whether a container of this name runs the service.
-    fn runs(&self, service: &str, name: &str) -> bool {
-        let separators = ['-', '_'];
-        let Some((rest, index)) = name.rsplit_once(separators) else { return false };
-        let project = rest.strip_suffix(service).and_then(|rest| rest.strip_suffix(separators));
-        let is_index = self.index.map_or_else(|| index.parse::<u32>().is_ok(), |wanted| wanted == index);
-        is_index && project.is_some_and(|project| self.project.is_none_or(|wanted| wanted == project))
-    }
 }
 
 #[cfg(test)]
@@ -363,6 +409,27 @@ mod tests {
             ("crictl -r unix:///db.sock exec -s --timeout 5 1234abcd db", "exec 1234abcd"),
             ("ctr -n moby task exec --exec-id db app ps", "exec app"),
             ("ctr --namespace moby t exec -exec-id db app ps", "exec app"),
+            ("docker exec --user=0 --env-file f --detach-keys ctrl-x app ps", "exec app"),
+            ("docker -l debug -Hunix:///db.sock -D exec app ps", "exec app"),
+            ("podman --log-level=info container exec --log-level debug -w /db app ps", "exec app"),
+            ("podman exec -itl app ps", "exec"),
+            ("podman exec -ul app ps", "exec app"),
+            ("podman exec -t=false app ps", "exec app"),
+            ("podman exec --cidfile f app", "exec"),
+            ("nerdctl --cni-path /x exec -n k8s.io --address /db.sock app ps", "exec app"),
+            ("nerdctl -n k8s.io container exec -e A=b app ps", "exec app"),
+            ("nerdctl start -a app", "start app"),
+            ("crictl exec -e -itr websocket 1234abcd db", "exec 1234abcd"),
+            ("crictl --max-retries 2 exec -x 1234abcd db", "exec 1234abcd"),
+            ("crictl exec --name app 1234abcd", "exec"),
+            ("crictl exec -l 1234abcd", "exec"),
+            ("ctr -debug -a /db.sock tasks exec -t --user 0 --exec-id=db app ps", "exec app"),
+            ("docker compose --profile x --project-directory /db exec -e A=db app ps", "exec app"),
+            ("docker-compose -f x.yml --ansi never exec -T --workdir /db app ps", "exec app"),
+            ("docker-compose --context db compose exec app ps", "exec app"),
+            ("docker compose logs -f --tail 5 app db", "logs app db"),
+            ("kubectl -n web exec app -c db -- ps", "exec"),
+            ("kubectl exec --kubeconfig /x deploy/app -- ps", "exec"),
             ("docker", ""),
             ("docker exec", "exec"),
         ] {
@@ -372,14 +439,7 @@ mod tests {
 
     /// Names of the containers that a client means, on a node with a few.
     fn meant(line: &str) -> Vec<&'static str> {
-        let rows = [
-            ("beefbeef01", "app"),
-            ("beefcafe02", "db"),
-            ("0123456789", "cafe"),
-            ("cafecafe04", "shop-app-1"),
-            ("cafecafe05", "shop-app-2"),
-            ("cafecafe06", "other-app-1"),
-        ];
+        let rows = [("beefbeef01", "app"), ("beefcafe02", "db"), ("0123456789", "cafe")];
         let container = |(id, name): &(&str, &str)| Container {
             id: (*id).to_owned(),
             name: Some((*name).to_owned()),
@@ -403,10 +463,12 @@ mod tests {
     }
 
     #[test]
-    fn compose_names_services() {
-        assert_eq!(meant("docker compose -p shop exec --index 2 app sh"), ["shop-app-2"]);
-        assert_eq!(meant("docker compose exec --index=1 app sh"), ["shop-app-1", "other-app-1"]);
-        assert_eq!(meant("docker compose -p shop logs app"), ["shop-app-1", "shop-app-2"]);
-        assert_eq!(meant("docker compose exec db sh"), [""; 0]);
+    fn a_client_that_knows_no_names_means_an_id() {
+        assert_eq!(meant("crictl exec app db"), [""; 0]);
+        assert_eq!(meant("crictl exec beefb db"), ["app"]);
+        assert_eq!(meant("ctr t exec --exec-id 1 app db"), [""; 0]);
+        assert_eq!(meant("ctr t exec --exec-id 1 beefb db"), [""; 0]);
+        assert_eq!(meant("ctr t exec --exec-id 1 beefbeef01 db"), ["app"]);
+        assert_eq!(meant("kubectl exec app -- db"), [""; 0]);
     }
 }
