@@ -34,7 +34,7 @@ use crate::{Error, Result};
 use folder::Folder;
 pub(crate) use join::pipes;
 use piece::Piece;
-use places::Places;
+use places::{Named, Places};
 use syscall::Machine;
 use worker::{Job, Visit, carry_out};
 
@@ -157,10 +157,12 @@ impl Collector<'_> {
     /// Third round.
     fn configurations(&mut self) {
         let root = &self.root;
-        let read = |visit: &Visit<'_>| installed::read(root, visit);
-        let units = places::configurations(&self.snapshot);
+        let read = |visit: &Visit<'_>| installed::read_named(root, visit);
+        let named = places::configurations(&self.snapshot);
+        let units = named.iter().map(|it| it.read_at.clone()).collect();
         let job = Job { name: "configurations", units, patience: PATIENCE_WITH_DISKS, read: &read };
-        let pieces = carry_out(vec![job], self.deadline);
+        let mut pieces = carry_out(vec![job], self.deadline);
+        pieces.iter_mut().for_each(|piece| call_by_name(piece, &named));
         self.keep(pieces);
     }
 
@@ -241,6 +243,24 @@ impl Collector<'_> {
             }
         }
         found
+    }
+}
+
+/// A configuration has its own path, not the one it was read at; so has one that could not be read.
+fn call_by_name(piece: &mut Piece, named: &[Named]) {
+    let at = |path: &str| named.iter().find(|it| path.trim_start_matches('/') == it.read_at);
+    match piece {
+        Piece::Configuration(it) => {
+            if let Some(path) = at(&it.path).and_then(|named| named.path.as_ref()) {
+                it.path.clone_from(path);
+            }
+        }
+        Piece::Unseen(it) => {
+            if let Some(named) = at(&it.what) {
+                it.what.clone_from(&named.what);
+            }
+        }
+        _ => {}
     }
 }
 

@@ -58,7 +58,7 @@ fn moved_node(tell: Tell) -> diagnose::Snapshot {
 
 #[test]
 fn a_node_whose_daemons_keep_things_elsewhere_is_seen_as_well() {
-    let told: [(&str, Tell); 3] = [
+    let told: [(&str, Tell); 4] = [
         ("by configuration", |node| {
             node.write("etc/docker/daemon.json", r#"{"data-root": "/srv/docker", "exec-root": "/srv/exec"}"#);
             node.write("etc/containerd/config.toml", "version = 2\nstate = \"/srv/state\"\n\n[grpc]\n");
@@ -73,6 +73,14 @@ fn a_node_whose_daemons_keep_things_elsewhere_is_seen_as_well() {
             node.write("opt/daemon.json", r#"{"data-root": "/srv/docker", "exec-root": "/srv/exec"}"#);
             node.write("opt/config.toml", "state = '/srv/state'\n");
         }),
+        ("by files that arguments name from their working directory", |node| {
+            works_in(node, 100, "opt");
+            works_in(node, 200, "opt");
+            node.write("proc/100/cmdline", "dockerd\0--config-file=daemon.json\0");
+            node.write("proc/200/cmdline", "containerd\0-c\0./config.toml\0");
+            node.write("opt/daemon.json", r#"{"data-root": "/srv/docker", "exec-root": "/srv/exec"}"#);
+            node.write("opt/config.toml", "state = '/srv/state'\n");
+        }),
     ];
     for (how, tell) in told {
         let seen = moved_node(tell);
@@ -84,6 +92,23 @@ fn a_node_whose_daemons_keep_things_elsewhere_is_seen_as_well() {
         assert_eq!(namespaces, ["moby"; 2], "{how}");
         assert!(seen.host.file_systems.iter().any(|it| it.path == "/srv/docker"), "{how}");
     }
+}
+
+/// Gives a process a working directory.
+fn works_in(node: &Node, pid: i32, folder: &str) {
+    let cwd = node.root().join(format!("proc/{pid}/cwd"));
+    let _ = std::fs::remove_file(&cwd);
+    std::os::unix::fs::symlink(node.root().join(folder), cwd).unwrap();
+}
+
+#[test]
+fn a_configuration_that_a_daemon_was_told_and_nobody_saw_is_unseen() {
+    let node = Node::with_containers(1);
+    works_in(&node, 100, "opt");
+    node.write("proc/100/cmdline", "dockerd\0--config-file\0daemon.json\0");
+    let unseen = snapshot(&node).unseen;
+    let what = "configuration daemon.json in the working directory of process 100";
+    assert!(unseen.iter().any(|it| it.what == what), "{unseen:?}");
 }
 
 #[test]

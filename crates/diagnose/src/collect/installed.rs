@@ -7,7 +7,7 @@ use super::folder::Folder;
 use super::piece::Piece;
 use super::worker::Visit;
 use crate::redact;
-use crate::snapshot::{Configuration, UnitFile};
+use crate::snapshot::{Configuration, UnitFile, Unseen, Why};
 
 pub use packages::{apk, dpkg};
 pub use unit_file::settings;
@@ -69,11 +69,26 @@ pub(super) fn read(root: &Folder, visit: &Visit<'_>) -> Vec<Piece> {
     found.into_iter().collect()
 }
 
+/// Looks at a configuration that somebody was told to read: one that is not there says something, too.
+pub(super) fn read_named(root: &Folder, visit: &Visit<'_>) -> Vec<Piece> {
+    visit.about("file");
+    match root.text(visit.unit, LARGEST_CONFIGURATION) {
+        Ok(text) => vec![Piece::Configuration(redacted(visit.unit, &text))],
+        Err(errno) => {
+            let absent = Unseen { what: format!("/{}", visit.unit), why: Why::Absent };
+            vec![Piece::refused(visit.unit, errno).unwrap_or(Piece::Unseen(absent))]
+        }
+    }
+}
+
 /// A configuration file by its path below the root.
 pub(super) fn configuration(root: &Folder, path: &str) -> Option<Configuration> {
-    let text = root.text(path, LARGEST_CONFIGURATION).ok()?;
+    Some(redacted(path, &root.text(path, LARGEST_CONFIGURATION).ok()?))
+}
+
+fn redacted(path: &str, text: &str) -> Configuration {
     let text: Vec<String> = text.lines().map(redact::text).collect();
-    Some(Configuration { path: format!("/{path}"), text: text.join("\n") })
+    Configuration { path: format!("/{path}"), text: text.join("\n") }
 }
 
 fn unit(root: &Folder, name: &str) -> Option<UnitFile> {

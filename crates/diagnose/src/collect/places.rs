@@ -45,18 +45,30 @@ impl Places {
     }
 }
 
-/// Configuration files that arguments name and that `snapshot` does not have yet; paths below the root.
-pub(super) fn configurations(snapshot: &Snapshot) -> Vec<String> {
+/// A configuration file that an argument names.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Named {
+    /// Its path from `/`; nothing for a relative one whose beginning was not seen.
+    pub(super) path: Option<String>,
+    /// Where it is read, below the root: in the working directory of the process that named it so.
+    pub(super) read_at: String,
+    /// What to call it where it could not be read.
+    pub(super) what: String,
+}
+
+/// Configuration files that arguments name and that `snapshot` does not have yet.
+pub(super) fn configurations(snapshot: &Snapshot) -> Vec<Named> {
     let named = [&DOCKERD, &CONTAINERD].into_iter().flat_map(|daemon| {
         let commands = commands(daemon, snapshot);
-        let values = commands.iter().filter_map(|command| daemon.file_of(command));
-        values.filter_map(below_root).collect::<Vec<_>>()
+        commands.iter().filter_map(|command| command.named(daemon)).collect::<Vec<_>>()
     });
-    let is_known =
-        |path: &String| snapshot.configurations.iter().any(|it| it.path.trim_start_matches('/') == path);
-    // A file of the kernel may be changed by being read.
-    let is_kernels = |path: &String| ["proc", "sys", "dev"].contains(&path.split('/').next().unwrap_or(""));
-    let new: BTreeSet<String> = named.filter(|path| !is_known(path) && !is_kernels(path)).collect();
+    let is_new = |named: &Named| {
+        let path = named.path.as_deref().unwrap_or_default();
+        // A file of the kernel may be changed by being read.
+        let is_kernels = ["/proc/", "/sys/", "/dev/"].iter().any(|folder| path.starts_with(folder));
+        !is_kernels && !snapshot.configurations.iter().any(|it| it.path == path)
+    };
+    let new: BTreeSet<Named> = named.filter(is_new).collect();
     new.into_iter().collect()
 }
 
@@ -88,24 +100,51 @@ const CONTAINERD: Daemon = Daemon {
     named_by: &["--config", "-c"],
 };
 
-impl Daemon {
-    fn file_of<'a>(&self, command: &'a [String]) -> Option<&'a str> {
-        self.named_by.iter().find_map(|name| option(command, name))
+/// The words of a command, and the process that was given them.
+struct Command<'a> {
+    words: Vec<String>,
+    process: Option<&'a Process>,
+}
+
+impl Command<'_> {
+    fn option(&self, name: &str) -> Option<&str> {
+        option(&self.words, name)
+    }
+
+    /// What names a configuration, as it stands there.
+    fn file(&self, daemon: &Daemon) -> Option<&str> {
+        daemon.named_by.iter().find_map(|name| self.option(name)).filter(|file| !file.is_empty())
+    }
+
+    fn path(&self, daemon: &Daemon) -> Option<String> {
+        let file = self.file(daemon)?;
+        self.process.map_or_else(|| Process::default().absolute(file), |process| process.absolute(file))
+    }
+
+    fn named(&self, daemon: &Daemon) -> Option<Named> {
+        let file = self.file(daemon)?;
+        let path = self.path(daemon);
+        if let Some(path) = file.strip_prefix('/').and(path.as_deref()) {
+            let what = format!("configuration {path}");
+            return Some(Named { path: Some(path.to_owned()), read_at: path[1..].to_owned(), what });
+        }
+        let pid = self.process?.pid;
+        let what = format!("configuration {file} in the working directory of process {pid}");
+        Some(Named { path, read_at: format!("proc/{pid}/cwd/{file}"), what })
     }
 }
 
 /// Everything that a daemon was told.
 struct Told<'a> {
-    commands: Vec<Vec<String>>,
+    commands: Vec<Command<'a>>,
     configurations: Vec<&'a str>,
 }
 
 impl<'a> Told<'a> {
     fn by(daemon: &Daemon, snapshot: &'a Snapshot) -> Self {
         let commands = commands(daemon, snapshot);
-        let named: Vec<&str> = commands.iter().filter_map(|command| daemon.file_of(command)).collect();
-        let is_its =
-            |it: &&Configuration| it.path == daemon.configuration || named.contains(&it.path.as_str());
+        let named: Vec<String> = commands.iter().filter_map(|command| command.path(daemon)).collect();
+        let is_its = |it: &&Configuration| it.path == daemon.configuration || named.contains(&it.path);
         let configurations =
             snapshot.configurations.iter().filter(is_its).map(|it| it.text.as_str()).collect();
         Self { commands, configurations }
@@ -115,7 +154,7 @@ impl<'a> Told<'a> {
     fn or_known(&self, known: &[&str], options: &[&str]) -> BTreeSet<String> {
         let values = options.iter().flat_map(|name| {
             let key = name.trim_start_matches('-');
-            let commands = self.commands.iter().filter_map(move |command| option(command, name));
+            let commands = self.commands.iter().filter_map(move |command| command.option(name));
             commands.chain(self.configurations.iter().filter_map(move |text| setting(text, key)))
         });
         known.iter().map(|&path| path.to_owned()).chain(values.filter_map(below_root)).collect()
@@ -123,7 +162,7 @@ impl<'a> Told<'a> {
 }
 
 /// Command lines: of those that run on the host, of the unit, and the options that its start script adds.
-fn commands(daemon: &Daemon, snapshot: &Snapshot) -> Vec<Vec<String>> {
+fn commands<'a>(daemon: &Daemon, snapshot: &'a Snapshot) -> Vec<Command<'a>> {
     // Only root's: anybody can name a process so and give it any file to read.
     let is_one = |it: &&Process| {
         it.uid == Some(0)
@@ -131,12 +170,16 @@ fn commands(daemon: &Daemon, snapshot: &Snapshot) -> Vec<Vec<String>> {
             && it.container.is_none()
             && role::by_name(it) == daemon.role
     };
-    let running = snapshot.processes.iter().filter(is_one).filter_map(|it| it.args.clone());
+    let running = snapshot.processes.iter().filter(is_one).filter_map(|it| {
+        let words = it.args.clone()?;
+        Some(Command { words, process: Some(it) })
+    });
     let units = snapshot.units.iter().filter(|unit| unit.name == daemon.unit);
     let starts = units.filter_map(|unit| unit.get("Service", "ExecStart")).map(words);
     let files = snapshot.configurations.iter().filter(|it| daemon.options.contains(&it.path.as_str()));
     let lines = files.flat_map(|file| file.text.lines()).filter(|line| !line.trim_start().starts_with('#'));
-    running.chain(starts).chain(lines.map(words)).collect()
+    let written = starts.chain(lines.map(words)).map(|words| Command { words, process: None });
+    running.chain(written).collect()
 }
 
 /// The words of a line, as well as a shell's without its variables.
@@ -240,11 +283,38 @@ mod tests {
         ];
         let mut snapshot = configured("/srv/daemon.json", r#"{"exec-root":"/srv/exec"}"#);
         snapshot.processes = named.to_vec();
-        assert_eq!(configurations(&snapshot), ["srv/config.toml"]);
+        let new: Vec<String> = configurations(&snapshot).into_iter().map(|it| it.read_at).collect();
+        assert_eq!(new, ["srv/config.toml"]);
         let places = Places::of(&snapshot);
         assert!(has(&places.exec_roots, "srv/exec"));
         assert!(has(&places.containerd_states, "srv/exec/containerd/daemon"));
         assert!(!has(&places.containerd_roots, "srv/exec"));
+    }
+
+    #[test]
+    fn a_relative_name_is_one_in_the_working_directory() {
+        let dockerd = |cwd: Option<&str>, file: &str| Process {
+            pid: 7,
+            cwd: cwd.map(str::to_owned),
+            ..running(&["dockerd", "--config-file", file])
+        };
+        let named = |process: Process| {
+            let snapshot = Snapshot { processes: vec![process], ..Snapshot::default() };
+            configurations(&snapshot).pop().map(|it| (it.path.unwrap_or_default(), it.read_at))
+        };
+        let in_srv = (String::from("/srv/daemon.json"), String::from("proc/7/cwd/daemon.json"));
+        assert_eq!(named(dockerd(Some("/srv"), "daemon.json")), Some(in_srv.clone()));
+        assert_eq!(
+            named(dockerd(None, "daemon.json")),
+            Some((String::new(), in_srv.1)),
+            "to be called unseen"
+        );
+        assert_eq!(named(dockerd(Some("/proc"), "kmsg")), None);
+
+        let mut snapshot = configured("/srv/daemon.json", r#"{"data-root":"/data/docker"}"#);
+        snapshot.processes = vec![dockerd(Some("/srv"), "daemon.json")];
+        assert!(configurations(&snapshot).is_empty());
+        assert!(has(&Places::of(&snapshot).data_roots, "data/docker"));
     }
 
     #[test]

@@ -88,6 +88,22 @@ impl Process {
     pub fn option(&self, name: &str) -> Option<&str> {
         option(self.args.as_deref()?, name)
     }
+
+    /// A path that it was given, from `/`: a relative one begins at its working directory. Nothing when that was not seen.
+    #[must_use]
+    pub fn absolute(&self, path: &str) -> Option<String> {
+        let folder =
+            if path.starts_with('/') { "" } else { self.cwd.as_deref().filter(|it| it.starts_with('/'))? };
+        let mut names: Vec<&str> = Vec::new();
+        for name in folder.split('/').chain(path.split('/')) {
+            match name {
+                "" | "." => {}
+                ".." => drop(names.pop()),
+                name => names.push(name),
+            }
+        }
+        Some(format!("/{}", names.join("/")))
+    }
 }
 
 /// The value that follows an option on a command line.
@@ -203,4 +219,25 @@ pub enum Role {
     InContainer,
     /// Anything else on the host.
     Other,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_relative_path_begins_at_the_working_directory() {
+        let process = |cwd: Option<&str>| Process { cwd: cwd.map(str::to_owned), ..Process::default() };
+        for (cwd, path, expected) in [
+            (Some("/srv/lab"), "daemon.json", Some("/srv/lab/daemon.json")),
+            (Some("/srv/lab"), "./a/../../daemon.json", Some("/srv/daemon.json")),
+            (Some("/"), "../daemon.json", Some("/daemon.json")),
+            (Some("/srv"), "/etc//docker/./daemon.json", Some("/etc/docker/daemon.json")),
+            (None, "/etc/daemon.json", Some("/etc/daemon.json")),
+            (None, "daemon.json", None),
+            (Some("(unreachable)/srv"), "daemon.json", None),
+        ] {
+            assert_eq!(process(cwd).absolute(path).as_deref(), expected, "{cwd:?} {path}");
+        }
+    }
 }

@@ -54,8 +54,8 @@ fn told(view: &View<'_>, engine: &Process, name: &str) -> Told {
         return Told::This(value.to_owned());
     }
     let named = engine.option("--config-file");
-    let path = named.unwrap_or(CONFIGURATION);
-    match (view.snapshot.configurations.iter().find(|it| it.path == path), named) {
+    let path = named.map_or_else(|| Some(CONFIGURATION.to_owned()), |named| engine.absolute(named));
+    match (view.snapshot.configurations.iter().find(|it| Some(&it.path) == path.as_ref()), named) {
         (Some(configuration), _) => setting(configuration, name),
         (None, Some(_)) => Told::Unknown,
         (None, None) => Told::Nothing,
