@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io::{ErrorKind, Write};
 use std::os::fd::AsFd;
 use std::os::unix::fs::FileTypeExt;
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use diagnose::diagnosis::Diagnosis;
@@ -13,6 +14,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use crate::failure::Failure;
 use crate::findings;
+use crate::letters::Letters;
 
 /// How long a reader of standard error has to make room.
 const ROOM: Duration = Duration::from_secs(1);
@@ -31,13 +33,35 @@ pub(crate) enum Reader {
     Gone,
 }
 
+/// What those who read text can see; set before anything is printed.
+static LETTERS: OnceLock<Letters> = OnceLock::new();
+
+/// Text for people is spelt so from now on.
+pub(crate) fn spell_in(letters: Letters) {
+    let _set_before = LETTERS.set(letters);
+}
+
+/// Text for people, of which nothing steers a terminal.
+fn spelt(text: &str) -> String {
+    let letters = LETTERS.get().copied().unwrap_or(Letters::Utf8);
+    letters.spell(&harmless::text(text)).into_owned()
+}
+
 /// Writes the answer, of which nothing steers a terminal. A reader that went away is no failure.
 ///
 /// # Errors
 /// When standard output cannot be written.
 pub(crate) fn print(text: &str) -> Result<Reader, Failure> {
+    write(&spelt(text))
+}
+
+/// Writes what is harmless already, as it is.
+///
+/// # Errors
+/// When standard output cannot be written.
+pub(crate) fn write(text: &str) -> Result<Reader, Failure> {
     let mut out = std::io::stdout().lock();
-    match out.write_all(harmless::text(text).as_bytes()).and_then(|()| out.flush()) {
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(Reader::Gone),
         other => other.map(|()| Reader::There).map_err(Failure::Print),
     }
@@ -47,7 +71,7 @@ pub(crate) fn print(text: &str) -> Result<Reader, Failure> {
 ///
 /// Whoever has both streams as pipes may read this one last, so what finds no room is left out.
 pub(crate) fn so_far(diagnosis: &Diagnosis) {
-    write_what_fits(&std::io::stderr(), harmless::text(&findings::so_far(diagnosis)).as_bytes());
+    write_what_fits(&std::io::stderr(), spelt(&findings::so_far(diagnosis)).as_bytes());
 }
 
 /// Writes piece by piece, each only when there is room; waits for room for a second in all at most.
@@ -74,7 +98,7 @@ fn has_room(out: &impl AsFd, patience: Duration) -> bool {
 pub(crate) fn print_json<T: serde::Serialize>(value: &T) -> Result<Reader, Failure> {
     let mut text = json(value)?;
     text.push('\n');
-    print(&text)
+    write(&text)
 }
 
 /// A value as JSON in which what steers a terminal is escaped.
@@ -91,7 +115,7 @@ pub(crate) fn json<T: serde::Serialize>(value: &T) -> Result<String, Failure> {
 
 /// Says on standard error what went wrong; nobody may be there to read it.
 pub(crate) fn complain(text: &str) {
-    let _gone = writeln!(std::io::stderr(), "sluice-doctor: {}", one_line(text));
+    let _gone = writeln!(std::io::stderr(), "sluice-doctor: {}", spelt(&one_line(text)));
 }
 
 fn one_line(text: &str) -> String {

@@ -7,10 +7,12 @@ mod cli;
 mod cmd;
 mod failure;
 mod findings;
+mod letters;
 mod quiet;
 
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    answer::spell_in(letters::Letters::of(|name| std::env::var_os(name)));
     cli::run()
 }

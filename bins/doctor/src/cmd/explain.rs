@@ -156,7 +156,9 @@ impl<'a> Report<'a> {
 
     fn print(&mut self) -> Result<(), Failure> {
         // Nothing at all can be written to anybody: who is gone stays so.
-        if answer::print(&std::mem::take(&mut self.text))? == Reader::Gone {
+        let text = std::mem::take(&mut self.text);
+        let printed = if self.options.json { answer::write(&text) } else { answer::print(&text) };
+        if printed? == Reader::Gone {
             self.reader = Reader::Gone;
         }
         Ok(())
