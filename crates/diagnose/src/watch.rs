@@ -19,6 +19,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::collect::look::{Eyes, Look};
+use crate::diagnose::unseen;
 use crate::finding::Finding;
 use crate::{Error, Result, Snapshot, Source};
 use ledger::Ledger;
@@ -38,6 +39,8 @@ pub struct Round {
     pub events: Vec<Event>,
     /// What could not be done: a snapshot, or what was to be kept.
     pub errors: Vec<Error>,
+    /// Who is out of sight, when that is not what it was before.
+    pub hidden: Vec<String>,
 }
 
 /// What a watch keeps in mind.
@@ -47,6 +50,8 @@ pub struct Watch {
     before: Option<Look>,
     pace: Pace,
     ledger: Ledger,
+    /// Who was out of sight of the last snapshot.
+    hidden: Vec<String>,
     /// Whether the folder does not have the ledger as it is now.
     is_unwritten: bool,
     kept: kept::Kept,
@@ -66,6 +71,7 @@ impl Watch {
             before: None,
             pace: Pace::new(),
             ledger: kept.ledger(),
+            hidden: Vec::new(),
             is_unwritten: false,
             kept,
             metrics_file: metrics.map(Path::to_owned),
@@ -105,6 +111,12 @@ impl Watch {
         self.eyes.learn(&snapshot);
         self.metrics.snapshots += 1;
         self.metrics.snapshot_ms = snapshot.taken.duration_ms;
+        let hidden = unseen::hidden(&snapshot);
+        self.metrics.out_of_sight = hidden.len() as u64;
+        if hidden != self.hidden {
+            self.hidden.clone_from(&hidden);
+            round.hidden = hidden;
+        }
         let since = |finding: &Finding| self.onset_ms(finding, &snapshot, now_ms);
         let onsets: Vec<(Finding, u64)> =
             diagnosis.findings.iter().map(|finding| (finding.clone(), since(finding))).collect();

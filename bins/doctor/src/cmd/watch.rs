@@ -52,6 +52,7 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode, Failure> {
     let mut before: Vec<String> = Vec::new();
     loop {
         let round = watch.round();
+        round.hidden.iter().for_each(|hidden| answer::complain(&format!("not seen: {hidden}")));
         let reader = tell(&round.events)?;
         // A round that failed is no reason to stop watching.
         let errors: Vec<String> = round.errors.iter().map(diagnose::Error::with_causes).collect();

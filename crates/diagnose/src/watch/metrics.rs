@@ -21,6 +21,8 @@ pub struct Metrics {
     pub snapshot_ms: u64,
     /// Findings that are active and have no snapshot.
     pub not_kept: u64,
+    /// Reasons why processes were not seen at all by the last snapshot.
+    pub out_of_sight: u64,
     /// Findings that are active, by rule and severity; a rule that was active once stays with 0.
     active: BTreeMap<(String, Severity), u64>,
 }
@@ -41,7 +43,7 @@ impl Metrics {
     pub fn text(&self) -> String {
         let mut text = String::new();
         let seconds = format!("{}.{:03}", self.snapshot_ms / 1000, self.snapshot_ms % 1000);
-        let rows: [(&str, &str, &str, String); 5] = [
+        let rows: [(&str, &str, &str, String); 6] = [
             ("looks_total", "counter", "Cheap looks at the node.", self.looks.to_string()),
             ("snapshots_total", "counter", "Whole snapshots taken.", self.snapshots.to_string()),
             ("suspicions", "gauge", "Reasons for a snapshot at the last look.", self.suspicions.to_string()),
@@ -50,6 +52,12 @@ impl Metrics {
                 "gauge",
                 "Active findings whose snapshot could not be kept.",
                 self.not_kept.to_string(),
+            ),
+            (
+                "out_of_sight",
+                "gauge",
+                "Reasons why processes of the node are not seen: another pid namespace, hidepid.",
+                self.out_of_sight.to_string(),
             ),
             ("snapshot_seconds", "gauge", "How long the last snapshot took.", seconds),
         ];
