@@ -627,6 +627,62 @@ fn workers_that_were_started_one_by_one_long_ago_are_no_leftovers() {
     assert_eq!(found(&snapshot, "probes_pile_up"), Vec::new(), "no more have come");
 }
 
+/// The recorded zombies as if three execs alone had left them, each all of its own at once.
+fn zombies_of_three_execs(each: i32) -> Snapshot {
+    let mut snapshot = snapshot!("probes_pile_up.zombies")();
+    let is_zombie = |it: &Process| it.state == 'Z';
+    let zombie = snapshot.processes.iter().find(|it| is_zombie(it)).cloned().unwrap_or_default();
+    snapshot.processes.retain(|it| !is_zombie(it) && it.ppid != zombie.ppid);
+    let now = snapshot.taken.since_boot_ms * snapshot.taken.ticks_per_second / 1000;
+    for exec in 0..3_i32 {
+        let start_time = now - 100 * (60 + u64::from(exec.unsigned_abs()) * 7);
+        let left = (0..each).map(|number| 50_000 + exec * each + number);
+        let session = 40_000 + exec;
+        snapshot.processes.extend(left.map(|pid| Process { pid, session, start_time, ..zombie.clone() }));
+    }
+    snapshot.put_in_order();
+    snapshot
+}
+
+#[test]
+fn many_zombies_of_a_few_execs_are_found_under_the_init_that_does_not_reap() {
+    let snapshot = zombies_of_three_execs(40);
+    let (finding, blocker) = one(&snapshot, "probes_pile_up");
+    let parent = snapshot.processes.iter().find(|it| it.state == 'Z').unwrap().ppid;
+    assert_eq!((finding.class.as_deref(), blocker.as_str()), (Some("EX-28"), "sleep"));
+    assert_eq!(finding.blocker.as_ref().unwrap().pid, Some(parent));
+    assert_eq!(finding.title, format!("120 zombies that sleep ({parent}) does not reap"));
+    assert!(!finding.confirmed, "one look may fall into the end of many children");
+    assert!(evidence(&finding, "processes").starts_with("120 of `sleep`; the oldest was started "));
+    assert!(finding.remedies[0].what.contains("docker run --init"), "{finding:#?}");
+}
+
+#[test]
+fn a_few_zombies_and_young_ones_are_no_pile() {
+    assert_eq!(found(&zombies_of_three_execs(6), "probes_pile_up"), Vec::new(), "18 of them");
+    let mut young = zombies_of_three_execs(40);
+    let now = young.taken.since_boot_ms * young.taken.ticks_per_second / 1000;
+    young.processes.iter_mut().filter(|it| it.state == 'Z').for_each(|it| it.start_time = now - 500);
+    assert_eq!(found(&young, "probes_pile_up"), Vec::new(), "five seconds old");
+    let mut stopped = zombies_of_three_execs(40);
+    let parent = stopped.processes.iter().find(|it| it.state == 'Z').unwrap().ppid;
+    stopped.processes.iter_mut().filter(|it| it.pid == parent).for_each(|it| it.state = 'T');
+    assert_eq!(found(&stopped, "probes_pile_up"), Vec::new(), "it reaps when it goes on");
+}
+
+#[test]
+fn zombies_of_a_program_that_is_not_init_are_its_own() {
+    let mut snapshot = zombies_of_three_execs(40);
+    let init = snapshot.processes.iter().find(|it| it.state == 'Z').unwrap().ppid;
+    let init = snapshot.process(init).unwrap().clone();
+    let program = Process { pid: 60_000, ppid: init.pid, comm: "master".into(), ..init };
+    snapshot.processes.push(program);
+    snapshot.processes.iter_mut().filter(|it| it.state == 'Z').for_each(|it| it.ppid = 60_000);
+    snapshot.put_in_order();
+    let (finding, blocker) = one(&snapshot, "probes_pile_up");
+    assert_eq!((blocker.as_str(), finding.remedies[0].name.as_str()), ("master", "repair"));
+}
+
 #[test]
 fn a_long_command_leaves_room_for_what_is_said_about_it() {
     let mut snapshot = snapshot!("held_stdout")();

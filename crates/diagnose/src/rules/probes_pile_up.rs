@@ -2,7 +2,8 @@
 //!
 //! *What it sees*: five or more processes of one container with the same command, started at even distances, each
 //! handed to the container's init; running still, and the last one came when its turn was (EX-27), or ended and not
-//! reaped by that init (EX-28). Workers that a container started one by one as it began get no more, and are no pile. How
+//! reaped by that init (EX-28). Besides, twenty or more zombies under one parent in a container, be it init or not, that
+//! were started ten seconds ago or earlier, at whatever distances (EX-28). Workers that a container started one by one as it began get no more, and are no pile. How
 //! much memory they have, and when the container's limit of processes is reached if they go on like this.
 //!
 //! *Why it happens*: a probe that hangs is ended at its deadline, but only the process that was started, not its
@@ -17,12 +18,14 @@
 //!
 //! Source: failure classes EX-27 and EX-28; staged with a HEALTHCHECK of `sleep & sleep`: five after five probes.
 
+mod unreaped;
+
 use std::collections::BTreeMap;
 
 use crate::finding::{Finding, Severity};
 use crate::remedy::{Action, Identity, Remedy};
 use crate::rules::short;
-use crate::snapshot::{Process, Role};
+use crate::snapshot::{Cgroup, Process, Role};
 use crate::view::{View, words};
 
 /// How many say that it is no accident.
@@ -53,7 +56,10 @@ pub(super) fn check(view: &View<'_>) -> Vec<Finding> {
             alike.entry(kind).or_default().push(process);
         }
     }
-    alike.iter().filter_map(|(kind, processes)| finding(view, kind, processes)).collect()
+    let found = alike.iter().filter_map(|(kind, processes)| finding(view, kind, processes));
+    let mut findings: Vec<Finding> = found.collect();
+    findings.extend(unreaped::check(view, &findings));
+    findings
 }
 
 fn kind(process: &Process) -> Option<Kind<'_>> {
@@ -92,20 +98,29 @@ fn finding(view: &View<'_>, kind: &Kind<'_>, processes: &[&Process]) -> Option<F
         finding = finding.evidence(file, text);
     }
     let number = processes.len();
-    Some(if kind.is_zombie { unreaped(finding, view, oldest) } else { running(finding, oldest, number) })
+    Some(if kind.is_zombie {
+        blocked_by_parent(finding, view, oldest)
+    } else {
+        running(finding, oldest, number)
+    })
 }
 
 /// The tightest limit of processes above the leftovers, and when it is reached if each period leaves one more.
 fn when_full(view: &View<'_>, process: &Process, period_ms: u64) -> Option<(String, String)> {
-    let limits = view.snapshot.chain(process, "pids").into_iter().filter_map(|group| {
-        let pids = group.pids.as_ref()?;
-        Some((group, pids.current?, pids.max?))
-    });
-    let (group, current, max) = limits.min_by_key(|(_, current, max)| max.saturating_sub(*current))?;
+    let (group, current, max) = tightest(view, process)?;
     let left_ms = max.saturating_sub(current).saturating_mul(period_ms);
     let text =
         format!("{current} of {max} are taken; full in {} if each period leaves one more", words(left_ms));
     Some((format!("{}/pids.max", group.directory), text))
+}
+
+/// The group above a process with the least room for more: how many there are, and how many there may be.
+fn tightest<'a>(view: &View<'a>, process: &Process) -> Option<(&'a Cgroup, u64, u64)> {
+    let limits = view.snapshot.chain(process, "pids").into_iter().filter_map(|group| {
+        let pids = group.pids.as_ref()?;
+        Some((group, pids.current?, pids.max?))
+    });
+    limits.min_by_key(|(_, current, max)| max.saturating_sub(*current))
 }
 
 fn running(finding: Finding, oldest: &Process, number: usize) -> Finding {
@@ -123,7 +138,8 @@ fn running(finding: Finding, oldest: &Process, number: usize) -> Finding {
         )
 }
 
-fn unreaped(finding: Finding, view: &View<'_>, oldest: &Process) -> Finding {
+/// By the init that the zombies were handed to.
+fn blocked_by_parent(finding: Finding, view: &View<'_>, oldest: &Process) -> Finding {
     let init = view.snapshot.process(oldest.ppid).map_or("init", |init| &init.comm);
     finding
         .class("EX-28")
