@@ -1,8 +1,8 @@
 //! Real lines and their classes: `lines/*.tsv`, a class and a line in each row.
 //!
 //! In the first column `-` is a line that is no failure of the road to a container, and `?` is a failure of it that no
-//! class knows. `holdout.tsv` was collected in two parts without a look at the patterns, `nearmiss.tsv` are lines that
-//! only look like failures.
+//! class knows. `holdout.tsv` was collected in three parts without a look at the patterns; of the third, 139 of 171
+//! classes were right before the patterns were mended for it. `nearmiss.tsv` are lines that only look like failures.
 
 use std::collections::BTreeMap;
 
@@ -92,7 +92,8 @@ fn wrapped(line: &str) -> Vec<String> {
 fn a_line_keeps_its_class_in_every_envelope() {
     let explainer = Explainer::new().unwrap();
     let mut wrong = Vec::new();
-    for (wanted, line) in rows(CORPUS).filter(|(_, line)| is_bare(line)) {
+    let known = rows(CORPUS).chain(rows(HOLDOUT)).filter(|(class, _)| !matches!(*class, "-" | "?"));
+    for (wanted, line) in known.filter(|(_, line)| is_bare(line)) {
         for wrapped in wrapped(line) {
             let found = explainer.explain(&wrapped).and_then(|explanation| explanation.class);
             if found.as_deref() != Some(wanted) {
@@ -105,7 +106,7 @@ fn a_line_keeps_its_class_in_every_envelope() {
 
 /// Lines that came without an envelope, and are not the whole of a short output.
 fn is_bare(line: &str) -> bool {
-    let has_envelope = ["level=", "{\"", "] ", "  ", "Warning", "[0", "stty", "stderr", ": audit"]
+    let has_envelope = ["level=", "{\"", "] ", "  ", "Warning", "[0", "stty", "stderr", ": audit", "make: "]
         .iter()
         .any(|mark| line.contains(mark));
     !has_envelope && !line.starts_with(|character: char| character.is_ascii_digit())
