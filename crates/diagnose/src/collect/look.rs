@@ -35,7 +35,7 @@ pub struct Look {
     pub processes: Vec<Outline>,
     /// Groups that are at a limit, frozen or out of memory, or that refused a fork at any time.
     pub groups: Vec<Level>,
-    /// Listening sockets with connections that nobody took.
+    /// Listening sockets; of those of shims only the ones with a queue.
     pub doors: Vec<Door>,
     /// State files of runtimes: path, size, modification in milliseconds after 1970.
     pub states: Vec<(String, u64, u64)>,
@@ -72,7 +72,7 @@ impl Outline {
     /// Whether it may look the same at the next look: not what is suspicious when it stays, nor what becomes another
     /// program in a moment.
     fn may_stay(&self) -> bool {
-        self.state != 'D' && !self.comm.starts_with("runc:[")
+        !matches!(self.state, 'D' | 'Z') && !self.comm.starts_with("runc:[")
     }
 }
 
@@ -91,12 +91,12 @@ pub struct Level {
     pub frozen: bool,
 }
 
-/// A listening socket with a queue.
+/// A listening socket.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Door {
     /// Path.
     pub path: String,
-    /// Connections that wait.
+    /// Connections that nobody took.
     pub queue: u32,
 }
 
@@ -111,11 +111,18 @@ pub struct Eyes {
     kernel_threads: BTreeSet<i32>,
     /// The processes of the last look.
     known: BTreeMap<i32, Outline>,
+    /// Its state files: size and modification by path.
+    dates: BTreeMap<String, (u64, u64)>,
     ticks_per_second: u64,
     looks: u64,
     /// Where runtimes keep their state.
     state_roots: BTreeSet<String>,
 }
+
+/// Where shims listen, one for each container.
+///
+/// Source: containerd, `runtime/v2/shim/util_unix.go`.
+const SHIMS: &str = "/run/containerd/s/";
 
 /// Every so many looks the groups are listed anew.
 const RELIST: u64 = 6;
@@ -150,6 +157,7 @@ impl Eyes {
             levels: Vec::new(),
             kernel_threads: BTreeSet::new(),
             known: BTreeMap::new(),
+            dates: BTreeMap::new(),
             ticks_per_second: rustix::param::clock_ticks_per_second().max(1),
             looks: 0,
             state_roots: runtime_state::lasting_roots(&Places::well_known()),
@@ -193,6 +201,8 @@ impl Eyes {
         self.kernel_threads.extend(kernel_threads);
         self.take_turns(&mut look.groups);
         self.known = look.processes.iter().map(|it| (it.pid, it.clone())).collect();
+        self.dates =
+            look.states.iter().map(|(path, size, modified)| (path.clone(), (*size, *modified))).collect();
         look
     }
 
@@ -261,10 +271,20 @@ impl Eyes {
             "processes" => (part.processes, kernel_threads) = self.processes(),
             "groups" => part.groups = self.groups_of(Turn::Now).filter_map(|it| self.level(it)).collect(),
             "doors" => part.doors = doors(),
-            _ => part.states = runtime_state::dates(&self.root, &self.state_roots),
+            _ => part.states = self.states(),
         }
         part.since_boot_ms = self.uptime_ms();
         Piece::Look(Box::new(part), kernel_threads)
+    }
+
+    /// State files; a whole one is asked for its date at every other look.
+    fn states(&self) -> Vec<(String, u64, u64)> {
+        let known = |folder: &str, name: &str| {
+            let (size, modified) = *self.dates.get(&format!("{folder}/{name}"))?;
+            let number = folder.bytes().fold(0, |sum, byte| sum + u64::from(byte));
+            (size > 0 && !self.is_turn(number)).then_some((size, modified))
+        };
+        runtime_state::dates(&self.root, &self.state_roots, known)
     }
 
     fn uptime_ms(&self) -> u64 {
@@ -326,7 +346,10 @@ impl Eyes {
         let text = |name: &str| self.root.record(&format!("{directory}/{name}")).unwrap_or_default();
         let hierarchy = self.hierarchies.iter().find(|it| directory.starts_with(&it.directory))?;
         let is_unified = hierarchy.name == crate::snapshot::cgroup::UNIFIED;
-        let has = |name: &str| is_unified || hierarchy.name == name;
+        // A controller is in one hierarchy only; freezing on v2 needs none.
+        let is_elsewhere = |name: &str| self.hierarchies.iter().any(|it| it.name == name);
+        let has =
+            |name: &str| hierarchy.name == name || is_unified && (name == "freezer" || !is_elsewhere(name));
         let mut level = Level { directory: format!("/{directory}"), ..Level::default() };
         let number = |text: &str| text.trim().parse::<u64>().ok();
         if has("pids") {
@@ -358,11 +381,12 @@ impl Look {
 }
 
 fn doors() -> Vec<Door> {
-    let waiting = sock_diag::listening().unwrap_or_default().into_iter().filter_map(|socket| {
-        let queue = socket.receive_queue.filter(|queue| *queue > 0)?;
-        (socket.state == SocketState::Listening).then_some(Door { path: socket.path?, queue })
+    let open = sock_diag::listening().unwrap_or_default().into_iter().filter_map(|socket| {
+        let queue = socket.receive_queue.unwrap_or_default();
+        let path = socket.path.filter(|path| queue > 0 || !path.starts_with(SHIMS))?;
+        (socket.state == SocketState::Listening).then_some(Door { path, queue })
     });
-    waiting.collect()
+    open.collect()
 }
 
 #[cfg(test)]
@@ -437,6 +461,31 @@ mod tests {
         eyes.learn(&Snapshot { processes: vec![engine], ..Snapshot::default() });
         let states = eyes.look().states;
         assert_eq!(states[0].0, "/srv/exec/runtime-runc/moby/1e26/state.json");
+    }
+
+    #[test]
+    fn a_whole_state_is_dated_at_every_other_look_and_an_empty_one_at_each() {
+        let lab = tempfile::tempdir().unwrap();
+        let mut eyes = Eyes::below(Folder::open(lab.path()).unwrap());
+        // It is never the turn of both.
+        let put_both = |text: &str| {
+            for id in ["a", "b"] {
+                put(lab.path(), &format!("run/runc/{id}/state.json"), text);
+            }
+        };
+        let sizes = |eyes: &mut Eyes| {
+            let mut sizes: Vec<u64> = eyes.look().states.iter().map(|it| it.1).collect();
+            sizes.sort_unstable();
+            sizes
+        };
+        put_both("{}");
+        assert_eq!(sizes(&mut eyes), [2, 2]);
+        put_both("");
+        assert_eq!([sizes(&mut eyes), sizes(&mut eyes)], [[0, 2], [0, 0]]);
+        put_both("{}");
+        assert_eq!(sizes(&mut eyes), [2, 2]);
+        std::fs::remove_dir_all(lab.path().join("run/runc/a")).unwrap();
+        assert_eq!(sizes(&mut eyes), [2]);
     }
 
     #[test]

@@ -76,18 +76,27 @@ pub(super) fn read_root(root: &Folder, visit: &Visit<'_>) -> Vec<Piece> {
     folders.filter_map(|it| read(root, visit.unit, &it.name)).map(|it| Piece::State(Box::new(it))).collect()
 }
 
-/// Size and modification of every state file in `roots`; nothing is opened but directories.
-pub(super) fn dates(root: &Folder, roots: &BTreeSet<String>) -> Vec<(String, u64, u64)> {
+/// The state file of a container.
+const FILES: [&str; 2] = ["state.json", "status"];
+
+/// Path, size and modification of every state file in `roots`; nothing is opened but directories, and nothing is asked
+/// of a file whose dates `known` has by its folder and name.
+pub(super) fn dates(
+    root: &Folder,
+    roots: &BTreeSet<String>,
+    known: impl Fn(&str, &str) -> Option<(u64, u64)>,
+) -> Vec<(String, u64, u64)> {
     let mut found = Vec::new();
     for parent in roots {
         let entries = root.folder(parent).and_then(|folder| folder.entries()).unwrap_or_default();
         for entry in entries.iter().filter(|it| it.is_folder) {
-            for file in ["state.json", "status"] {
-                let path = format!("{parent}/{}/{file}", entry.name);
-                found.extend(
-                    root.dates(&path).ok().map(|(size, modified)| (format!("/{path}"), size, modified)),
-                );
-            }
+            let folder = format!("/{parent}/{}", entry.name);
+            let date = |file| {
+                let path = format!("{folder}/{file}");
+                let (size, modified) = known(&folder, file).or_else(|| root.dates(&path[1..]).ok())?;
+                Some((path, size, modified))
+            };
+            found.extend(FILES.into_iter().find_map(date));
         }
     }
     found

@@ -3,7 +3,7 @@
 //! A suspicion is no finding: it only says that looking closer is worth its price. It has a key, so that one which
 //! turned out to be nothing is not looked into again and again.
 
-use crate::collect::look::{Look, Outline};
+use crate::collect::look::{Door, Look, Outline};
 
 /// A runtime's command is done within this, unless something holds it up. Milliseconds.
 const COMMAND_MS: u64 = 4_000;
@@ -81,7 +81,7 @@ fn processes(before: &Look, now: &Look, found: &mut Vec<Suspicion>) {
         if process.state == 'D' && same(before, process).is_some_and(|it| it.state == 'D') {
             found.push(Suspicion::of("sleep", process));
         }
-        if process.state == 'Z' && process.threads > 1 {
+        if is_half_dead(process) && same(before, process).is_some_and(is_half_dead) {
             found.push(Suspicion::of("half dead", process));
         }
         if ASKING.contains(&process.comm.as_str()) && age >= CLIENT_MS {
@@ -93,14 +93,32 @@ fn processes(before: &Look, now: &Look, found: &mut Vec<Suspicion>) {
     }
 }
 
+/// Whether its first thread has ended and others have not. So does every program with threads look while it ends.
+fn is_half_dead(process: &Outline) -> bool {
+    process.state == 'Z' && process.threads > 1
+}
+
 /// Daemons that are gone, and shims that are gone while their children live.
 fn lost(before: &Look, now: &Look, found: &mut Vec<Suspicion>) {
     for process in before.processes.iter().filter(|process| same(now, process).is_none()) {
         let orphans = || before.processes.iter().any(|it| it.ppid == process.pid && same(now, it).is_some());
-        if is_daemon(process) || process.is_keeper() && orphans() {
+        if is_daemon(process) && !is_replaced(process, before, now) || process.is_keeper() && orphans() {
             found.push(Suspicion::of("lost", process));
         }
     }
+}
+
+/// Whether it was restarted and listens again: as many daemons of this name are there as before, and no door is gone.
+/// One that listens and does no more lets a queue grow.
+fn is_replaced(daemon: &Outline, before: &Look, now: &Look) -> bool {
+    let count = |look: &Look| look.processes.iter().filter(|it| it.comm == daemon.comm).count();
+    let is_open = |door: &Door| now.doors.iter().any(|it| it.path == door.path);
+    count(now) >= count(before) && before.doors.iter().filter(|door| is_lasting(door)).all(is_open)
+}
+
+/// Compat: dockerd gives the socket for its network proxies another name at each start (libnetwork, `sandbox_externalkey_unix.go`).
+fn is_lasting(door: &Door) -> bool {
+    !door.path.contains("/libnetwork/")
 }
 
 fn places(before: &Look, now: &Look, found: &mut Vec<Suspicion>) {
@@ -119,7 +137,9 @@ fn places(before: &Look, now: &Look, found: &mut Vec<Suspicion>) {
             found.push(Suspicion::about("refused", &level.directory));
         }
     }
-    for door in now.doors.iter().filter(|door| door.queue >= QUEUE) {
+    // A daemon that is being started takes nothing for a moment.
+    let is_shut = |look: &Look, path: &str| look.doors.iter().any(|it| it.path == path && it.queue >= QUEUE);
+    for door in now.doors.iter().filter(|it| is_shut(now, &it.path) && is_shut(before, &it.path)) {
         found.push(Suspicion::about("door", &door.path));
     }
     for (path, size, modified) in &now.states {
@@ -145,7 +165,7 @@ fn same<'a>(look: &'a Look, process: &Outline) -> Option<&'a Outline> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::collect::look::{Door, Level};
+    use crate::collect::look::Level;
 
     fn process(pid: i32, ppid: i32, comm: &str, started_ms: u64) -> Outline {
         Outline { pid, ppid, comm: comm.to_owned(), state: 'S', threads: 1, started_ms, inside: None }
@@ -232,17 +252,50 @@ mod tests {
     }
 
     #[test]
-    fn limits_doors_and_state_files() {
+    fn a_process_that_is_ending_is_nothing() {
+        let mut ending = node();
+        ending.push(Outline { state: 'Z', threads: 5, ..process(9, 4, "runc", 99_000) });
+        assert_eq!(keys(&look(node()), &look(ending.clone())), Vec::<String>::new());
+        assert_eq!(keys(&look(ending.clone()), &look(ending)), ["half dead 9 99000"]);
+    }
+
+    #[test]
+    fn a_daemon_that_was_restarted_is_missed_until_it_listens() {
+        let door = |path: &str| Door { path: path.to_owned(), queue: 0 };
+        let with = |processes: Vec<Outline>, doors| Look { doors, ..look(processes) };
+        let both = || vec![door("/run/containerd/containerd.sock"), door("/run/docker.sock")];
+        let before = with(node(), [both(), vec![door("/run/docker/libnetwork/5d0c.sock")]].concat());
+        let mut restarted = node();
+        restarted[2] = process(9, 1, "dockerd", 99_000);
+        assert_eq!(keys(&before, &with(restarted.clone(), both())), Vec::<String>::new());
+        let closed = with(restarted.clone(), vec![door("/run/containerd/containerd.sock")]);
+        assert_eq!(keys(&before, &closed), ["lost 3 1000"], "nobody listens");
+        restarted[2].comm = "containerd".to_owned();
+        assert_eq!(keys(&before, &with(restarted, both())), ["lost 3 1000"], "another daemon");
+    }
+
+    #[test]
+    fn a_queue_before_a_daemon_that_starts_is_nothing() {
+        let queue =
+            Look { doors: vec![Door { path: "/run/docker.sock".to_owned(), queue: 9 }], ..look(node()) };
+        assert_eq!(keys(&look(node()), &queue), Vec::<String>::new());
+        assert_eq!(keys(&queue, &queue.clone()), ["door /run/docker.sock"]);
+        let served =
+            Look { doors: vec![Door { path: "/run/docker.sock".to_owned(), queue: 3 }], ..look(node()) };
+        assert_eq!(keys(&queue, &served), Vec::<String>::new());
+    }
+
+    #[test]
+    fn limits_and_state_files() {
         let level = |refused| Level { directory: "/g".to_owned(), refused, ..Level::default() };
         let before = Look { groups: vec![level(3)], states: vec![("/s".to_owned(), 9, 1)], ..look(node()) };
         let same = before.clone();
         assert_eq!(keys(&before, &same), Vec::<String>::new());
         let now = Look {
             groups: vec![Level { pids_full: true, ..level(4) }],
-            doors: vec![Door { path: "/run/docker.sock".to_owned(), queue: 9 }],
             states: vec![("/s".to_owned(), 9, 2)],
             ..look(node())
         };
-        assert_eq!(keys(&before, &now), ["door /run/docker.sock", "pids /g", "refused /g", "state /s"]);
+        assert_eq!(keys(&before, &now), ["pids /g", "refused /g", "state /s"]);
     }
 }
