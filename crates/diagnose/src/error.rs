@@ -33,7 +33,7 @@ pub enum Error {
         source: std::io::Error,
     },
     /// A saved snapshot is not one, or is damaged.
-    #[error("read snapshot {path}", path = path.display())]
+    #[error("read snapshot {path}: it is none, or is damaged", path = path.display())]
     Snapshot {
         /// Its path.
         path: PathBuf,

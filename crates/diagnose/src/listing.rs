@@ -108,6 +108,12 @@ impl Import {
             let why = Why::TooMuch { taken: MOST_LINES as u64 };
             snapshot.unseen.push(Unseen { what: String::from("log lines"), why });
         }
+        let is_log =
+            snapshot.processes.is_empty() && snapshot.cgroups.is_empty() && snapshot.packages.is_empty();
+        if is_log && snapshot.host.fips.is_none() {
+            let what = String::from("processes, groups and packages: every line was taken for one of a log");
+            snapshot.unseen.push(Unseen { what, why: Why::Malformed });
+        }
         BY_HAND.clone_into(&mut snapshot.taken.version);
         // No start times: everything counts as old enough.
         snapshot.taken.since_boot_ms = u64::MAX;
@@ -173,5 +179,19 @@ fn access(letter: char) -> Option<u32> {
         'w' => Some(1),
         'u' => Some(2),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_without_any_listing_is_said_to_be_none() {
+        let unseen = |text: &str| import([text]).unseen.len();
+        assert_eq!(unseen("root:x:0:0:root:/root:/bin/bash\n"), 1);
+        let lsof =
+            "COMMAND PID USER FD TYPE DEVICE SIZE/OFF NODE NAME\ndockerd 7 root 1w FIFO 0,13 0t0 5 pipe\n";
+        assert_eq!(unseen(lsof), 0);
     }
 }
