@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 use std::fs::File;
-use std::io::{ErrorKind, Write};
+use std::io::{ErrorKind, IsTerminal, Write};
 use std::os::fd::AsFd;
 use std::os::unix::fs::FileTypeExt;
 use std::sync::OnceLock;
@@ -12,6 +12,7 @@ use diagnose::diagnosis::Diagnosis;
 use diagnose::harmless;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
+use crate::columns;
 use crate::failure::Failure;
 use crate::findings;
 use crate::letters::Letters;
@@ -41,10 +42,12 @@ pub(crate) fn spell_in(letters: Letters) {
     let _set_before = LETTERS.set(letters);
 }
 
-/// Text for people, of which nothing steers a terminal.
-fn spelt(text: &str) -> String {
+/// Text for people, of which nothing steers a terminal, in the width of the one it is for.
+fn spelt(text: &str, out: &impl AsFd) -> String {
     let letters = LETTERS.get().copied().unwrap_or(Letters::Utf8);
-    letters.spell(&harmless::text(text)).into_owned()
+    let text = harmless::text(text);
+    let fitted = columns::of(out).map(|columns| columns::fitted(&text, columns));
+    letters.spell(fitted.as_deref().unwrap_or(&text)).into_owned()
 }
 
 /// Writes the answer, of which nothing steers a terminal. A reader that went away is no failure.
@@ -52,7 +55,7 @@ fn spelt(text: &str) -> String {
 /// # Errors
 /// When standard output cannot be written.
 pub(crate) fn print(text: &str) -> Result<Reader, Failure> {
-    write(&spelt(text))
+    write(&spelt(text, &std::io::stdout()))
 }
 
 /// Writes what is harmless already, as it is.
@@ -71,7 +74,8 @@ pub(crate) fn write(text: &str) -> Result<Reader, Failure> {
 ///
 /// Whoever has both streams as pipes may read this one last, so what finds no room is left out.
 pub(crate) fn so_far(diagnosis: &Diagnosis) {
-    write_what_fits(&std::io::stderr(), spelt(&findings::so_far(diagnosis)).as_bytes());
+    let out = std::io::stderr();
+    write_what_fits(&out, spelt(&findings::so_far(diagnosis), &out).as_bytes());
 }
 
 /// Writes piece by piece, each only when there is room; waits for room for a second in all at most.
@@ -115,7 +119,16 @@ pub(crate) fn json<T: serde::Serialize>(value: &T) -> Result<String, Failure> {
 
 /// Says on standard error what went wrong; nobody may be there to read it.
 pub(crate) fn complain(text: &str) {
-    let _gone = writeln!(std::io::stderr(), "sluice-doctor: {}", spelt(&one_line(text)));
+    let mut out = std::io::stderr();
+    let text = spelt(&format!("sluice-doctor: {}\n", one_line(text)), &out);
+    let _gone = out.write_all(text.as_bytes());
+}
+
+/// Tells somebody at a terminal that the next words are his.
+pub(crate) fn await_input() {
+    if std::io::stdin().is_terminal() {
+        complain("reads standard input; Ctrl-D ends it");
+    }
 }
 
 fn one_line(text: &str) -> String {

@@ -5,6 +5,7 @@
 mod answer;
 mod cli;
 mod cmd;
+mod columns;
 mod failure;
 mod findings;
 mod letters;

@@ -113,6 +113,7 @@ impl<'a> Report<'a> {
     /// Standard input, which may be a log that is still being written: when nothing more comes, all is said that has, and when
     /// nobody hears it any more, no more is read.
     fn follow(&mut self) -> Result<(), Failure> {
+        answer::await_input();
         let (explainer, before) = (self.explainer, self.totals.lines);
         let report = RefCell::new(self);
         let mut input = Quiet::new(std::io::stdin().lock(), &report);

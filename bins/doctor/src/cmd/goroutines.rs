@@ -37,6 +37,7 @@ struct Source {
 pub(crate) fn run(options: &Options) -> Result<ExitCode, Failure> {
     let mut sources = Vec::new();
     if options.files.is_empty() {
+        answer::await_input();
         add(&mut sources, "-", &mut std::io::stdin().lock())?;
     }
     for path in &options.files {
