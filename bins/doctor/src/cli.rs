@@ -6,9 +6,19 @@ use clap::{Parser, Subcommand};
 
 use crate::{answer, cmd, failure};
 
+/// What a caller has to know besides the options.
+const AFTER_HELP: &str = "\
+Without a command: looks at this node, changes nothing, says what is wrong.
+
+Exit codes:
+  0   nothing is broken (notices do not count)
+  1   a warning, or something worse that is not confirmed
+  2   critical: somebody waits and will wait for ever
+  64  the doctor could not do what it was asked to";
+
 /// Finds which joint of a container node is stuck, says why, and heals it.
 #[derive(Debug, Parser)]
-#[command(name = "sluice-doctor", version, args_conflicts_with_subcommands = true)]
+#[command(name = "sluice-doctor", version, args_conflicts_with_subcommands = true, after_help = AFTER_HELP)]
 struct Cli {
     #[command(flatten)]
     diagnose: cmd::diagnose::Options,
@@ -50,6 +60,15 @@ mod tests {
     use clap::error::ErrorKind;
 
     use super::*;
+
+    #[test]
+    fn the_help_tells_the_exit_codes() {
+        let help = <Cli as clap::CommandFactory>::command().render_help().to_string();
+        for code in ["  0   ", "  1   ", "  2   ", "  64  "] {
+            assert!(help.lines().any(|line| line.starts_with(code)), "{code}: {help}");
+        }
+        assert!(AFTER_HELP.lines().all(|line| line.len() <= 80));
+    }
 
     #[test]
     fn one_look_is_a_look_at_this_machine() {

@@ -18,6 +18,9 @@ pub(crate) fn text(diagnosis: &Diagnosis) -> String {
     for finding in &diagnosis.findings {
         text.push_str(&self::finding(finding));
     }
+    if diagnosis.findings.iter().flat_map(|it| &it.remedies).any(|it| it.action.is_some()) {
+        text.push_str("on that node, `sluice-doctor heal` tells costs and commands of the remedies\n\n");
+    }
     if !diagnosis.graph.nodes.is_empty() {
         let several = diagnosis.blockers.len() > 1;
         let who = if several { "what those above it wait for" } else { "the one everybody waits for" };
@@ -155,6 +158,18 @@ mod tests {
         }
         diagnosis.findings[0].container_name = None;
         assert!(text(&diagnosis).lines().any(|line| line == "  container 1e26"));
+    }
+
+    #[test]
+    fn what_can_be_applied_says_how() {
+        let mut diagnosis = diagnose::diagnose::diagnose(&diagnose::Snapshot::default());
+        let finding = Finding::new("full_pipe", "a", Severity::Critical, "a pipe is full");
+        diagnosis.findings = vec![finding.clone().remedy(Remedy::advise("upgrade", "use another shim"))];
+        assert!(!text(&diagnosis).contains("sluice-doctor heal"));
+        let process = diagnose::remedy::Identity { pid: 1, start_time: 1 };
+        let kill = Remedy::act("kill", "end it", diagnose::remedy::Action::Kill { process });
+        diagnosis.findings = vec![finding.remedy(kill)];
+        assert!(text(&diagnosis).contains("`sluice-doctor heal`"));
     }
 
     #[test]
