@@ -96,7 +96,8 @@ fn in_the_line(explanation: &Explanation, class: &Class) -> Option<String> {
     explanation.also.iter().find(|other| class.consequence_of.contains(other)).cloned()
 }
 
-/// Whether a class follows from another: 0 when that one is named, 1 when its area is, 2 when any class will do.
+/// Whether a class follows from another: 0 when that one is named, 1 when its area is, 2 when any class will do, and 3
+/// when that one is itself only how a failure shows.
 fn follows(class: &Class, other: &Class) -> Option<u8> {
     if class.id == other.id {
         return None;
@@ -107,7 +108,7 @@ fn follows(class: &Class, other: &Class) -> Option<u8> {
         .filter_map(|cause| match cause.strip_suffix('*') {
             None => (*cause == other.id).then_some(0),
             Some(_) if other.noise => None,
-            Some("") => Some(2),
+            Some("") => Some(2 + u8::from(other.symptom)),
             Some(area) => other.id.starts_with(area).then_some(1),
         })
         .min()
@@ -148,6 +149,20 @@ mod tests {
     #[test]
     fn noise_alone_says_what_usually_stands_behind_it() {
         assert_eq!(related(&[FIFO]), [row("EX-35", Some("EX-02"))]);
+    }
+
+    #[test]
+    fn a_timeout_follows_from_a_failure_before_a_symptom_that_is_nearer() {
+        let check =
+            "level=warning msg=\"Health check for container 3f6f error: context deadline exceeded: unknown\"";
+        let timeout = "E1214 17:04:47.303868 5021 remote_runtime.go:319] \"CreateContainer in sandbox from runtime \
+                       service failed\" err=\"rpc error: code = DeadlineExceeded desc = context deadline exceeded\"";
+        let reserved = "E1214 17:08:47.303868 5021 remote_runtime.go:319] \"CreateContainer in sandbox from runtime \
+                        service failed\" err=\"failed to reserve container name \\\"a\\\": name \\\"a\\\" is reserved for \\\"7c\\\"\"";
+        assert_eq!(
+            related(&[check, timeout, reserved]),
+            [row("EX-41", None), row("NO-07", Some("ST-10")), row("ST-10", None)]
+        );
     }
 
     #[test]
