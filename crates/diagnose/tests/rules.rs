@@ -684,6 +684,18 @@ fn zombies_of_a_program_that_is_not_init_are_its_own() {
 }
 
 #[test]
+fn who_waits_for_memory_of_a_group_that_was_not_seen_is_sent_to_no_file_server() {
+    let mut snapshot = snapshot!("oom_killer_off")();
+    snapshot.cgroups.clear();
+    snapshot.taken.since_boot_ms += 60_000;
+    let findings = found(&snapshot, "d_state_helper");
+    assert!(!findings.is_empty());
+    assert!(findings.iter().all(|it| it.remedies[0].name == "memory"), "{findings:#?}");
+    let elsewhere = one(&snapshot!("d_state_helper")(), "d_state_helper").0;
+    assert_eq!(elsewhere.remedies[0].name, "server");
+}
+
+#[test]
 fn a_long_command_leaves_room_for_what_is_said_about_it() {
     let mut snapshot = snapshot!("held_stdout")();
     let inside = snapshot.processes.iter_mut().filter(|it| it.container.is_some());

@@ -37,7 +37,8 @@ fn finding(view: &View<'_>, helper: &Process) -> Option<Finding> {
     let (place, _) = place(thread);
     let container = view.container_of(helper);
     let graph = container.map(|id| build::around_container(view, id)).unwrap_or_default();
-    let title = format!("{} sleeps uninterruptibly in {place}, {} old", view.label(helper), view.age(helper));
+    let age = view.known_age(helper).map_or_else(String::new, |age| format!(", {age} old"));
+    let title = format!("{} sleeps uninterruptibly in {place}{age}", view.label(helper));
     let subject = format!("{}/{}", short(container), helper.pid);
     let finding = Finding::new("d_state_helper", &subject, Severity::Critical, title)
         .momentary()
@@ -45,7 +46,7 @@ fn finding(view: &View<'_>, helper: &Process) -> Option<Finding> {
         .container(container)
         .blocker(Some(helper.pid), &view.name(helper), format!("the kernel, in {place}"))
         .chain(graph.chain_to(&build::process_key(helper.pid)));
-    Some(evidence(view, helper, thread, finding).remedy(remedy()))
+    Some(evidence(view, helper, thread, finding).remedy(remedy(thread)))
 }
 
 /// The thread that cannot be woken, unless another rule says why: a frozen cgroup, or memory that is short.
@@ -81,7 +82,14 @@ fn evidence(view: &View<'_>, helper: &Process, thread: &Thread, mut finding: Fin
     finding
 }
 
-fn remedy() -> Remedy {
+fn remedy(thread: &Thread) -> Remedy {
+    if build::is_out_of_memory(thread) {
+        return Remedy::advise(
+            "memory",
+            "raise the memory limit of its group, or let the kernel kill there (memory.oom_control)",
+        )
+        .may_follow("whatever waited is carried out, late, or killed");
+    }
     Remedy::advise("server", "bring back what it waits for: the file server, the FUSE daemon, the disk; nothing ends this sleep otherwise")
         .may_follow("whatever waited is carried out, late")
 }
