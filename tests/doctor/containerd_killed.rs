@@ -18,6 +18,7 @@ fn the_missing_containerd_is_named_by_the_shims_that_work_for_it() {
             let told = [&found["class"], &found["severity"], &found["blocker"]["name"]];
             assert_eq!(told, ["IN-02", "critical", "containerd"], "{found:#}");
             assert_eq!(found["confirmed"], true, "{found:#}");
+            assert!(found.to_string().contains("left behind without a listener"), "{found:#}");
         };
         named();
         docker.stop_daemon(Signal::KILL);

@@ -25,6 +25,7 @@ fn the_missing_engine_is_named_and_starting_it_heals() {
         assert_eq!(found["blocker"]["name"], "dockerd");
         assert!(found.to_string().contains("an exec without a client"), "{found:#}");
         assert_eq!(found["confirmed"], true);
+        assert!(found.to_string().contains("left behind without a listener"), "{found:#}");
 
         lab.step("told after one look already, as seen once");
         let about = |found: &&Value| found["rule"] == "engine_gone" && found["container"] == id.as_str();

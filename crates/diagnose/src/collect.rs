@@ -15,6 +15,7 @@ pub mod host;
 pub mod installed;
 mod join;
 pub mod kernel_log;
+mod left_socket;
 pub mod logs;
 pub mod look;
 pub mod mount;
@@ -197,14 +198,19 @@ impl Collector<'_> {
         self.keep(pieces);
     }
 
-    /// Fifth round.
+    /// Fifth round: state directories, and sockets of daemons that are gone.
     fn roots_of_tasks(&mut self, places: &Places) {
         let root = &self.root;
         let read = |visit: &Visit<'_>| runtime_state::read_root(root, visit);
         let known = runtime_state::roots(&self.snapshot.processes, places);
         let units = runtime_state::roots_of_tasks(&self.snapshot.tasks, &known).into_iter().collect();
-        let job = Job { name: "runtime states", units, patience: PATIENCE_WITH_DISKS, read: &read };
-        let pieces = carry_out(vec![job], self.deadline);
+        let mut jobs =
+            vec![Job { name: "runtime states", units, patience: PATIENCE_WITH_DISKS, read: &read }];
+        let since_ms = self.snapshot.taken.at_ms;
+        let socket = |visit: &Visit<'_>| left_socket::read(root, since_ms, visit);
+        let units = left_socket::units(&self.snapshot, places);
+        jobs.push(Job { name: "socket files", units, patience: PATIENCE_WITH_DISKS, read: &socket });
+        let pieces = carry_out(jobs, self.deadline);
         self.keep(pieces);
     }
 
@@ -225,6 +231,7 @@ impl Collector<'_> {
                 Piece::FileSystem(system) => to.host.file_systems.push(system),
                 Piece::Sockets(sockets) => to.sockets.extend(sockets),
                 Piece::Mounts(mounts) => to.mounts.extend(mounts),
+                Piece::SocketFile(path) => to.left_sockets.push(path),
                 Piece::Depth { inode, bytes, capacity } => {
                     join::depth(&mut to.pipes, inode, (bytes, capacity))
                 }

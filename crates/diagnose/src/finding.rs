@@ -102,6 +102,9 @@ pub struct Finding {
     /// False when it was seen in one look only, and a healthy node can look so for a moment.
     #[serde(default = "yes")]
     pub confirmed: bool,
+    /// Whether what is missing has come to a sudden end, as in no restart in order: one further look is enough.
+    #[serde(skip)]
+    pub is_abrupt: bool,
     /// What is wrong, in one sentence without line breaks.
     pub title: String,
     /// Id of the container it is about.
@@ -128,6 +131,7 @@ impl Finding {
             class: None,
             severity,
             confirmed: true,
+            is_abrupt: false,
             title: one_line(&title.into()),
             container: None,
             container_name: None,
@@ -143,6 +147,14 @@ impl Finding {
     pub fn momentary(mut self) -> Self {
         self.confirmed = false;
         self
+    }
+
+    /// What is missing left this socket behind, if there is one.
+    #[must_use]
+    pub fn left(mut self, socket: Option<&str>) -> Self {
+        let Some(path) = socket else { return self };
+        self.is_abrupt = true;
+        self.evidence(path, "left behind without a listener: whoever ends in order takes it away")
     }
 
     /// The exit code for this one: that of its severity, but 1 at most until it is confirmed.

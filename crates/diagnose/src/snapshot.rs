@@ -64,6 +64,8 @@ pub struct Snapshot {
     pub cgroups: Vec<Cgroup>,
     /// Mounts as the collecting process sees them, and the requests that wait for the servers behind them.
     pub mounts: Vec<Mount>,
+    /// Socket files of container daemons on which nobody listens: whoever ends in order takes his away.
+    pub left_sockets: Vec<String>,
     /// Containers that processes, control groups or directories tell of.
     pub containers: Vec<Container>,
     /// Containers in the state directories of low-level runtimes.

@@ -773,3 +773,22 @@ fn a_diagnosis_has_what_its_rules_found() {
 fn an_empty_node_is_healthy() {
     assert_eq!(diagnose(&Snapshot::default()).findings, Vec::new());
 }
+
+#[test]
+fn a_socket_that_was_left_behind_tells_a_sudden_end() {
+    let mut containerd = snapshot!("containerd_gone")();
+    let (finding, _) = one(&containerd, "containerd_gone");
+    assert!(!finding.confirmed && !finding.is_abrupt);
+    let shim = containerd.processes.iter().find_map(|it| it.option("-address")).unwrap().to_owned();
+    containerd.left_sockets = vec![shim.clone()];
+    let (finding, _) = one(&containerd, "containerd_gone");
+    assert!(!finding.confirmed && finding.is_abrupt, "{finding:#?}");
+    assert!(finding.evidence.iter().any(|it| it.from == shim), "{finding:#?}");
+
+    let mut engine = snapshot!("engine_gone")();
+    let root = engine.tasks.iter().find_map(|task| task.exec_root()).unwrap().to_owned();
+    engine.left_sockets = vec![String::from("/elsewhere/metrics.sock")];
+    assert!(!one(&engine, "engine_gone").0.is_abrupt, "of another dockerd");
+    engine.left_sockets.push(format!("{root}/metrics.sock"));
+    assert!(one(&engine, "engine_gone").0.is_abrupt);
+}

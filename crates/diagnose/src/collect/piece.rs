@@ -17,6 +17,8 @@ pub(super) enum Piece {
     FileSystem(FileSystem),
     Sockets(Vec<UnixSocket>),
     Mounts(Vec<Mount>),
+    /// A socket file that was there before the snapshot was begun.
+    SocketFile(String),
     /// What is in a pipe.
     Depth {
         inode: u64,

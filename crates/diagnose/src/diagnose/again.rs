@@ -73,7 +73,7 @@ fn until_sure(
     }
     let (mut waited, mut is_late) = (Duration::ZERO, false);
     while !momentary(&seen.1).is_empty() {
-        let enough = if is_late { LONGEST } else { patience(&seen) };
+        let enough = patience(&seen, is_late);
         if waited >= enough {
             return Ok(confirmed(seen));
         }
@@ -85,10 +85,13 @@ fn until_sure(
     Ok(seen)
 }
 
-/// How long something has to be missing before that is told.
-fn patience(seen: &Seen) -> Duration {
+/// How long something has to be missing before that is told. How slow the host is does not matter to what has left its
+/// socket behind: nobody restarts it in order.
+fn patience(seen: &Seen, is_late: bool) -> Duration {
     let restart = restart_delay(seen).map_or(MOMENT, |delay| delay.saturating_add(MOMENT).min(LONGEST));
-    if is_busy(&seen.0.host) { LONGEST } else { restart }
+    let mut open = seen.1.findings.iter().filter(|it| !it.confirmed);
+    let is_slow = || is_late || is_busy(&seen.0.host);
+    if !open.all(|it| it.is_abrupt) && is_slow() { LONGEST } else { restart }
 }
 
 fn is_busy(host: &Host) -> bool {
@@ -230,6 +233,20 @@ mod tests {
         snapshot.units =
             vec![UnitFile { name: "docker.service".to_owned(), settings, ..UnitFile::default() }];
         snapshot
+    }
+
+    #[test]
+    fn what_left_its_socket_behind_is_told_at_the_second_look_on_a_busy_host() {
+        let mut left = diagnosis(&[("engine_gone", "5")]);
+        left.findings[0].is_abrupt = true;
+        let looks = std::cell::Cell::new(0);
+        let mut gone = || {
+            looks.set(looks.get() + 1);
+            Ok((pressed(99.0), left.clone()))
+        };
+        let (_, told) = until_sure(&mut gone, |_| MOMENT * 2, |_| ()).unwrap();
+        assert!(told.findings[0].confirmed);
+        assert_eq!(looks.get(), 2);
     }
 
     #[test]

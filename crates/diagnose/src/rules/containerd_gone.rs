@@ -22,6 +22,9 @@ use crate::snapshot::socket::{SocketState, plain};
 use crate::snapshot::{Process, Role, UnixSocket};
 use crate::view::View;
 
+/// Within this a containerd listens, also on a busy host. Milliseconds.
+const START_MS: u64 = 30_000;
+
 pub(super) fn check(view: &View<'_>) -> Vec<Finding> {
     let mut orphans: BTreeMap<&str, Vec<&Process>> = BTreeMap::new();
     for shim in view.with_role(Role::Shim).filter(|shim| is_seen_to_listen(view, shim)) {
@@ -47,6 +50,14 @@ fn is_open(socket: &UnixSocket) -> bool {
     socket.state == SocketState::Listening
 }
 
+/// Whether a containerd may be on its way: a young one that listens nowhere yet.
+fn is_starting(view: &View<'_>) -> bool {
+    let listens =
+        |pid| view.snapshot.sockets.iter().any(|socket| is_open(socket) && socket.owners.contains(&pid));
+    let is_young = |process: &Process| view.snapshot.age_ms(process) < START_MS;
+    view.with_role(Role::Containerd).any(|it| is_young(it) && !listens(it.pid))
+}
+
 fn finding(view: &View<'_>, address: &str, shims: &[&Process]) -> Finding {
     let title = format!("nobody listens on {address}, for which {} shims work", shims.len());
     let one = (shims.len() == 1).then(|| shims[0].option("-id")).flatten();
@@ -56,6 +67,8 @@ fn finding(view: &View<'_>, address: &str, shims: &[&Process]) -> Finding {
         .container(one)
         .evidence("unix sockets", format!("none listens on {address}; those of the shims do"))
         .evidence("processes", format!("{} is there and works for it", view.label(shims[0])));
+    let left = view.snapshot.left_sockets.iter().find(|path| plain(path) == address && !is_starting(view));
+    let finding = finding.left(left.map(String::as_str));
     let what = "start containerd (systemctl start containerd); where dockerd starts it, dockerd";
     finding.blocker(None, "containerd", "to be started").remedy(Remedy::advise("start", what).may_follow(
         "everything that ended meanwhile is told at once; dockerd may have to be started anew, too",

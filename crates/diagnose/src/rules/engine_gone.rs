@@ -24,7 +24,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::finding::{Finding, Severity};
 use crate::graph::build;
 use crate::remedy::Remedy;
-use crate::snapshot::{Process, Role};
+use crate::snapshot::socket::{METRICS, plain};
+use crate::snapshot::{Process, Role, Task};
 use crate::view::View;
 
 /// Within this dockerd has connected, unless something holds it up. Milliseconds.
@@ -89,9 +90,19 @@ fn finding(view: &View<'_>, (containerd, shims): (&Process, &[&Process]), idle: 
     match idle {
         Some(engine) => hanging(view, finding, engine),
         None => finding
+            .left(left_by_engine(view, shims))
             .blocker(None, "dockerd", "to be started")
             .remedy(costs(Remedy::advise("start", "start dockerd (systemctl start docker)"))),
     }
+}
+
+/// A socket below the exec-root of these shims' containers, on which nobody listens.
+fn left_by_engine<'a>(view: &View<'a>, shims: &[&Process]) -> Option<&'a str> {
+    let ids: BTreeSet<&str> = shims.iter().filter_map(|shim| shim.option("-id")).collect();
+    let tasks = view.snapshot.tasks.iter().filter(|task| ids.contains(task.id.as_str()));
+    let roots: BTreeSet<&str> = tasks.filter_map(Task::exec_root).collect();
+    let is_its = |path: &&str| path.strip_suffix(METRICS).is_some_and(|it| roots.contains(plain(it)));
+    view.snapshot.left_sockets.iter().map(String::as_str).find(is_its)
 }
 
 /// With a dockerd that is there and never connected.

@@ -91,3 +91,12 @@ pub struct Task {
     /// `Root` of the runtime options, with the namespace: where that runtime keeps its state.
     pub runtime_root: Option<String>,
 }
+
+impl Task {
+    /// dockerd's exec-root, where its runtime's state lies.
+    #[must_use]
+    pub fn exec_root(&self) -> Option<&str> {
+        let (root, _) = self.runtime_root.as_deref()?.split_once("/runtime-")?;
+        root.starts_with('/').then_some(root)
+    }
+}

@@ -24,6 +24,11 @@ pub struct UnixSocket {
     pub owners: Vec<i32>,
 }
 
+/// Name of the socket that dockerd opens below its exec-root, however its clients reach it.
+///
+/// Compat: moby, `daemon/metrics_unix.go`.
+pub(crate) const METRICS: &str = "metrics.sock";
+
 /// One spelling of a socket's address: without `unix://`, and with `/run` for `/var/run`, which is a link to it.
 #[must_use]
 pub(crate) fn plain(address: &str) -> &str {
