@@ -1,8 +1,8 @@
 //! `docs/errors.md`: every error text of the shipped code, collected from the source, with its answers.
 //!
 //! A text is what `#[error("...")]` of thiserror says. What the command exits with is one rule (1, in exec 255) with
-//! the exceptions of [`exit`]; what dockerd makes of it depends on the text. So only a text that begins with `exec: "PROGRAM":` and thus is
-//! about the program may hold one of dockerd's phrases.
+//! the exceptions of [`exit`]; what dockerd makes of it depends on the text. So only a text that begins with
+//! `exec: "PROGRAM":` and thus is about the program may hold one of dockerd's phrases. No daemon reads the doctor's.
 
 mod collect;
 mod dockerd;
@@ -20,7 +20,7 @@ use collect::Condition;
 pub(crate) fn run(workspace: &Workspace, _arguments: &[String]) -> Result<ExitCode, Failure> {
     let tree = Tree::read(&workspace.root)?;
     for condition in collect::conditions(&tree) {
-        println!("{} {:<24} {}", dockerd::answer(&condition.text), condition.name, condition.text);
+        println!("{:<4} {:<24} {}", docker(&condition), condition.name, condition.text);
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -34,6 +34,9 @@ pub(crate) fn check(tree: &Tree) -> Vec<Finding> {
 }
 
 fn misunderstanding(condition: &Condition) -> Option<Finding> {
+    if is_doctors(condition) {
+        return None;
+    }
     let answer = dockerd::answer(&condition.text);
     let fine = answer == dockerd::OTHER || condition.text.starts_with(ABOUT_THE_PROGRAM);
     let text = format!(
@@ -75,9 +78,13 @@ const NEVER_OF_EXEC: &[&str] = &[
     "Failure::NoCriu",
 ];
 
-/// The exit code: a warning has none, some failures have one only.
-fn exit(name: &str) -> &'static str {
+/// The exit code: a warning has none, some failures have one only. The shim has one as a command that containerd runs
+/// (`start`, `delete`); what its server answers has none.
+fn exit(condition: &Condition) -> &'static str {
+    let name = condition.name.as_str();
     match name {
+        _ if is_doctors(condition) => "64",
+        _ if condition.path.starts_with("bins/shim/") => "1",
         "Failure::NoCommand" => "255",
         _ if name.starts_with("Warning::") => "none",
         _ if NEVER_OF_EXEC.contains(&name) => "1",
@@ -85,14 +92,23 @@ fn exit(name: &str) -> &'static str {
     }
 }
 
+/// What `docker run` exits with.
+fn docker(condition: &Condition) -> String {
+    if is_doctors(condition) { "none".to_owned() } else { dockerd::answer(&condition.text).to_string() }
+}
+
+fn is_doctors(condition: &Condition) -> bool {
+    ["bins/doctor/", "crates/diagnose/"].iter().any(|folder| condition.path.starts_with(folder))
+}
+
 fn row(condition: &Condition) -> String {
     let words = condition.text.replace('|', "\\|").replace('`', "'");
-    let docker = dockerd::answer(&condition.text);
     format!(
-        "| {}: {} | `{words}` | {} | {docker} |\n",
+        "| {}: {} | `{words}` | {} | {} |\n",
         condition.name,
         condition.meaning.replace('|', "\\|"),
-        exit(&condition.name)
+        exit(condition),
+        docker(condition)
     )
 }
 
@@ -100,10 +116,13 @@ fn row(condition: &Condition) -> String {
 mod tests {
     use super::*;
 
-    fn tree(text: &str) -> Tree {
+    const RUNTIME: &str = "crates/x/src/error.rs";
+    const DOCTOR: &str = "crates/diagnose/src/error.rs";
+
+    fn tree(path: &'static str, text: &str) -> Tree {
         let body =
             format!("//! Errors of x.\nenum Error {{\n/// Cause.\n#[error({text:?})]\nA {{ n: u8 }},\n}}\n");
-        Tree::of(&[("crates/x/src/error.rs", &body)])
+        Tree::of(&[(path, &body)])
     }
 
     #[test]
@@ -115,20 +134,34 @@ mod tests {
             ("exec: {n:?}: the filter forbids it", 0),
         ];
         for (text, findings) in table {
-            assert_eq!(check(&tree(text)).len(), findings, "{text}");
+            assert_eq!(check(&tree(RUNTIME, text)).len(), findings, "{text}");
+            assert_eq!(check(&tree(DOCTOR, text)).len(), 0, "{text}");
         }
     }
 
     #[test]
-    fn a_warning_has_no_exit_code_and_wrong_usage_one_only() {
-        for (name, code) in [("Warning::A", "none"), ("Failure::Usage", "1"), ("Error::A", "1, exec 255")] {
-            assert_eq!(exit(name), code, "{name}");
+    fn the_exit_code_is_that_of_the_program_which_says_it() {
+        let table = [
+            ("Warning::A", RUNTIME, "none"),
+            ("Failure::Usage", RUNTIME, "1"),
+            ("Error::A", RUNTIME, "1, exec 255"),
+            ("Error::A", "bins/shim/src/start.rs", "1"),
+            ("Error::A", DOCTOR, "64"),
+            ("Failure::A", "bins/doctor/src/failure.rs", "64"),
+        ];
+        for (name, path, code) in table {
+            let (name, path) = (name.to_owned(), path.to_owned());
+            let (text, meaning, line) = (String::new(), String::new(), 1);
+            let condition = Condition { path, line, name, text, meaning };
+            assert_eq!(exit(&condition), code, "{} in {}", condition.name, condition.path);
         }
     }
 
     #[test]
     fn the_table_has_a_row_per_variant() {
-        let text = table(&tree("a|b {n}"));
+        let text = table(&tree(RUNTIME, "a|b {n}"));
         assert!(text.contains("| Error::A: Cause. | `a\\|b {n}` | 1, exec 255 | 128 |"), "{text}");
+        let text = table(&tree(DOCTOR, "a"));
+        assert!(text.contains("| Error::A: Cause. | `a` | 64 | none |"), "{text}");
     }
 }
