@@ -78,18 +78,27 @@ const NEVER_OF_EXEC: &[&str] = &[
     "Failure::NoCriu",
 ];
 
-/// The exit code: a warning has none, some failures have one only. The shim has one as a command that containerd runs
-/// (`start`, `delete`); what its server answers has none.
+/// Where the shim is a command that containerd runs; what its server answers has no exit code.
+const SHIM_COMMANDS: &[&str] = &["argv.rs", "info.rs", "refused.rs", "socket.rs", "start.rs"];
+
+/// The exit code: a warning has none, some failures have one only.
 fn exit(condition: &Condition) -> &'static str {
     let name = condition.name.as_str();
     match name {
         _ if is_doctors(condition) => "64",
-        _ if condition.path.starts_with("bins/shim/") => "1",
-        "Failure::NoCommand" => "255",
         _ if name.starts_with("Warning::") => "none",
+        _ if condition.path.starts_with(SHIM) => shim_exit(&condition.path),
+        "Failure::NoCommand" => "255",
         _ if NEVER_OF_EXEC.contains(&name) => "1",
         _ => "1, exec 255",
     }
+}
+
+const SHIM: &str = "bins/shim/src/";
+
+fn shim_exit(path: &str) -> &'static str {
+    let is_commands = SHIM_COMMANDS.iter().any(|file| path.strip_prefix(SHIM) == Some(file));
+    if is_commands { "1" } else { "none" }
 }
 
 /// What `docker run` exits with.
@@ -146,6 +155,8 @@ mod tests {
             ("Failure::Usage", RUNTIME, "1"),
             ("Error::A", RUNTIME, "1, exec 255"),
             ("Error::A", "bins/shim/src/start.rs", "1"),
+            ("Failure::A", "bins/shim/src/failure.rs", "none"),
+            ("Warning::A", "bins/shim/src/start.rs", "none"),
             ("Error::A", DOCTOR, "64"),
             ("Failure::A", "bins/doctor/src/failure.rs", "64"),
         ];

@@ -12,7 +12,6 @@ use diagnose::diagnosis::Diagnosis;
 use diagnose::harmless;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-use crate::columns;
 use crate::failure::Failure;
 use crate::findings;
 use crate::letters::Letters;
@@ -42,12 +41,11 @@ pub(crate) fn spell_in(letters: Letters) {
     let _set_before = LETTERS.set(letters);
 }
 
-/// Text for people, of which nothing steers a terminal, in the width of the one it is for.
-fn spelt(text: &str, out: &impl AsFd) -> String {
+/// Text for people, of which nothing steers a terminal. Lines are left whole: behind a break of ours a container's words
+/// could pass for a line of the doctor's.
+fn spelt(text: &str) -> String {
     let letters = LETTERS.get().copied().unwrap_or(Letters::Utf8);
-    let text = harmless::text(text);
-    let fitted = columns::of(out).map(|columns| columns::fitted(&text, columns));
-    letters.spell(fitted.as_deref().unwrap_or(&text)).into_owned()
+    letters.spell(&harmless::text(text)).into_owned()
 }
 
 /// Writes the answer, of which nothing steers a terminal. A reader that went away is no failure.
@@ -55,7 +53,7 @@ fn spelt(text: &str, out: &impl AsFd) -> String {
 /// # Errors
 /// When standard output cannot be written.
 pub(crate) fn print(text: &str) -> Result<Reader, Failure> {
-    write(&spelt(text, &std::io::stdout()))
+    write(&spelt(text))
 }
 
 /// Writes what is harmless already, as it is.
@@ -75,7 +73,7 @@ pub(crate) fn write(text: &str) -> Result<Reader, Failure> {
 /// Whoever has both streams as pipes may read this one last, so what finds no room is left out.
 pub(crate) fn so_far(diagnosis: &Diagnosis) {
     let out = std::io::stderr();
-    write_what_fits(&out, spelt(&findings::so_far(diagnosis), &out).as_bytes());
+    write_what_fits(&out, spelt(&findings::so_far(diagnosis)).as_bytes());
 }
 
 /// Writes piece by piece, each only when there is room; waits for room for a second in all at most.
@@ -120,7 +118,7 @@ pub(crate) fn json<T: serde::Serialize>(value: &T) -> Result<String, Failure> {
 /// Says on standard error what went wrong; nobody may be there to read it.
 pub(crate) fn complain(text: &str) {
     let mut out = std::io::stderr();
-    let text = spelt(&format!("sluice-doctor: {}\n", one_line(text)), &out);
+    let text = spelt(&format!("sluice-doctor: {}\n", one_line(text)));
     let _gone = out.write_all(text.as_bytes());
 }
 

@@ -5,7 +5,6 @@
 mod answer;
 mod cli;
 mod cmd;
-mod columns;
 mod failure;
 mod findings;
 mod letters;

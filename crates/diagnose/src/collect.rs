@@ -159,7 +159,7 @@ impl Collector<'_> {
     fn configurations(&mut self) {
         let root = &self.root;
         let read = |visit: &Visit<'_>| installed::read_named(root, visit);
-        let named = places::configurations(&self.snapshot);
+        let named = places::configurations(&self.snapshot, matches!(self.source, Source::Live));
         let units = named.iter().map(|it| it.read_at.clone()).collect();
         let job = Job { name: "configurations", units, patience: PATIENCE_WITH_DISKS, read: &read };
         let mut pieces = carry_out(vec![job], self.deadline);

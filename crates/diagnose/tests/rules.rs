@@ -791,4 +791,10 @@ fn a_socket_that_was_left_behind_tells_a_sudden_end() {
     assert!(!one(&engine, "engine_gone").0.is_abrupt, "of another dockerd");
     engine.left_sockets.push(format!("{root}/metrics.sock"));
     assert!(one(&engine, "engine_gone").0.is_abrupt);
+    // What dockerd calls its exec-root unless it is told another.
+    for task in &mut engine.tasks {
+        task.runtime_root = task.runtime_root.as_ref().map(|it| it.replace(&root, "/var/run/docker"));
+    }
+    engine.left_sockets = vec![String::from("/run/docker/metrics.sock")];
+    assert!(one(&engine, "engine_gone").0.is_abrupt);
 }

@@ -98,7 +98,7 @@ fn a_node_whose_daemons_keep_things_elsewhere_is_seen_as_well() {
 fn works_in(node: &Node, pid: i32, folder: &str) {
     let cwd = node.root().join(format!("proc/{pid}/cwd"));
     let _ = std::fs::remove_file(&cwd);
-    std::os::unix::fs::symlink(node.root().join(folder), cwd).unwrap();
+    std::os::unix::fs::symlink(format!("/{folder}"), cwd).unwrap();
 }
 
 #[test]
@@ -106,6 +106,9 @@ fn a_configuration_that_a_daemon_was_told_and_nobody_saw_is_unseen() {
     let node = Node::with_containers(1);
     works_in(&node, 100, "opt");
     node.write("proc/100/cmdline", "dockerd\0--config-file\0daemon.json\0");
+    let unseen = snapshot(&node).unseen;
+    assert!(unseen.iter().any(|it| it.what == "configuration /opt/daemon.json"), "{unseen:?}");
+    std::fs::remove_file(node.root().join("proc/100/cwd")).unwrap();
     let unseen = snapshot(&node).unseen;
     let what = "configuration daemon.json in the working directory of process 100";
     assert!(unseen.iter().any(|it| it.what == what), "{unseen:?}");

@@ -12,13 +12,13 @@ use super::piece::Piece;
 use super::places::Places;
 use super::worker::Visit;
 use crate::snapshot::socket::{METRICS, SocketState, plain};
-use crate::snapshot::{Process, Snapshot, UnixSocket};
+use crate::snapshot::{Process, Snapshot, UnixSocket, role};
 
 /// Where containerd and dockerd may have listened: what shims were told, and dockerd's exec-roots. Only those on which
 /// nobody listens. Paths below `/`.
 pub(super) fn units(snapshot: &Snapshot, places: &Places) -> Vec<String> {
-    let is_hosts = |it: &&Process| it.uid == Some(0) && !it.is_in_a_pid_namespace() && it.container.is_none();
-    let told = snapshot.processes.iter().filter(is_hosts).filter_map(|it| it.option("-address"));
+    let is_shim = |it: &&Process| it.uid == Some(0) && role::is_keeper(it);
+    let told = snapshot.processes.iter().filter(is_shim).filter_map(|it| it.option("-address"));
     let roots = places.exec_roots.iter().map(|root| format!("/{root}"));
     let roots = roots.chain(snapshot.tasks.iter().filter_map(|task| Some(task.exec_root()?.to_owned())));
     let doors = roots.map(|root| format!("{root}/{METRICS}"));

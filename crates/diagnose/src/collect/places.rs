@@ -50,17 +50,18 @@ impl Places {
 pub(super) struct Named {
     /// Its path from `/`; nothing for a relative one whose beginning was not seen.
     pub(super) path: Option<String>,
-    /// Where it is read, below the root: in the working directory of the process that named it so.
+    /// Where it is read, below the root: on a live host in the working directory of the process that named it so.
     pub(super) read_at: String,
     /// What to call it where it could not be read.
     pub(super) what: String,
 }
 
-/// Configuration files that arguments name and that `snapshot` does not have yet.
-pub(super) fn configurations(snapshot: &Snapshot) -> Vec<Named> {
+/// Configuration files that arguments name and that `snapshot` does not have yet. A working directory that is known is not
+/// asked for through a tree's `/proc/PID/cwd`: that is a link which leads out of it.
+pub(super) fn configurations(snapshot: &Snapshot, is_live: bool) -> Vec<Named> {
     let named = [&DOCKERD, &CONTAINERD].into_iter().flat_map(|daemon| {
         let commands = commands(daemon, snapshot);
-        commands.iter().filter_map(|command| command.named(daemon)).collect::<Vec<_>>()
+        commands.iter().filter_map(|command| command.named(daemon, is_live)).collect::<Vec<_>>()
     });
     let is_new = |named: &Named| {
         let path = named.path.as_deref().unwrap_or_default();
@@ -121,10 +122,10 @@ impl Command<'_> {
         self.process.map_or_else(|| Process::default().absolute(file), |process| process.absolute(file))
     }
 
-    fn named(&self, daemon: &Daemon) -> Option<Named> {
+    fn named(&self, daemon: &Daemon, is_live: bool) -> Option<Named> {
         let file = self.file(daemon)?;
         let path = self.path(daemon);
-        if let Some(path) = file.strip_prefix('/').and(path.as_deref()) {
+        if let Some(path) = path.as_deref().filter(|_| !is_live || file.starts_with('/')) {
             let what = format!("configuration {path}");
             return Some(Named { path: Some(path.to_owned()), read_at: path[1..].to_owned(), what });
         }
@@ -283,7 +284,7 @@ mod tests {
         ];
         let mut snapshot = configured("/srv/daemon.json", r#"{"exec-root":"/srv/exec"}"#);
         snapshot.processes = named.to_vec();
-        let new: Vec<String> = configurations(&snapshot).into_iter().map(|it| it.read_at).collect();
+        let new: Vec<String> = configurations(&snapshot, true).into_iter().map(|it| it.read_at).collect();
         assert_eq!(new, ["srv/config.toml"]);
         let places = Places::of(&snapshot);
         assert!(has(&places.exec_roots, "srv/exec"));
@@ -298,10 +299,11 @@ mod tests {
             cwd: cwd.map(str::to_owned),
             ..running(&["dockerd", "--config-file", file])
         };
-        let named = |process: Process| {
+        let named_in = |process: Process, is_live: bool| {
             let snapshot = Snapshot { processes: vec![process], ..Snapshot::default() };
-            configurations(&snapshot).pop().map(|it| (it.path.unwrap_or_default(), it.read_at))
+            configurations(&snapshot, is_live).pop().map(|it| (it.path.unwrap_or_default(), it.read_at))
         };
+        let named = |process| named_in(process, true);
         let in_srv = (String::from("/srv/daemon.json"), String::from("proc/7/cwd/daemon.json"));
         assert_eq!(named(dockerd(Some("/srv"), "daemon.json")), Some(in_srv.clone()));
         assert_eq!(
@@ -310,10 +312,12 @@ mod tests {
             "to be called unseen"
         );
         assert_eq!(named(dockerd(Some("/proc"), "kmsg")), None);
+        let in_tree = (in_srv.0.clone(), String::from("srv/daemon.json"));
+        assert_eq!(named_in(dockerd(Some("/srv"), "daemon.json"), false), Some(in_tree));
 
         let mut snapshot = configured("/srv/daemon.json", r#"{"data-root":"/data/docker"}"#);
         snapshot.processes = vec![dockerd(Some("/srv"), "daemon.json")];
-        assert!(configurations(&snapshot).is_empty());
+        assert!(configurations(&snapshot, true).is_empty());
         assert!(has(&Places::of(&snapshot).data_roots, "data/docker"));
     }
 
@@ -323,7 +327,7 @@ mod tests {
         let of_a_user = Process { uid: Some(1000), ..running(&["dockerd", "--config-file", "/etc/shadow"]) };
         let kernels = running(&["dockerd", "--config-file", "/proc/kmsg"]);
         let snapshot = Snapshot { processes: vec![of_a_user, kernels], ..Snapshot::default() };
-        assert!(configurations(&snapshot).is_empty(), "{:?}", configurations(&snapshot));
+        assert_eq!(configurations(&snapshot, true), []);
         let relative = running(&["dockerd", "--data-root", "docker", "--exec-root", "/"]);
         let snapshot = Snapshot { processes: vec![inside, relative], ..Snapshot::default() };
         assert_eq!(Places::of(&snapshot), Places::well_known());

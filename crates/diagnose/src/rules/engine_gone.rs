@@ -100,7 +100,7 @@ fn finding(view: &View<'_>, (containerd, shims): (&Process, &[&Process]), idle: 
 fn left_by_engine<'a>(view: &View<'a>, shims: &[&Process]) -> Option<&'a str> {
     let ids: BTreeSet<&str> = shims.iter().filter_map(|shim| shim.option("-id")).collect();
     let tasks = view.snapshot.tasks.iter().filter(|task| ids.contains(task.id.as_str()));
-    let roots: BTreeSet<&str> = tasks.filter_map(Task::exec_root).collect();
+    let roots: BTreeSet<&str> = tasks.filter_map(Task::exec_root).map(plain).collect();
     let is_its = |path: &&str| path.strip_suffix(METRICS).is_some_and(|it| roots.contains(plain(it)));
     view.snapshot.left_sockets.iter().map(String::as_str).find(is_its)
 }

@@ -3,6 +3,8 @@
 //! A suspicion is no finding: it only says that looking closer is worth its price. It has a key, so that one which
 //! turned out to be nothing is not looked into again and again.
 
+use std::collections::BTreeSet;
+
 use crate::collect::look::{Door, Look, Outline};
 
 /// A runtime's command is done within this, unless something holds it up. Milliseconds.
@@ -84,7 +86,7 @@ fn processes(before: &Look, now: &Look, found: &mut Vec<Suspicion>) {
         if is_half_dead(process) && same(before, process).is_some_and(is_half_dead) {
             found.push(Suspicion::of("half dead", process));
         }
-        if ASKING.contains(&process.comm.as_str()) && age >= CLIENT_MS {
+        if is_client(process) && age >= CLIENT_MS {
             waiting.push(process);
         }
     }
@@ -108,12 +110,20 @@ fn lost(before: &Look, now: &Look, found: &mut Vec<Suspicion>) {
     }
 }
 
-/// Whether it was restarted and listens again: as many daemons of this name are there as before, and no door is gone.
-/// One that listens and does no more lets a queue grow.
+/// Whether it was restarted and listens again: as many daemons of this name are there as before, no door is gone, and no
+/// client that may have asked the one before still waits. One that listens and does no more lets a queue grow.
 fn is_replaced(daemon: &Outline, before: &Look, now: &Look) -> bool {
     let count = |look: &Look| look.processes.iter().filter(|it| it.comm == daemon.comm).count();
-    let is_open = |door: &Door| now.doors.iter().any(|it| it.path == door.path);
-    count(now) >= count(before) && before.doors.iter().filter(|door| is_lasting(door)).all(is_open)
+    let open: BTreeSet<&str> = now.doors.iter().map(|door| door.path.as_str()).collect();
+    let is_open = |door: &Door| open.contains(door.path.as_str());
+    let waits = |it: &Outline| is_client(it) && same(now, it).is_some();
+    count(now) >= count(before)
+        && before.doors.iter().filter(|door| is_lasting(door)).all(is_open)
+        && !before.processes.iter().any(waits)
+}
+
+fn is_client(process: &Outline) -> bool {
+    ASKING.contains(&process.comm.as_str())
 }
 
 /// Compat: dockerd gives the socket for its network proxies another name at each start (libnetwork, `sandbox_externalkey_unix.go`).
@@ -138,9 +148,8 @@ fn places(before: &Look, now: &Look, found: &mut Vec<Suspicion>) {
         }
     }
     // A daemon that is being started takes nothing for a moment.
-    let is_shut = |look: &Look, path: &str| look.doors.iter().any(|it| it.path == path && it.queue >= QUEUE);
-    for door in now.doors.iter().filter(|it| is_shut(now, &it.path) && is_shut(before, &it.path)) {
-        found.push(Suspicion::about("door", &door.path));
+    for path in shut(now).intersection(&shut(before)) {
+        found.push(Suspicion::about("door", path));
     }
     for (path, size, modified) in &now.states {
         let former = before.states.iter().find(|it| it.0 == *path);
@@ -148,6 +157,11 @@ fn places(before: &Look, now: &Look, found: &mut Vec<Suspicion>) {
             found.push(Suspicion::about("state", path));
         }
     }
+}
+
+/// Sockets before which connections wait.
+fn shut(look: &Look) -> BTreeSet<&str> {
+    look.doors.iter().filter(|door| door.queue >= QUEUE).map(|door| door.path.as_str()).collect()
 }
 
 fn is_daemon(process: &Outline) -> bool {
@@ -270,6 +284,12 @@ mod tests {
         assert_eq!(keys(&before, &with(restarted.clone(), both())), Vec::<String>::new());
         let closed = with(restarted.clone(), vec![door("/run/containerd/containerd.sock")]);
         assert_eq!(keys(&before, &closed), ["lost 3 1000"], "nobody listens");
+        let client = process(20, 1, "docker", 98_000);
+        let waiting =
+            Look { processes: [before.processes.clone(), vec![client.clone()]].concat(), ..before.clone() };
+        restarted.push(client);
+        assert_eq!(keys(&waiting, &with(restarted.clone(), both())), ["lost 3 1000"], "nobody answers");
+        restarted.pop();
         restarted[2].comm = "containerd".to_owned();
         assert_eq!(keys(&before, &with(restarted, both())), ["lost 3 1000"], "another daemon");
     }

@@ -35,17 +35,18 @@ pub(super) fn check(view: &View<'_>, told: &[Finding]) -> Vec<Finding> {
 }
 
 fn finding(view: &View<'_>, parent: &Process, zombies: &[&Process]) -> Option<Finding> {
-    // Who is stopped or frozen reaps when it goes on.
-    let stands_still = parent.state == 'T' || build::frozen_by(view, parent).is_some();
+    // Who is stopped, traced, frozen or sleeps in the kernel reaps when it goes on.
+    let stands_still = matches!(parent.state, 'T' | 't' | 'D') || build::frozen_by(view, parent).is_some();
+    // A pid namespace alone makes no container: browsers have theirs.
+    let id = parent.container.as_deref()?;
     if view.role(parent.pid) != Role::InContainer || stands_still {
         return None;
     }
-    let id = parent.container.as_deref();
     let oldest = zombies.iter().min_by_key(|it| it.start_time)?;
     let title = format!("{} zombies that {} does not reap", zombies.len(), view.label(parent));
-    let subject = format!("{}/{}/zombies", short(id), parent.pid);
+    let subject = format!("{}/{}/zombies", short(Some(id)), parent.pid);
     let mut finding = Finding::new("probes_pile_up", &subject, Severity::Warning, title)
-        .container(id)
+        .container(Some(id))
         .momentary()
         .evidence(
             "processes",
@@ -55,7 +56,7 @@ fn finding(view: &View<'_>, parent: &Process, zombies: &[&Process]) -> Option<Fi
         let text = format!("{current} of {max} are taken");
         finding = finding.evidence(format!("{}/pids.max", group.directory), text);
     }
-    let is_init = id.and_then(|id| view.container(id)?.init) == Some(parent.pid);
+    let is_init = view.container(id).and_then(|it| it.init) == Some(parent.pid);
     Some(if is_init { blocked_by_parent(finding, view, oldest) } else { blocked_by_program(finding, parent) })
 }
 
