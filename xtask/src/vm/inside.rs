@@ -6,11 +6,11 @@ mod child;
 mod queue;
 
 use std::fs::File;
-use std::io::Write as _;
+use std::io::{ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Mutex;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::failure::Failure;
 use crate::vm::event::{Event, Outcome, PORT};
@@ -22,11 +22,22 @@ use queue::Queue;
 /// How often the host hears that the runner lives.
 const BEAT: Duration = Duration::from_secs(5);
 
-/// Runs the plan of the folder given and tells the host.
+/// How long udev may take to make the port's file: the system can be up before its driver is.
+const PORT_LIMIT: Duration = Duration::from_mins(2);
+
+/// Runs the plan of the folder given and tells the host; what keeps it from that is told on the console.
 ///
 /// # Errors
 /// When the plan or the port is missing.
 pub(crate) fn run(arguments: &[String]) -> Result<ExitCode, Failure> {
+    run_plan(arguments).inspect_err(|failure| {
+        let console = File::options().write(true).open("/dev/console");
+        let _no_console =
+            console.and_then(|mut console| writeln!(console, "vm-inside: {failure}: {failure:?}"));
+    })
+}
+
+fn run_plan(arguments: &[String]) -> Result<ExitCode, Failure> {
     let folder = arguments.first().map(PathBuf::from);
     let folder = folder.ok_or_else(|| Failure::Usage("which folder has the plan?".to_owned()))?;
     let path = folder.join(plan::FILE);
@@ -108,9 +119,16 @@ struct Port {
 impl Port {
     fn open() -> Result<Self, Failure> {
         let path = Path::new("/dev/virtio-ports").join(PORT);
-        let file = File::options().write(true).open(&path);
-        let file = file.map_err(|source| Failure::File { operation: "open", path, source })?;
-        Ok(Self { file: Mutex::new(file) })
+        let begun = Instant::now();
+        loop {
+            match File::options().write(true).open(&path) {
+                Ok(file) => return Ok(Self { file: Mutex::new(file) }),
+                Err(source) if source.kind() != ErrorKind::NotFound || begun.elapsed() > PORT_LIMIT => {
+                    return Err(Failure::File { operation: "open", path, source });
+                }
+                Err(_) => std::thread::sleep(Duration::from_millis(100)),
+            }
+        }
     }
 
     /// Sends one event. When the host is gone there is nobody to tell; it misses the summary then.

@@ -69,6 +69,8 @@ pub(super) fn test(
     let struck = machine.listen(&mut results, options.limit)?;
     if let Some(fault) = struck.or_else(|| machine.fault(&console)) {
         results.fault(fault, &tail(&console));
+    } else if !results.is_summed_up() {
+        results.fault(Fault::Mute, &tail(&console));
     }
     Ok(results.verdict())
 }

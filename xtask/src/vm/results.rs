@@ -23,6 +23,8 @@ pub(super) enum Fault {
     Emulator,
     /// It ended without being powered off.
     NoPowerDown,
+    /// It was powered off without a last word.
+    Mute,
 }
 
 impl Fault {
@@ -33,6 +35,7 @@ impl Fault {
             Self::Overdue(time) => format!("the guest was not done after {} min", time.as_secs() / 60),
             Self::Emulator => "qemu did not end well".to_owned(),
             Self::NoPowerDown => "the guest ended without being powered off".to_owned(),
+            Self::Mute => "the guest ended before its tests did".to_owned(),
         }
     }
 }
@@ -106,6 +109,11 @@ impl Results {
             println!("guest: was running {name}");
         }
         self.faults.push(fault);
+    }
+
+    /// Whether the guest has said its last word.
+    pub(super) fn is_summed_up(&self) -> bool {
+        self.summary.is_some()
     }
 
     /// Shows the summary; true when all is well.
