@@ -4,9 +4,10 @@
 use std::fs;
 use std::path::PathBuf;
 
+use rustix::io::Errno;
 use rustix::mount::{MountFlags, UnmountFlags, mount, mount_remount, unmount};
 use serde_json::json;
-use testkit::{Cmd, Config, Container, Lab, hierarchy};
+use testkit::{Cmd, Config, Container, Lab, hang, hierarchy};
 
 use crate::ours;
 
@@ -44,7 +45,13 @@ impl<'lab> SmallRoot<'lab> {
     }
 
     fn remount(&self, flags: MountFlags) {
-        mount_remount(&self.root, flags, "").unwrap();
+        // Kernel: read-only is refused while a removed file is still open, and a process that has just called execve
+        // closes its last ones a moment after it is seen to have done so.
+        let remount = || match mount_remount(&self.root, flags, "") {
+            Err(Errno::BUSY) => false,
+            other => other.map(|()| true).unwrap(),
+        };
+        hang::eventually("the remount", remount);
     }
 
     /// Names of the state root but for the ballast.
