@@ -97,6 +97,27 @@ fn random_profiles_of_several_actions_answer_as_with_libseccomp() {
     random(oracle, strategies::many_actions(vec![Arch::X86, Arch::X32, Arch::Aarch64]));
 }
 
+/// Two conditions on one argument are alternatives, and `& 0 == 0` asks for nothing: such a rule holds always, so that a
+/// later one without conditions is not heard.
+#[test]
+fn a_rule_with_an_alternative_that_asks_nothing_answers_as_with_libseccomp() {
+    let Some(mut oracle) = Oracle::start() else { return };
+    let arg = |op| Arg { index: 1, value: 0, value_two: 0, op };
+    let either = vec![arg(Operator::MaskedEqual), arg(Operator::NotEqual)];
+    let rule = |action, args| {
+        let names = vec!["personality".to_owned()];
+        Syscall { names, action, errno_ret: None, args }
+    };
+    for (first, second) in [(Action::KillProcess, Action::KillThread), (Action::KillThread, Action::Log)] {
+        let profile = Profile {
+            default_action: Some(Action::Trap),
+            syscalls: vec![rule(first, either.clone()), rule(second, Vec::new())],
+            ..Profile::default()
+        };
+        compare(&mut oracle, &profile, Arch::X86_64).unwrap_or_else(|error| panic!("{error}\n{profile:#?}"));
+    }
+}
+
 /// Compares profiles of `strategy` unless libseccomp may be wrong about them.
 fn random(oracle: Oracle, strategy: impl Strategy<Value = Profile>) {
     let state = RefCell::new((oracle, 0, 0));

@@ -152,9 +152,10 @@ pub(crate) fn naive(profile: &Profile, native: Arch, data: &Data) -> Vec<u32> {
     for syscall in &profile.syscalls {
         let returns = returns(syscall.action, syscall.errno_ret);
         let named = syscall.names.iter().any(|name| syscalls::number(*abi, name) == Number::Is(data.nr));
-        let met = alternatives(&syscall.args).iter().any(|set| set.iter().all(|arg| holds(arg, *abi, data)));
-        let always =
-            syscall.args.iter().all(|arg| arg.op == Operator::MaskedEqual && mask(*abi) & arg.value == 0);
+        let sets = alternatives(&syscall.args);
+        let met = sets.iter().any(|set| set.iter().all(|arg| holds(arg, *abi, data)));
+        let asks_nothing = |arg: &Arg| arg.op == Operator::MaskedEqual && mask(*abi) & arg.value == 0;
+        let always = sets.iter().any(|set| set.iter().all(asks_nothing));
         match (named && met && returns != default, always) {
             (true, true) => return vec![returns],
             (true, false) => answers.push(returns),
