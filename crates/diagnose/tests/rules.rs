@@ -21,7 +21,9 @@ use diagnose::diagnose::diagnose;
 use diagnose::finding::{Finding, Severity};
 use diagnose::rules::RULES;
 use diagnose::snapshot::cgroup::FreezerState;
-use diagnose::snapshot::{Configuration, Container, Process, Why};
+use diagnose::snapshot::process::Namespaces;
+use diagnose::snapshot::socket::SocketState;
+use diagnose::snapshot::{Configuration, Container, Process, UnixSocket, Why};
 use diagnose::view::View;
 
 /// A recorded node, or a listing.
@@ -772,6 +774,34 @@ fn a_diagnosis_has_what_its_rules_found() {
 #[test]
 fn an_empty_node_is_healthy() {
     assert_eq!(diagnose(&Snapshot::default()).findings, Vec::new());
+}
+
+#[test]
+fn a_containerd_in_a_container_is_not_the_one_that_the_shims_of_the_host_miss() {
+    let mut snapshot = snapshot!("containerd_gone")();
+    let (shim, ours, address) = snapshot
+        .processes
+        .iter()
+        .find_map(|it| Some((it.pid, it.namespaces.pid?, it.option("-address")?.to_owned())))
+        .unwrap();
+    let inner = Process {
+        pid: shim + 1_000_000,
+        namespaces: Namespaces { pid: Some(ours + 1), ..Namespaces::default() },
+        ..Process::default()
+    };
+    let path = Some(address);
+    let owners = vec![inner.pid];
+    snapshot.sockets.push(UnixSocket {
+        inode: u64::MAX,
+        path,
+        state: SocketState::Listening,
+        owners,
+        ..UnixSocket::default()
+    });
+    snapshot.processes.push(inner);
+    one(&snapshot, "containerd_gone");
+    snapshot.processes.last_mut().unwrap().namespaces.pid = Some(ours);
+    assert_eq!(diagnose(&snapshot).findings.iter().find(|it| it.rule == "containerd_gone"), None);
 }
 
 #[test]

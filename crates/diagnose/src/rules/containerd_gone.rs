@@ -29,7 +29,8 @@ pub(super) fn check(view: &View<'_>) -> Vec<Finding> {
     let mut orphans: BTreeMap<&str, Vec<&Process>> = BTreeMap::new();
     for shim in view.with_role(Role::Shim).filter(|shim| is_seen_to_listen(view, shim)) {
         let address = shim.option("-address").map(plain);
-        if let Some(address) = address.filter(|address| !address.is_empty() && !has_listener(view, address)) {
+        let is_shut = |address: &&str| !address.is_empty() && !has_listener(view, shim, address);
+        if let Some(address) = address.filter(is_shut) {
             orphans.entry(address).or_default().push(shim);
         }
     }
@@ -41,9 +42,20 @@ fn is_seen_to_listen(view: &View<'_>, shim: &Process) -> bool {
     view.snapshot.sockets.iter().any(|socket| is_open(socket) && socket.owners.contains(&shim.pid))
 }
 
-fn has_listener(view: &View<'_>, address: &str) -> bool {
+/// Whether somebody listens there whom the shim can mean. The kernel tells the paths of all mount namespaces alike, so one
+/// in a container that shares the host's network (Docker in Docker) has an address of the same name.
+fn has_listener(view: &View<'_>, shim: &Process, address: &str) -> bool {
     let is_its = |socket: &&UnixSocket| socket.path.as_deref().map(plain) == Some(address);
-    view.snapshot.sockets.iter().filter(is_its).any(is_open)
+    let mut its = view.snapshot.sockets.iter().filter(is_its);
+    its.any(|socket| is_open(socket) && !is_elsewhere(view, shim, socket))
+}
+
+/// Whether all who have a socket open are known to be in another pid namespace than the shim.
+fn is_elsewhere(view: &View<'_>, shim: &Process, socket: &UnixSocket) -> bool {
+    let of_owner = |pid: &i32| view.snapshot.process(*pid).and_then(|owner| owner.namespaces.pid);
+    let differs =
+        |pid| matches!((of_owner(pid), shim.namespaces.pid), (Some(its), Some(ours)) if its != ours);
+    !socket.owners.is_empty() && socket.owners.iter().all(differs)
 }
 
 fn is_open(socket: &UnixSocket) -> bool {
