@@ -16,7 +16,9 @@ pub(super) fn open(text: &str) -> Option<Inside<'_>> {
         match key {
             "time" | "ts" => found.time = Some(unquoted(value)),
             "level" | "lvl" => found.level = Level::named(value.trim_matches('"')),
-            "msg" | "message" => message = Some(unquoted(value)),
+            "msg" => message = Some(unquoted(value)),
+            // dockerd quotes the output that it could not log in a field of this name.
+            "message" => message = message.or_else(|| Some(unquoted(value))),
             "error" | "err" => error = Some(unquoted(value)),
             "runtime" | "module" | "namespace" if is_road(value) => found.speaker = Speaker::Road,
             _ => {}

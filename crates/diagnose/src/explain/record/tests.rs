@@ -36,6 +36,8 @@ fn every_envelope_is_taken_off() {
             "\"Skipping\" err=\"x\"",
         ),
         ("I0507 03:43:28.310630  57003 prober.go:112] y", Road, Notice, "y"),
+        ("level=error msg=\"not logged\" error=\"x\" message=\"said\"", Unknown, Error, "not logged: x"),
+        ("level=error message=\"said\"", Unknown, Error, "said"),
         ("ERRO[0000] unable   error=\"x\"", Unknown, Error, "unable   error=\"x\""),
         (
             "{\"log\":\"level=error msg=\\\"x\\\"\\n\",\"stream\":\"stderr\",\"time\":\"t\"}",
