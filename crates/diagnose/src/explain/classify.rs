@@ -33,6 +33,9 @@ const FAILURE_WORDS: &[&str] = &[
     "killed process",
     "transport is closing",
     "container does not exist",
+    // Levels as a terminal shows them: what follows may have none of these words.
+    "erro[",
+    "fata[",
 ];
 /// Words that show that a line is about the road to a container. All are lower case.
 const ROAD_WORDS: &[&str] = &[
@@ -55,6 +58,7 @@ const ROAD_WORDS: &[&str] = &[
     "kubepods",
     "/sys/fs/cgroup",
     "/run/docker",
+    "docker.sock",
     "moby",
     "k8s.io",
     "shim",
@@ -179,7 +183,7 @@ impl Explainer {
             self.name(&mut explanation, &found, first.class);
             return Some(explanation);
         }
-        reads_as_failure(&record, &text).then(|| {
+        (reads_as_failure(&record, &text) && !routine::passes(&text)).then(|| {
             explanation.nearest = self.nearest.to(&text, &self.classes);
             explanation
         })

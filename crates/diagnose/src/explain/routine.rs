@@ -14,3 +14,11 @@ const ROUTINE: &[(&str, &str)] = &[
 pub(super) fn is(text: &str) -> bool {
     ROUTINE.iter().any(|(start, end)| text.starts_with(start) && text.ends_with(end))
 }
+
+/// What the kubelet calls an error until its first round is over, at each start.
+const PASSING: &[&str] = &["pleg has yet to be successful", "status check may not have completed yet"];
+
+/// Whether the normalised text, if no class knows it, only says that a program has just started.
+pub(super) fn passes(text: &str) -> bool {
+    PASSING.iter().any(|words| text.contains(words))
+}

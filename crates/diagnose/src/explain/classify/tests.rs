@@ -95,3 +95,22 @@ fn what_clients_print_of_a_daemon_that_is_gone_points_at_where_to_look() {
         );
     }
 }
+
+#[test]
+fn a_kubelet_that_has_just_started_tells_of_no_failure() {
+    let explainer = Explainer::new().unwrap();
+    let starting = "E0911 10:57:09.673575 9919 kubelet.go:2327] \"Skipping pod synchronization\" err=\"PLEG is not \
+                    healthy: pleg has yet to be successful\"";
+    assert_eq!(explainer.explain(starting), None);
+    let down = starting.replace("PLEG is", "[container runtime is down, PLEG is");
+    assert_eq!(explainer.explain(&down).unwrap().class.as_deref(), Some("IN-02"));
+}
+
+#[test]
+fn an_error_on_a_terminal_is_one_whatever_its_words() {
+    assert!(Explainer::new().unwrap().explain("ERRO[0000] the container is busy").is_some());
+    let mut seen = Vec::new();
+    let line = b"ERRO[0000] oci runtime \"runc\" is too old for CGroups V2\n";
+    Explainer::new().unwrap().read(&mut &line[..], &mut |explanation| seen.push(explanation)).unwrap();
+    assert_eq!(seen.len(), 1);
+}
