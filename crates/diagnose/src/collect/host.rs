@@ -71,7 +71,8 @@ pub(super) fn file_system(root: &Folder, source: &Source, visit: &Visit<'_>) -> 
 /// The units for [`file_system`].
 pub(super) fn file_systems(places: &Places) -> Vec<String> {
     let told = places.data_roots.iter().chain(&places.containerd_roots).cloned();
-    told.chain(WRITTEN.iter().map(|&path| path.to_owned())).collect()
+    let states = places.exec_roots.iter().chain(&places.containerd_states).cloned();
+    told.chain(WRITTEN.iter().map(|&path| path.to_owned())).chain(states).collect()
 }
 
 struct Files<'a> {
@@ -187,6 +188,14 @@ fn key_user(line: &str) -> Option<KeyUser> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn where_tasks_are_kept_comes_after_the_place_that_stands_for_it() {
+        let file_systems = file_systems(&Places::well_known());
+        let at = |path: &str| file_systems.iter().position(|it| it == path);
+        assert!(at("run/containerd") > at("run") && at("run/docker") > at("run"), "{file_systems:?}");
+        assert!(at("run").is_some());
+    }
 
     #[test]
     fn key_users_have_two_quotas() {

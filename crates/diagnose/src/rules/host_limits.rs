@@ -263,7 +263,8 @@ fn is_same(one: &FileSystem, other: &FileSystem) -> bool {
 
 fn space<'a>(system: &FileSystem, name: &'a str, usage: Usage, need: Need) -> Limit<'a> {
     let is_of_execs = matches!(system.path.as_str(), "/run" | "/tmp");
-    let (command, path) = (if name == "inodes" { "df -i" } else { "df" }, &system.path);
+    let path = &system.path;
+    let (command, list) = if name == "inodes" { ("df -i", "du -x --inodes") } else { ("df", "du -x") };
     Limit {
         class: is_of_execs.then_some("EX-24"),
         subject: format!("{name}{path}"),
@@ -274,7 +275,7 @@ fn space<'a>(system: &FileSystem, name: &'a str, usage: Usage, need: Need) -> Li
         need,
         remedy: Remedy::advise(
             "clean",
-            format!("look what fills it (du -x --inodes {path} | sort -n), and remove what nobody needs"),
+            format!("look what fills it ({list} {path} | sort -n), and remove what nobody needs"),
         )
         .costs("what is removed"),
     }
