@@ -23,7 +23,7 @@ use diagnose::rules::RULES;
 use diagnose::snapshot::cgroup::FreezerState;
 use diagnose::snapshot::process::Namespaces;
 use diagnose::snapshot::socket::SocketState;
-use diagnose::snapshot::{Configuration, Container, Process, UnixSocket, Why};
+use diagnose::snapshot::{Cgroup, Configuration, Container, Process, UnixSocket, Why};
 use diagnose::view::View;
 
 /// A recorded node, or a listing.
@@ -93,6 +93,7 @@ const POSITIVES: &[Positive] = &[
     positive("lost_exec_client", snapshot!("lost_exec_client"), "IN-05", "dockerd"),
     positive("lost_shim", snapshot!("lost_shim"), "IN-05", "sleep"),
     positive("memory_limit", snapshot!("memory_limit"), "EX-45", "memory limit"),
+    positive("memory_limit", snapshot!("memory_limit.parent"), "EX-45", "memory limit"),
     positive("memory_limit", snapshot!("memory_limit.start.v2"), "ST-01", "memory limit"),
     positive("oom_killer_off", snapshot!("oom_killer_off"), "EX-50", "runc:[2:INIT]"),
     positive("pids_limit", snapshot!("pids_limit"), "EX-04", "pids.max"),
@@ -827,4 +828,28 @@ fn a_socket_that_was_left_behind_tells_a_sudden_end() {
     }
     engine.left_sockets = vec![String::from("/run/docker/metrics.sock")];
     assert!(one(&engine, "engine_gone").0.is_abrupt);
+}
+
+#[test]
+fn a_kill_below_a_full_group_is_its_own_unless_it_was_the_limit_of_the_one_below() {
+    let mut snapshot = snapshot!("memory_limit.parent")();
+    let (finding, _) = one(&snapshot, "memory_limit");
+    assert!(finding.title.contains("/memory/docker, 2 killed"), "{}", finding.title);
+    let memory = |group: &&mut Cgroup| group.path.starts_with("/docker/") && group.memory.is_some();
+    let below = snapshot.cgroups.iter_mut().find(memory).unwrap();
+    below.memory.as_mut().unwrap().failcnt = Some(7);
+    assert_eq!(found(&snapshot, "memory_limit"), Vec::new(), "v1: the group below was at its own limit");
+    let full = snapshot.cgroups.iter_mut().find(|group| group.path == "/docker" && group.memory.is_some());
+    let full = full.unwrap().memory.as_mut().unwrap();
+    (full.events.oom_kill, full.local_events.oom_kill) = (Some(2), Some(0));
+    full.local_events.oom = Some(0);
+    assert_eq!(found(&snapshot, "memory_limit"), Vec::new(), "v2: the limit of another level");
+    full_oom(&mut snapshot);
+    assert_eq!(found(&snapshot, "memory_limit").len(), 1, "v2: its own limit, killed below");
+}
+
+/// Lets the limit of the group of all containers be the one that was hit, as v2 counts.
+fn full_oom(snapshot: &mut Snapshot) {
+    let groups = snapshot.cgroups.iter_mut().filter(|group| group.path == "/docker");
+    groups.filter_map(|group| group.memory.as_mut()).for_each(|memory| memory.local_events.oom = Some(2));
 }

@@ -32,13 +32,23 @@ pub(super) fn check(view: &View<'_>) -> Vec<Finding> {
     full.chain(killed_start::check(view)).collect()
 }
 
-/// Processes killed at this level: of the group alone where the kernel counts so.
-fn killed(memory: &Memory) -> u64 {
-    memory.local_events.oom_kill.or(memory.events.oom_kill).unwrap_or_default()
+/// Processes killed because of the limit of this group, which may be several levels above them.
+///
+/// Kernel: a kill is counted at the group of the process, on v2 also at all above it; `oom` at the one whose limit it was.
+fn killed(view: &View<'_>, group: &Cgroup, memory: &Memory) -> u64 {
+    let own = memory.local_events.oom_kill.or(memory.events.oom_kill).unwrap_or_default();
+    if memory.local_events.oom.is_some_and(|oom| oom > 0) {
+        return own.max(memory.events.oom_kill.unwrap_or_default());
+    }
+    let below = view.snapshot.cgroups.iter().filter(|it| it.path != group.path);
+    let below = below.filter(|it| group.holds(&it.hierarchy, &it.path));
+    let without_fault = below.filter_map(|it| it.memory.as_ref()).filter(|it| it.failcnt == Some(0));
+    own + without_fault.filter_map(|it| it.events.oom_kill).sum::<u64>()
 }
 
 fn finding(view: &View<'_>, group: &Cgroup, memory: &Memory) -> Option<Finding> {
-    if !memory.is_full() || killed(memory) == 0 || memory.oom_kill_disable == Some(true) {
+    let killed = killed(view, group, memory);
+    if !memory.is_full() || killed == 0 || memory.oom_kill_disable == Some(true) {
         return None;
     }
     let (containers, processes) = members(view, group);
@@ -46,11 +56,8 @@ fn finding(view: &View<'_>, group: &Cgroup, memory: &Memory) -> Option<Finding> 
         return None;
     }
     let (current, max) = (memory.current?, memory.max?);
-    let title = format!(
-        "out of memory: {current} of {max} bytes in {}, {} killed so far",
-        group.directory,
-        killed(memory)
-    );
+    let title =
+        format!("out of memory: {current} of {max} bytes in {}, {killed} killed so far", group.directory);
     Some(
         Finding::new("memory_limit", &subject(&containers, group), Severity::Warning, title)
             .class("EX-45")
@@ -61,7 +68,7 @@ fn finding(view: &View<'_>, group: &Cgroup, memory: &Memory) -> Option<Finding> 
                 format!("memory in {}: {current} of {max} bytes are taken", group.directory),
             )
             .evidence(format!("usage of {}", group.directory), format!("{current} of {max} bytes"))
-            .evidence(format!("events of {}", group.directory), format!("oom_kill {}", killed(memory)))
+            .evidence(format!("events of {} and below", group.directory), format!("oom_kill {killed}"))
             .evidence("processes of the group", most(&processes))
             .remedy(
                 Remedy::advise("raise", "raise the limit (docker update --memory, or the pod's limits)")
