@@ -108,11 +108,17 @@ impl<'a> View<'a> {
                 Role::Runtime => at = self.snapshot.process(process.ppid).or(None),
                 _ => return None,
             }
-            if at.is_none_or(|parent| self.role(parent.pid) == Role::Other) {
+            if at.is_none_or(|parent| !self.starts_runtimes(parent)) {
                 return self.named_by(process);
             }
         }
         None
+    }
+
+    /// Whether its container is that of the runtimes below it.
+    fn starts_runtimes(&self, process: &Process) -> bool {
+        process.container.is_some()
+            || matches!(self.role(process.pid), Role::Shim | Role::Conmon | Role::Runtime)
     }
 
     /// The one container a shim or conmon keeps; none when it keeps several.

@@ -101,6 +101,7 @@ const POSITIVES: &[Positive] = &[
     positive("probes_pile_up", snapshot!("held_stdout"), "EX-27", "sleep"),
     positive("probes_pile_up", snapshot!("probes_pile_up.zombies"), "EX-28", "sleep"),
     positive("slow_runtime", snapshot!("slow_runtime"), "", "sleep"),
+    positive("slow_runtime", snapshot!("slow_runtime.podman"), "", "sleep"),
     positive("stopped_daemon", snapshot!("stopped_daemon"), "IN-02", "containerd"),
     positive("stopped_daemon", snapshot!("full_pipe.stopped"), "IN-02", "dockerd"),
     positive("stale_runc_init", snapshot!("stale_runc_init"), "ST-12", "runc:[2:INIT]"),
@@ -852,4 +853,15 @@ fn a_kill_below_a_full_group_is_its_own_unless_it_was_the_limit_of_the_one_below
 fn full_oom(snapshot: &mut Snapshot) {
     let groups = snapshot.cgroups.iter_mut().filter(|group| group.path == "/docker");
     groups.filter_map(|group| group.memory.as_mut()).for_each(|memory| memory.local_events.oom = Some(2));
+}
+
+#[test]
+fn podman_calls_a_runtime_for_milliseconds() {
+    let mut snapshot = snapshot!("slow_runtime.podman")();
+    let (finding, _) = one(&snapshot, "slow_runtime");
+    let who: Vec<&str> = finding.chain.iter().map(|link| link.who.as_str()).collect();
+    assert!(who[0].starts_with("podman (") && who[1].starts_with("hang-any ("), "{who:?}");
+    let runtime = snapshot.processes.iter().find(|it| it.comm == "hang-any").unwrap().pid;
+    age(&mut snapshot, runtime, 3);
+    assert_eq!(found(&snapshot, "slow_runtime"), Vec::new());
 }

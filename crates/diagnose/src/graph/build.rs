@@ -11,6 +11,7 @@
 use crate::graph::request::request;
 use crate::graph::{Graph, Node, Role as Column};
 use crate::snapshot::cgroup::FreezerState;
+use crate::snapshot::role::VERBS;
 use crate::snapshot::{Cgroup, Pipe, Process, Role, Thread, UnixSocket};
 use crate::view::View;
 
@@ -376,8 +377,6 @@ pub(crate) fn frozen_by<'a>(view: &View<'a>, process: &Process) -> Option<&'a Cg
 
 /// The verb of a runtime's command line.
 pub(crate) fn verb(runtime: &Process) -> Option<&'static str> {
-    const VERBS: [&str; 9] =
-        ["exec", "create", "start", "delete", "kill", "pause", "resume", "update", "run"];
     let mut arguments = runtime.args.iter().flatten();
     arguments.find_map(|argument| VERBS.into_iter().find(|verb| verb == argument))
 }

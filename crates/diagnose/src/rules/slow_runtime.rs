@@ -1,12 +1,12 @@
 //! A runtime that has been at work for seconds, where milliseconds are usual, and waits for something in peace.
 //!
 //! *What it sees*: a runtime that a shim or conmon started (`exec`, `create`, `start`, `kill`, ...) more than ten seconds
-//! ago, of whose processes none runs, is frozen, sleeps uninterruptibly or writes to a full pipe: those have rules of
-//! their own.
+//! ago, or podman or cri-o itself (`start`, `kill`, `delete`), of whose processes none runs, is frozen, sleeps
+//! uninterruptibly or writes to a full pipe: those have rules of their own.
 //!
 //! *Why it happens*: a wrapper of the runtime, a hook or a plugin waits for something else: a lock, a server, a terminal. The
 //! shim waits for the runtime, the exec for the shim, and an engine that holds the container's lock lets every
-//! `inspect` of it queue.
+//! `inspect` of it queue. Podman's lock is held by the podman that waits; every `podman ps` of that user queues behind it.
 //!
 //! *How to confirm*: `/proc/PID/syscall` and `/proc/PID/wchan` of the last process of the chain stay the same.
 //!
@@ -38,12 +38,21 @@ pub(super) fn check(view: &View<'_>) -> Vec<Finding> {
 ///
 /// Other children of theirs (a logger, a virtual machine) are there for good: they have no such verb with its options.
 fn is_slow(view: &View<'_>, runtime: &Process) -> bool {
-    let started = matches!(view.role(runtime.ppid), Role::Shim | Role::Conmon);
     let words = || runtime.args.iter().flatten();
     let has = |names: &[&str]| words().any(|word| names.contains(&word.as_str()));
     let verb = build::verb(runtime).filter(|verb| VERBS.contains(verb));
     let ends = verb.is_some_and(|verb| verb != "exec" || has(&["--detach", "-d"]));
-    started && ends && has(&["--root", "--log"]) && view.snapshot.age_ms(runtime) >= PATIENCE_MS
+    let started = match view.role(runtime.ppid) {
+        Role::Shim | Role::Conmon => has(&["--root", "--log"]),
+        _ => is_called_by_engine(view, runtime),
+    };
+    started && ends && view.snapshot.age_ms(runtime) >= PATIENCE_MS
+}
+
+/// Whether podman or cri-o started it: of the clients podman alone calls runtimes.
+fn is_called_by_engine(view: &View<'_>, runtime: &Process) -> bool {
+    let caller = matches!(view.role(runtime.ppid), Role::Client | Role::Engine | Role::Crio);
+    caller && view.container_of(runtime).is_some()
 }
 
 fn finding(view: &View<'_>, runtime: &Process) -> Option<Finding> {
@@ -63,8 +72,7 @@ fn finding(view: &View<'_>, runtime: &Process) -> Option<Finding> {
         view.age(runtime),
         view.label(runtime)
     );
-    let graph = container.map(|id| build::around_container(view, id)).unwrap_or_default();
-    let mut chain = graph.chain_to(&build::process_key(last.pid));
+    let mut chain = chain(view, (keeper, runtime), last);
     let waits_for = waits_for(last);
     chain.push(Link { who: view.label(last), waits_for: waits_for.clone() });
     let subject = format!("{}/{}", short(container), runtime.pid);
@@ -78,6 +86,20 @@ fn finding(view: &View<'_>, runtime: &Process) -> Option<Finding> {
         .evidence(format!("/proc/{}", runtime.pid), told)
         .evidence(format!("/proc/{}/syscall", last.pid), call);
     Some(finding.remedy(remedy(view, runtime, verb)))
+}
+
+/// The way down to the last process; where no shim or conmon is asked, from whoever called the runtime.
+fn chain(view: &View<'_>, (keeper, runtime): (&Process, &Process), last: &Process) -> Vec<Link> {
+    let key = build::process_key(last.pid);
+    let container = view.container_of(runtime);
+    let around = container.map(|id| build::around_container(view, id).chain_to(&key)).unwrap_or_default();
+    if !around.is_empty() || matches!(view.role(keeper.pid), Role::Shim | Role::Conmon) {
+        return around;
+    }
+    let waits_for = format!("{} to end", view.label(runtime));
+    let first = Link { who: view.label(keeper), waits_for };
+    let below = build::runtime(view, runtime).chain_to(&key);
+    [vec![first], below].concat()
 }
 
 /// Whether it does something, or stands still for a reason that another rule names.

@@ -8,10 +8,14 @@ use super::{Process, Role};
 /// Programs that read a script, so that their own name says nothing.
 const INTERPRETERS: &[&str] = &["sh", "bash", "dash", "busybox", "python3", "perl", "awk", "gawk", "mawk"];
 
+/// Verbs of a runtime.
+pub(crate) const VERBS: [&str; 9] =
+    ["exec", "create", "start", "delete", "kill", "pause", "resume", "update", "run"];
+
 /// What a process is, given what its parent is.
 ///
 /// Whatever a shim, a conmon or a runtime starts is a runtime (it may be a wrapper under any name) until the kernel
-/// says that it is in a container.
+/// says that it is in a container; of what an engine starts, whatever it tells to do something with a container.
 #[must_use]
 pub(crate) fn role(process: &Process, parent: Option<Role>) -> Role {
     let starts_runtimes = matches!(parent, Some(Role::Shim | Role::Conmon | Role::Runtime));
@@ -24,7 +28,16 @@ pub(crate) fn role(process: &Process, parent: Option<Role>) -> Role {
             _ => Role::InContainer,
         };
     }
-    if starts_runtimes { Role::Runtime } else { by_name(process) }
+    let named = by_name(process);
+    let calls = named == Role::Other && matches!(parent, Some(Role::Client | Role::Engine | Role::Crio));
+    if starts_runtimes || calls && is_told_a_container(process) { Role::Runtime } else { named }
+}
+
+/// Whether it was given a verb of a runtime and a whole id, as podman and cri-o call a wrapper of one themselves.
+fn is_told_a_container(process: &Process) -> bool {
+    let words = || process.args.iter().flatten();
+    let is_id = |word: &String| word.len() == 64 && word.bytes().all(|byte| byte.is_ascii_hexdigit());
+    words().any(is_id) && words().any(|word| VERBS.contains(&word.as_str()))
 }
 
 /// A process that keeps containers, by its name alone, and is in none: a container may share the pids of the host.
@@ -158,6 +171,21 @@ mod tests {
             [Role::Shim, Role::InContainer, Role::InContainer, Role::InContainer, Role::InContainer];
         assert_eq!(roles(liars), expected);
     }
+
+    #[test]
+    fn what_podman_tells_to_do_something_with_a_container_is_a_runtime() {
+        let id = "dc33aedd29e035058340afd15c4dc4ac23e5e947a1ca498f811bbcf0be98a51e";
+        let family = vec![
+            process(4, 1, &["podman", "start", id]),
+            process(5, 4, &["/opt/wrapper", "start", id]),
+            process(6, 5, &["sleep", "600"]),
+            process(7, 4, &["less", id]),
+            process(8, 1, &["/opt/wrapper", "start", id]),
+        ];
+        let expected = [Role::Client, Role::Runtime, Role::Runtime, Role::Other, Role::Other];
+        assert_eq!(roles(family), expected);
+    }
+
     fn run_from(mut process: Process, exe: &str, comm: &str) -> Process {
         (process.exe, process.comm) = (Some(exe.to_owned()), comm.to_owned());
         process
