@@ -71,6 +71,7 @@ const POSITIVES: &[Positive] = &[
     positive("blocked_restart", snapshot!("blocked_restart"), "IN-07", "head"),
     positive("containerd_gone", snapshot!("containerd_gone"), "IN-02", "containerd"),
     positive("d_state_helper", snapshot!("d_state_helper"), "DE-01", "runc-logging"),
+    positive("d_state_helper", snapshot!("d_state_helper.killed"), "DE-01", "sh"),
     positive("engine_gone", snapshot!("engine_gone"), "LO-01", "dockerd"),
     positive("engine_gone", snapshot!("engine_gone.exec"), "EX-29", "dockerd"),
     positive("engine_gone", snapshot!("engine_gone.other"), "EX-29", "dockerd"),
@@ -117,7 +118,7 @@ const NEAR_MISSES: &[NearMiss] = &[
     near(
         "d_state_helper",
         snapshot!("d_state_helper.near"),
-        "the container's own program sleeps, not a runtime",
+        "the container's own program sleeps, and nobody has killed it",
     ),
     near("engine_gone", snapshot!("full_pipe.near"), "dockerd is there"),
     near("containerd_gone", snapshot!("engine_gone"), "it is dockerd that is gone"),
@@ -695,8 +696,11 @@ fn who_waits_for_memory_of_a_group_that_was_not_seen_is_sent_to_no_file_server()
     let findings = found(&snapshot, "d_state_helper");
     assert!(!findings.is_empty());
     assert!(findings.iter().all(|it| it.remedies[0].name == "memory"), "{findings:#?}");
-    let elsewhere = one(&snapshot!("d_state_helper")(), "d_state_helper").0;
-    assert_eq!(elsewhere.remedies[0].name, "server");
+    let mut elsewhere = snapshot!("d_state_helper")();
+    let remedy = |seen: &Snapshot| one(seen, "d_state_helper").0.remedies.remove(0).name;
+    assert_eq!(remedy(&elsewhere), "unfreeze");
+    elsewhere.processes.iter_mut().for_each(|it| it.threads.iter_mut().for_each(|it| it.stack.clear()));
+    assert_eq!(remedy(&elsewhere), "server");
 }
 
 #[test]
@@ -853,6 +857,21 @@ fn a_kill_below_a_full_group_is_its_own_unless_it_was_the_limit_of_the_one_below
 fn full_oom(snapshot: &mut Snapshot) {
     let groups = snapshot.cgroups.iter_mut().filter(|group| group.path == "/docker");
     groups.filter_map(|group| group.memory.as_mut()).for_each(|memory| memory.local_events.oom = Some(2));
+}
+
+#[test]
+fn a_killed_process_is_told_once_for_its_container_and_not_when_it_is_paused() {
+    let mut snapshot = snapshot!("d_state_helper.killed")();
+    let (finding, _) = one(&snapshot, "d_state_helper");
+    assert_eq!(finding.remedies[0].name, "unfreeze");
+    let (killed, pid) = (finding.blocker.unwrap().pid.unwrap(), 40_000);
+    let other = Process { pid, ..snapshot.process(killed).unwrap().clone() };
+    snapshot.processes.push(other);
+    assert_eq!(found(&snapshot, "d_state_helper").len(), 1);
+    for process in &mut snapshot.processes {
+        process.signals_pending = 1 << 14;
+    }
+    assert_eq!(found(&snapshot, "d_state_helper"), Vec::new(), "asked to end with SIGTERM");
 }
 
 #[test]
