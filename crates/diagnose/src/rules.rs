@@ -24,6 +24,7 @@ mod pids_limit;
 mod probes_pile_up;
 mod slow_runtime;
 mod stale_runc_init;
+mod stopped_client;
 mod stopped_daemon;
 mod torn_state;
 mod waiting_clients;
@@ -75,6 +76,7 @@ pub const RULES: &[Rule] = &[
     rule("probes_pile_up", &["EX-27", "EX-28"], probes_pile_up::check),
     rule("slow_runtime", &[], slow_runtime::check),
     rule("stale_runc_init", &["ST-12"], stale_runc_init::check),
+    rule("stopped_client", &["LO-01"], stopped_client::check),
     rule("stopped_daemon", &["IN-02"], stopped_daemon::check),
     rule("torn_state", &["EX-01"], torn_state::check),
     rule("waiting_clients", &["IN-03"], waiting_clients::check),

@@ -103,6 +103,7 @@ const POSITIVES: &[Positive] = &[
     positive("probes_pile_up", snapshot!("probes_pile_up.zombies"), "EX-28", "sleep"),
     positive("slow_runtime", snapshot!("slow_runtime"), "", "sleep"),
     positive("slow_runtime", snapshot!("slow_runtime.podman"), "", "sleep"),
+    positive("stopped_client", snapshot!("stopped_client"), "LO-01", "docker"),
     positive("stopped_daemon", snapshot!("stopped_daemon"), "IN-02", "containerd"),
     positive("stopped_daemon", snapshot!("full_pipe.stopped"), "IN-02", "dockerd"),
     positive("stale_runc_init", snapshot!("stale_runc_init"), "ST-12", "runc:[2:INIT]"),
@@ -146,6 +147,11 @@ const NEAR_MISSES: &[NearMiss] = &[
     near("slow_runtime", snapshot!("frozen_exec"), "the freezer keeps it"),
     near("slow_runtime", snapshot!("d_state_helper"), "the kernel keeps it"),
     near("slow_runtime", snapshot!("exec_storm"), "many, and none of them for long"),
+    near(
+        "stopped_client",
+        snapshot!("stopped_client.near"),
+        "a stopped client to which nobody sends anything",
+    ),
     near("stopped_daemon", snapshot!("slow_runtime.near"), "a container's program is stopped, no daemon"),
     near("stale_runc_init", snapshot!("stale_runc_init.near"), "created some seconds ago, to be started"),
     near("torn_state", snapshot!("d_state_helper"), "its state is whole"),
@@ -833,6 +839,26 @@ fn a_socket_that_was_left_behind_tells_a_sudden_end() {
     }
     engine.left_sockets = vec![String::from("/run/docker/metrics.sock")];
     assert!(one(&engine, "engine_gone").0.is_abrupt);
+}
+
+#[test]
+fn who_waits_for_the_end_of_a_container_waits_for_its_stopped_client() {
+    let mut snapshot = snapshot!("stopped_client")();
+    let (finding, _) = one(&snapshot, "stopped_client");
+    assert_eq!((finding.severity, finding.remedies[0].name.as_str()), (Severity::Warning, "continue"));
+    let stopped = snapshot.processes.iter().find(|it| it.comm == "docker").unwrap();
+    let args = ["docker", "stop", "proj-db-1"].map(String::from).to_vec();
+    let stop = Process { pid: stopped.pid + 1, state: 'S', args: Some(args), ..stopped.clone() };
+    let at = snapshot.processes.partition_point(|it| it.pid < stop.pid);
+    snapshot.processes.insert(at, stop);
+    assert_eq!(one(&snapshot, "stopped_client").0.severity, Severity::Warning, "the container is ending");
+    snapshot.containers.iter_mut().for_each(|container| container.processes.clear());
+    let (finding, _) = one(&snapshot, "stopped_client");
+    assert_eq!(finding.severity, Severity::Critical);
+    assert_eq!(finding.chain.len(), 3, "{:#?}", finding.chain);
+    let client = snapshot.processes.iter_mut().find(|it| it.state == 'T').unwrap();
+    (client.state, client.threads[0].state) = ('S', 'S');
+    assert_eq!(found(&snapshot, "stopped_client"), Vec::new(), "a slow reader");
 }
 
 #[test]

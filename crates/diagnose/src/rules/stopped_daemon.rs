@@ -41,7 +41,7 @@ pub(super) enum Halt {
 
 impl Halt {
     /// A tracer that only looks on stops one thread at a time.
-    fn of(process: &Process) -> Option<Self> {
+    pub(super) fn of(process: &Process) -> Option<Self> {
         let halt = Self::by_state(process.state)?;
         process.threads.iter().all(|thread| thread.state == process.state).then_some(halt)
     }
