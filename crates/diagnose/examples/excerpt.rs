@@ -127,10 +127,13 @@ fn groups_of_others(snapshot: &Snapshot, group: &str) -> BTreeSet<String> {
 fn anonymous(snapshot: &mut Snapshot) {
     "node".clone_into(&mut snapshot.host.name);
     snapshot.host.boot_id.clear();
-    snapshot.host.file_systems.retain(|system| OF_EXECS.contains(&system.path.as_str()));
+    snapshot.mounts.retain(|mount| mount.fuse_waiting > Some(0) || mount.options.contains("emergency_ro"));
+    let mounts = &snapshot.mounts;
+    let is_below = |path: &str| mounts.iter().any(|mount| path.starts_with(&mount.mount_point));
+    let stays = |path: &str| OF_EXECS.contains(&path) || is_below(path);
+    snapshot.host.file_systems.retain(|system| stays(&system.path));
     let kernel = snapshot.host.kernel.split('-').next().unwrap_or_default().to_owned();
     snapshot.host.kernel = kernel;
-    snapshot.mounts.retain(|mount| mount.fuse_waiting > Some(0));
     snapshot.logs.clear();
     snapshot.units.clear();
     snapshot.configurations.clear();

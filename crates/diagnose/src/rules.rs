@@ -5,6 +5,7 @@
 //! narrow a search, but no action is aimed by it.
 
 mod blocked_restart;
+mod broken_disk;
 mod containerd_gone;
 mod d_state_helper;
 mod engine_gone;
@@ -57,6 +58,7 @@ const fn rule(
 /// Every rule.
 pub const RULES: &[Rule] = &[
     rule("blocked_restart", &["IN-07"], blocked_restart::check),
+    rule("broken_disk", &[], broken_disk::check),
     rule("containerd_gone", &["IN-02"], containerd_gone::check),
     rule("d_state_helper", &["DE-01"], d_state_helper::check),
     rule("engine_gone", &["EX-29", "LO-01"], engine_gone::check),

@@ -69,6 +69,7 @@ const fn near(rule: &'static str, seen: Seen, because: &'static str) -> NearMiss
 
 const POSITIVES: &[Positive] = &[
     positive("blocked_restart", snapshot!("blocked_restart"), "IN-07", "head"),
+    positive("broken_disk", snapshot!("broken_disk"), "", "/dev/loop0"),
     positive("containerd_gone", snapshot!("containerd_gone"), "IN-02", "containerd"),
     positive("d_state_helper", snapshot!("d_state_helper"), "DE-01", "runc-logging"),
     positive("d_state_helper", snapshot!("d_state_helper.killed"), "DE-01", "sh"),
@@ -116,6 +117,7 @@ const STATE: &str = "/run/docker/runtime-runc/moby/11219a4fd08a14728015f25037b3d
 
 const NEAR_MISSES: &[NearMiss] = &[
     near("blocked_restart", snapshot!("blocked_restart.near"), "the engine itself is stopped by a signal"),
+    near("broken_disk", mounted_read_only, "whoever mounted it wants it so"),
     near(
         "d_state_helper",
         snapshot!("d_state_helper.near"),
@@ -157,6 +159,15 @@ const NEAR_MISSES: &[NearMiss] = &[
     near("torn_state", snapshot!("d_state_helper"), "its state is whole"),
     near("waiting_clients", snapshot!("waiting_clients.near"), "`docker stats` stays until it is ended"),
 ];
+
+/// A file system like that of `broken_disk`, mounted read-only on purpose.
+fn mounted_read_only() -> Snapshot {
+    let mut snapshot = snapshot!("broken_disk")();
+    for mount in &mut snapshot.mounts {
+        mount.options = mount.options.replace("rw,", "ro,").replace("emergency_ro", "ro");
+    }
+    snapshot
+}
 
 fn found(snapshot: &Snapshot, rule: &str) -> Vec<Finding> {
     let view = View::of(snapshot);
@@ -909,4 +920,25 @@ fn podman_calls_a_runtime_for_milliseconds() {
     let runtime = snapshot.processes.iter().find(|it| it.comm == "hang-any").unwrap().pid;
     age(&mut snapshot, runtime, 3);
     assert_eq!(found(&snapshot, "slow_runtime"), Vec::new());
+}
+
+#[test]
+fn a_broken_file_system_is_told_once_with_what_the_kernel_said_of_it() {
+    let mut snapshot = snapshot!("broken_disk")();
+    assert!(snapshot.host.file_systems.len() > 1, "two places of one daemon");
+    let line = |level, text: &str| diagnose::snapshot::log::KernelLine { at_us: 1, level, text: text.into() };
+    snapshot.kernel_log = vec![
+        line(6, "EXT4-fs (loop0): mounted filesystem r/w with ordered data mode"),
+        line(2, "EXT4-fs error (device loop0): trigger_test_error:129: comm bash: 1"),
+        line(2, "EXT4-fs error (device vda): another disk"),
+    ];
+    let evidence = one(&snapshot, "broken_disk").0.evidence;
+    let log: Vec<&str> =
+        evidence.iter().filter(|it| it.from == "kernel log").map(|it| it.text.as_str()).collect();
+    assert_eq!(log, ["EXT4-fs error (device loop0): trigger_test_error:129: comm bash: 1"]);
+    let mut inner = snapshot.mounts[0].clone();
+    (inner.mount_point, inner.device, inner.options) = ("/loopm/state".into(), "0:99".into(), "rw,rw".into());
+    snapshot.mounts.push(inner);
+    snapshot.host.file_systems.retain(|it| it.path == "/loopm/state");
+    assert_eq!(found(&snapshot, "broken_disk"), Vec::new(), "a whole one is mounted over it");
 }
