@@ -77,7 +77,7 @@ fn cut(snapshot: &mut Snapshot, kept: &BTreeSet<i32>) {
         .flat_map(|process| process.args.iter().flatten().map(String::as_str))
         .collect();
     let stays = |id: &str| ids.contains(id) || words.contains(id);
-    snapshot.containers.retain(|container| stays(&container.id));
+    snapshot.containers.retain(|it| stays(&it.id) || it.name.as_deref().is_some_and(stays));
     snapshot.tasks.retain(|task| stays(&task.id));
     snapshot.runtime_states.retain(|state| stays(&state.id));
     let memberships: Vec<_> = snapshot.processes.iter().flat_map(|process| &process.cgroups).collect();

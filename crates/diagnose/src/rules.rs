@@ -28,6 +28,7 @@ mod stale_runc_init;
 mod stopped_client;
 mod stopped_daemon;
 mod torn_state;
+mod unnoticed_end;
 mod waiting_clients;
 
 use std::collections::BTreeMap;
@@ -81,6 +82,7 @@ pub const RULES: &[Rule] = &[
     rule("stopped_client", &["LO-01"], stopped_client::check),
     rule("stopped_daemon", &["IN-02"], stopped_daemon::check),
     rule("torn_state", &["EX-01"], torn_state::check),
+    rule("unnoticed_end", &["DE-09"], unnoticed_end::check),
     rule("waiting_clients", &["IN-03"], waiting_clients::check),
 ];
 

@@ -109,6 +109,7 @@ const POSITIVES: &[Positive] = &[
     positive("stopped_daemon", snapshot!("full_pipe.stopped"), "IN-02", "dockerd"),
     positive("stale_runc_init", snapshot!("stale_runc_init"), "ST-12", "runc:[2:INIT]"),
     positive("torn_state", snapshot!("torn_state"), "EX-01", STATE),
+    positive("unnoticed_end", snapshot!("unnoticed_end"), "DE-09", "dockerd"),
     positive("waiting_clients", snapshot!("waiting_clients"), "IN-03", "head"),
 ];
 
@@ -157,6 +158,7 @@ const NEAR_MISSES: &[NearMiss] = &[
     near("stopped_daemon", snapshot!("slow_runtime.near"), "a container's program is stopped, no daemon"),
     near("stale_runc_init", snapshot!("stale_runc_init.near"), "created some seconds ago, to be started"),
     near("torn_state", snapshot!("d_state_helper"), "its state is whole"),
+    near("unnoticed_end", snapshot!("unnoticed_end.near"), "the container takes its time to end"),
     near("waiting_clients", snapshot!("waiting_clients.near"), "`docker stats` stays until it is ended"),
 ];
 
@@ -941,4 +943,29 @@ fn a_broken_file_system_is_told_once_with_what_the_kernel_said_of_it() {
     snapshot.mounts.push(inner);
     snapshot.host.file_systems.retain(|it| it.path == "/loopm/state");
     assert_eq!(found(&snapshot, "broken_disk"), Vec::new(), "a whole one is mounted over it");
+}
+
+#[test]
+fn an_end_is_noticed_when_the_engine_had_time_to_and_no_client_holds_it_up() {
+    let recorded = snapshot!("unnoticed_end")();
+    let client = recorded.processes.iter().find(|it| it.comm == "docker").unwrap();
+    let mut busy = recorded.clone();
+    age(&mut busy, client.pid, 3);
+    assert_eq!(found(&busy, "unnoticed_end"), Vec::new(), "it has just ended");
+
+    let mut two = recorded.clone();
+    let stop = two.processes.iter_mut().find(|it| it.pid == client.pid).unwrap();
+    stop.args = Some(["docker", "stop", "slog", "web"].map(String::from).to_vec());
+    assert_eq!(found(&two, "unnoticed_end").len(), 1, "the other one is not known here");
+    let web = Container { id: "e".repeat(64), name: Some("web".into()), ..Container::default() };
+    two.containers.push(web);
+    assert_eq!(found(&two, "unnoticed_end"), Vec::new(), "the other one may still be ending");
+
+    let mut held = recorded.clone();
+    let args = ["docker", "attach", "slog"].map(String::from).to_vec();
+    let mut attached = Process { pid: client.pid + 1, state: 'T', args: Some(args), ..client.clone() };
+    attached.threads.iter_mut().for_each(|thread| thread.state = 'T');
+    held.processes.push(attached);
+    held.put_in_order();
+    assert_eq!(found(&held, "unnoticed_end"), Vec::new(), "its stopped client is the cause");
 }
