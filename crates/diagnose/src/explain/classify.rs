@@ -33,6 +33,9 @@ const FAILURE_WORDS: &[&str] = &[
     "killed process",
     "transport is closing",
     "container does not exist",
+    "could not ",
+    "errored",
+    "no buffer space",
     // Levels as a terminal shows them: what follows may have none of these words.
     "erro[",
     "fata[",
@@ -73,6 +76,20 @@ const ROAD_WORDS: &[&str] = &[
     "inotify",
     "starting container process",
     "bpf_cgroup",
+];
+/// Words of the same kind that other programs of a host use, too: enough to call a line that no class knows a failure, not
+/// to give it one. All are lower case.
+const NEAR_WORDS: &[&str] = &[
+    "container ",
+    "cgroup",
+    "docker",
+    "podman",
+    "nsenter",
+    "conmon",
+    "rootlesskit",
+    "ttrpc",
+    "probe errored",
+    "syncing pod",
 ];
 /// Probes that reached the application: what they report is its own failure.
 const PROBES: &[&str] = &["probe failed: get \"http", "probe failed: get http", "probe failed: dial tcp"];
@@ -310,9 +327,18 @@ fn reads_as_failure(record: &Record<'_>, text: &str) -> bool {
     match record.level {
         Level::Error => true,
         Level::Debug | Level::Info | Level::Notice => false,
-        Level::Unknown => has_words && (is_complaint(text) || has_road_words(text)) && !is_source(text),
+        Level::Unknown => {
+            has_words && (is_complaint(text) || is_of_the_road(record, text)) && !is_source(text)
+        }
         Level::Warning => has_words,
     }
+}
+
+/// Whether a line of unknown loudness is from the road to a container, or about it.
+fn is_of_the_road(record: &Record<'_>, text: &str) -> bool {
+    let may_mean_it = matches!(record.speaker, Speaker::Unknown | Speaker::Road);
+    let is_near = may_mean_it && NEAR_WORDS.iter().any(|word| text.contains(word));
+    is_near || has_road_words(text)
 }
 
 /// Whether the first words say that it is an error, or are those of a client of the road.

@@ -3,6 +3,7 @@
 //! Envelopes stand inside each other: a syslog line holds a logrus line that quotes an error. Each is taken off by
 //! one function of `record/`, from the outside in.
 
+mod conmon;
 mod event;
 mod json;
 mod klog;
@@ -78,6 +79,7 @@ const ENVELOPES: &[Envelope] = &[
     json::open,
     syslog::open,
     klog::open,
+    conmon::open,
     logrus::open,
     logrus::terminal,
     event::open,

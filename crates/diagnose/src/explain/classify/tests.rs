@@ -114,3 +114,23 @@ fn an_error_on_a_terminal_is_one_whatever_its_words() {
     Explainer::new().unwrap().read(&mut &line[..], &mut |explanation| seen.push(explanation)).unwrap();
     assert_eq!(seen.len(), 1);
 }
+
+#[test]
+fn a_failure_of_the_road_that_no_class_knows_is_told_and_that_of_another_program_is_not() {
+    let explainer = Explainer::new().unwrap();
+    let is_told = |line: &str| explainer.explain(line).is_some_and(|it| it.class.is_none());
+    assert!(is_told("nsenter: cannot open /proc/1/ns/mnt: Permission denied"));
+    assert!(is_told(
+        "Mar 25 12:06:00 h conmon[9]: conmon 77aa <error>: Failed to create container: exit status 1"
+    ));
+    assert!(is_told("Sep 13 10:34:20 n systemd[1]: docker.service: Failed with result 'exit-code'."));
+    for line in [
+        "Sep 13 10:34:20 n systemd[1]: nginx.service: Failed with result 'exit-code'.",
+        "Sep 13 10:34:20 n app[7]: the container bean could not be created",
+        "conmon 77aa <ndebug>: failed to write to /proc/self/oom_score_adj: Permission denied",
+        "GET /containers/json 200 OK in 10 milliseconds, 0 errors",
+        "kernel: Memory cgroup out of memory: Killed process 77 (python3) total-vm:11892kB",
+    ] {
+        assert!(explainer.explain(line).is_none(), "{line}");
+    }
+}

@@ -21,6 +21,9 @@ fn every_envelope_is_taken_off() {
             "a \"b\"",
         ),
         ("Apr 28 16:48:31 s kernel: audit: type=1400", Kernel, Silent, "audit: type=1400"),
+        ("conmon 77aa <nwarn>: a <b>: c", Road, Warning, "a <b>: c"),
+        ("[conmon:d]: a", Road, Notice, "a"),
+        ("conmon is <b>: c", Unknown, Silent, "conmon is <b>: c"),
         ("[  551.981297] audit: x", Kernel, Silent, "audit: x"),
         (
             "<4>[450528.013688] INFO: task dockerd:1810 blocked",
