@@ -23,6 +23,7 @@ mod memory_limit;
 mod oom_killer_off;
 mod pids_limit;
 mod probes_pile_up;
+mod slow_plugin;
 mod slow_runtime;
 mod stale_runc_init;
 mod stopped_client;
@@ -77,6 +78,7 @@ pub const RULES: &[Rule] = &[
     rule("oom_killer_off", &["EX-50"], oom_killer_off::check),
     rule("pids_limit", &["EX-04"], pids_limit::check),
     rule("probes_pile_up", &["EX-27", "EX-28"], probes_pile_up::check),
+    rule("slow_plugin", &[], slow_plugin::check),
     rule("slow_runtime", &[], slow_runtime::check),
     rule("stale_runc_init", &["ST-12"], stale_runc_init::check),
     rule("stopped_client", &["LO-01"], stopped_client::check),

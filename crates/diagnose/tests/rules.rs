@@ -102,6 +102,7 @@ const POSITIVES: &[Positive] = &[
     positive("pids_limit", snapshot!("pids_limit.service.v2"), "EX-04", "pids.max"),
     positive("probes_pile_up", snapshot!("held_stdout"), "EX-27", "sleep"),
     positive("probes_pile_up", snapshot!("probes_pile_up.zombies"), "EX-28", "sleep"),
+    positive("slow_plugin", snapshot!("slow_plugin"), "", "sleep"),
     positive("slow_runtime", snapshot!("slow_runtime"), "", "sleep"),
     positive("slow_runtime", snapshot!("slow_runtime.podman"), "", "sleep"),
     positive("stopped_client", snapshot!("stopped_client"), "LO-01", "docker"),
@@ -145,6 +146,8 @@ const NEAR_MISSES: &[NearMiss] = &[
     near("oom_killer_off", snapshot!("oom_killer_off.near"), "the killer is off, and there is memory"),
     near("pids_limit", snapshot!("pids_limit.near"), "21 of 40 places are taken"),
     near("probes_pile_up", snapshot!("probes_pile_up.near"), "workers that init itself started one by one"),
+    near("slow_plugin", snapshot!("slow_runtime.podman"), "it is the runtime that podman waits for"),
+    near("slow_runtime", snapshot!("slow_plugin"), "it is a network plugin that podman waits for"),
     near("slow_runtime", snapshot!("slow_runtime.near"), "the exec has just begun"),
     near("slow_runtime", snapshot!("full_pipe"), "a full pipe keeps it"),
     near("slow_runtime", snapshot!("frozen_exec"), "the freezer keeps it"),
@@ -968,4 +971,19 @@ fn an_end_is_noticed_when_the_engine_had_time_to_and_no_client_holds_it_up() {
     held.processes.push(attached);
     held.put_in_order();
     assert_eq!(found(&held, "unnoticed_end"), Vec::new(), "its stopped client is the cause");
+}
+
+#[test]
+fn a_network_plugin_may_take_some_seconds_and_one_that_works_may_take_longer() {
+    let recorded = snapshot!("slow_plugin")();
+    let (finding, _) = one(&recorded, "slow_plugin");
+    let who: Vec<&str> = finding.chain.iter().map(|link| link.who.as_str()).collect();
+    assert!(who[0].starts_with("podman (") && who[1].starts_with("bridge ("), "{who:?}");
+    let plugin = recorded.processes.iter().find(|it| it.comm == "bridge").unwrap().pid;
+    let mut young = recorded.clone();
+    age(&mut young, plugin, 10);
+    assert_eq!(found(&young, "slow_plugin"), Vec::new());
+    let mut at_work = recorded.clone();
+    at_work.processes.iter_mut().filter(|it| it.ppid == plugin).for_each(|it| it.state = 'R');
+    assert_eq!(found(&at_work, "slow_plugin"), Vec::new(), "it runs");
 }

@@ -103,7 +103,7 @@ fn chain(view: &View<'_>, (keeper, runtime): (&Process, &Process), last: &Proces
 }
 
 /// Whether it does something, or stands still for a reason that another rule names.
-fn has_another_reason(view: &View<'_>, process: &Process) -> bool {
+pub(super) fn has_another_reason(view: &View<'_>, process: &Process) -> bool {
     let is_at_rest = |thread: &Thread| thread.state == 'S' && view.writing_to(process, thread).is_none();
     !matches!(process.state, 'S' | 'Z')
         || !process.threads.iter().filter(|thread| thread.state != 'Z').all(is_at_rest)
@@ -112,7 +112,7 @@ fn has_another_reason(view: &View<'_>, process: &Process) -> bool {
 }
 
 /// What the first thread of a process waits for, in words.
-fn waits_for(process: &Process) -> String {
+pub(super) fn waits_for(process: &Process) -> String {
     let first = process.threads.first();
     let call = first.and_then(|thread| thread.call.as_ref());
     match call.and_then(|call| Some((call.name.as_deref()?, call.fd))) {
