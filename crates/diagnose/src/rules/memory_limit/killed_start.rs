@@ -17,8 +17,7 @@ use crate::rules::short;
 use crate::snapshot::KernelLine;
 use crate::view::View;
 
-/// How long a killed start is told. Milliseconds.
-const MEMORY_MS: u64 = 600_000;
+use super::{KILL, MEMORY_MS};
 
 /// A start that was killed.
 struct Killed<'a> {
@@ -43,7 +42,7 @@ fn starts<'a>(view: &View<'a>) -> Vec<Killed<'a>> {
             names.clear();
         } else if is_row(&line.text) {
             names.extend(line.text.split_ascii_whitespace().last());
-        } else if let Some(rest) = line.text.strip_prefix("oom-kill:constraint=CONSTRAINT_MEMCG,") {
+        } else if let Some(rest) = line.text.strip_prefix(KILL) {
             let alone = !names.is_empty() && names.drain(..).all(is_runtime);
             let group = rest.split(',').find_map(|part| part.strip_prefix("task_memcg="));
             let task = rest.split(",task=").nth(1).and_then(|rest| rest.split(',').next());
