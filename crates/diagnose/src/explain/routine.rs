@@ -18,7 +18,8 @@ pub(super) fn is(text: &str) -> bool {
 /// What the kubelet calls an error until its first round is over, at each start.
 const PASSING: &[&str] = &["pleg has yet to be successful", "status check may not have completed yet"];
 
-/// Whether the normalised text, if no class knows it, only says that a program has just started.
+/// Whether the normalised text, if no class knows it, only says that a program has just started: all of the list that it
+/// gives as reasons.
 pub(super) fn passes(text: &str) -> bool {
-    PASSING.iter().any(|words| text.contains(words))
+    text.split(", ").all(|reason| PASSING.iter().any(|words| reason.contains(words)))
 }

@@ -104,6 +104,8 @@ fn a_kubelet_that_has_just_started_tells_of_no_failure() {
     assert_eq!(explainer.explain(starting), None);
     let down = starting.replace("PLEG is", "[container runtime is down, PLEG is");
     assert_eq!(explainer.explain(&down).unwrap().class.as_deref(), Some("IN-02"));
+    let more = starting.replace("successful\"", "successful, network plugin: stub refused\"");
+    assert!(explainer.explain(&more).is_some(), "a reason of another kind beside it");
 }
 
 #[test]
