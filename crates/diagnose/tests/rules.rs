@@ -23,7 +23,7 @@ use diagnose::rules::RULES;
 use diagnose::snapshot::cgroup::FreezerState;
 use diagnose::snapshot::process::Namespaces;
 use diagnose::snapshot::socket::SocketState;
-use diagnose::snapshot::{Configuration, Container, KernelLine, Process, UnixSocket, Why};
+use diagnose::snapshot::{Configuration, Container, KernelLine, Mount, Process, UnixSocket, Why};
 use diagnose::view::View;
 
 /// A recorded node, or a listing.
@@ -120,6 +120,8 @@ const STATE: &str = "/run/docker/runtime-runc/moby/11219a4fd08a14728015f25037b3d
 const NEAR_MISSES: &[NearMiss] = &[
     near("blocked_restart", snapshot!("blocked_restart.near"), "the engine itself is stopped by a signal"),
     near("broken_disk", mounted_read_only, "whoever mounted it wants it so"),
+    near("broken_disk", overlay_without_upper, "nobody can write to it by its nature"),
+    near("broken_disk", remounted_read_only, "an admin wants it so, and a bind of it does not say that"),
     near(
         "d_state_helper",
         snapshot!("d_state_helper.near"),
@@ -172,6 +174,38 @@ fn mounted_read_only() -> Snapshot {
         mount.options = mount.options.replace("rw,", "ro,").replace("emergency_ro", "ro");
     }
     snapshot
+}
+
+/// An overlay of nothing but lower folders in place of the file system of `broken_disk`.
+fn overlay_without_upper() -> Snapshot {
+    let mut snapshot = with_options("rw,relatime,ro,lowerdir=/a:/b,errors=remount-ro");
+    let mount = &mut snapshot.mounts[0];
+    (mount.fs_type, mount.source, mount.device) = ("overlay".into(), "overlay".into(), "0:51".into());
+    snapshot
+}
+
+/// The file system of `broken_disk` with a bind of which the origin was remounted read-only, after an error long ago.
+fn remounted_read_only() -> Snapshot {
+    let mut snapshot = with_options("rw,relatime,ro,errors=remount-ro");
+    let mut origin = snapshot.mounts[0].clone();
+    (origin.mount_point, origin.options) = ("/origin".into(), "ro,relatime,ro,errors=remount-ro".into());
+    snapshot.mounts.insert(0, origin);
+    snapshot.kernel_log = vec![
+        kernel_line(2, "EXT4-fs error (device loop0): trigger_test_error:129: comm bash: 1"),
+        kernel_line(6, "EXT4-fs (loop0): re-mounted. Opts: (null)"),
+    ];
+    snapshot
+}
+
+/// The node of `broken_disk`, whose file system has these options.
+fn with_options(options: &str) -> Snapshot {
+    let mut snapshot = snapshot!("broken_disk")();
+    snapshot.mounts[0].options = options.into();
+    snapshot
+}
+
+fn kernel_line(level: u8, text: &str) -> KernelLine {
+    KernelLine { at_us: 1, level, text: text.into() }
 }
 
 fn found(snapshot: &Snapshot, rule: &str) -> Vec<Finding> {
@@ -901,18 +935,99 @@ fn a_kill_below_a_full_group_is_told_while_the_kernels_log_names_its_limit() {
 }
 
 #[test]
-fn a_killed_process_is_told_once_for_its_container_and_not_when_it_is_paused() {
+fn a_process_that_is_ending_is_told_once_for_its_container_and_not_when_it_is_paused() {
     let mut snapshot = snapshot!("d_state_helper.killed")();
     let (finding, _) = one(&snapshot, "d_state_helper");
     assert_eq!(finding.remedies[0].name, "unfreeze");
+    assert!(finding.title.contains("is ending, and sleeps"), "{}", finding.title);
     let (killed, pid) = (finding.blocker.unwrap().pid.unwrap(), 40_000);
     let other = Process { pid, ..snapshot.process(killed).unwrap().clone() };
     snapshot.processes.push(other);
     assert_eq!(found(&snapshot, "d_state_helper").len(), 1);
+    let mut unknown = snapshot.clone();
+    unknown.processes.iter_mut().for_each(|process| process.container = None);
+    unknown.containers.clear();
+    assert_eq!(found(&unknown, "d_state_helper").len(), 2, "perhaps of two containers");
+    let mut paused = snapshot.clone();
+    for freezer in paused.cgroups.iter_mut().filter_map(|group| group.freezer.as_mut()) {
+        (freezer.state, freezer.by_itself) = (FreezerState::Frozen, true);
+    }
+    assert_eq!(found(&paused, "d_state_helper"), Vec::new(), "paused");
     for process in &mut snapshot.processes {
         process.signals_pending = 1 << 14;
     }
     assert_eq!(found(&snapshot, "d_state_helper"), Vec::new(), "asked to end with SIGTERM");
+}
+
+/// The severity of the one process that is ending.
+fn severity_of_ending(snapshot: &Snapshot) -> Severity {
+    one(snapshot, "d_state_helper").0.severity
+}
+
+#[test]
+fn a_process_that_is_ending_is_stuck_when_the_kernel_or_a_client_says_so() {
+    let recorded = snapshot!("d_state_helper.killed")();
+    let killed = one(&recorded, "d_state_helper").0.blocker.unwrap().pid.unwrap();
+    assert_eq!(severity_of_ending(&recorded), Severity::Notice, "perhaps a slow disk");
+    let mut log = recorded.clone();
+    let text = format!("INFO: task sh:{killed} blocked for more than 120 seconds.");
+    log.kernel_log = vec![kernel_line(3, &text)];
+    assert_eq!(severity_of_ending(&log), Severity::Notice, "of another process, long ago");
+    log.kernel_log[0].at_us = log.taken.since_boot_ms * 1000;
+    assert_eq!(severity_of_ending(&log), Severity::Critical);
+
+    let mut fuse = recorded.clone();
+    fuse.mounts = vec![Mount { fs_type: "fuse.sshfs".into(), fuse_waiting: Some(1), ..Mount::default() }];
+    assert_eq!(severity_of_ending(&fuse), Severity::Notice, "it does not wait for that one");
+    let thread = &mut fuse.processes.iter_mut().find(|it| it.pid == killed).unwrap().threads[0];
+    thread.wchan = Some("request_wait_answer".into());
+    assert_eq!(severity_of_ending(&fuse), Severity::Critical);
+    fuse.mounts[0].fuse_waiting = Some(0);
+    assert_eq!(severity_of_ending(&fuse), Severity::Notice, "it has just been answered");
+}
+
+#[test]
+fn a_client_that_ends_a_container_gives_it_the_time_that_it_was_told() {
+    let cases = [
+        ("docker kill vol1", 31, Severity::Critical),
+        ("docker rm -f vol1", 31, Severity::Critical),
+        ("docker stop vol1", 31, Severity::Critical),
+        ("docker stop vol1", 20, Severity::Notice),
+        ("docker stop -t 60 vol1", 80, Severity::Notice),
+        ("docker stop --time=60 vol1", 100, Severity::Critical),
+        ("docker stop -t -1 vol1", 600, Severity::Notice),
+        ("docker kill other", 31, Severity::Notice),
+        ("docker logs vol1", 31, Severity::Notice),
+    ];
+    for (line, seconds, severity) in cases {
+        let mut snapshot = snapshot!("d_state_helper.killed")();
+        let args: Vec<String> = line.split(' ').map(str::to_owned).collect();
+        let client =
+            Process { pid: 40_000, ppid: 1, comm: "docker".into(), args: Some(args), ..Process::default() };
+        snapshot.processes.push(client);
+        let killed = one(&snapshot, "d_state_helper").0.blocker.unwrap().pid.unwrap();
+        age(&mut snapshot, killed, 1000);
+        age(&mut snapshot, 40_000, seconds);
+        assert_eq!(severity_of_ending(&snapshot), severity, "{line}, {seconds} s");
+    }
+}
+
+#[test]
+fn a_freeze_holds_up_writers_and_not_whoever_waits_for_another_lock_of_that_kind() {
+    let writer = "percpu_rwsem_wait __percpu_down_read.constprop.0 vfs_write ksys_write do_syscall_64";
+    let mover = "percpu_rwsem_wait percpu_down_write cgroup_attach_lock cgroup_procs_write_start \
+                 __cgroup_procs_write cgroup_procs_write kernfs_fop_write_iter vfs_write ksys_write do_syscall_64";
+    let flusher =
+        "percpu_rwsem_wait __percpu_down_read ext4_writepages do_writepages vfs_fsync_range vfs_write";
+    let similar = "percpu_rwsem_wait vfs_writev do_syscall_64";
+    for (stack, remedy) in [(writer, "unfreeze"), (mover, "server"), (flusher, "server"), (similar, "server")]
+    {
+        let mut snapshot = snapshot!("d_state_helper.killed")();
+        let killed = one(&snapshot, "d_state_helper").0.blocker.unwrap().pid.unwrap();
+        let thread = &mut snapshot.processes.iter_mut().find(|it| it.pid == killed).unwrap().threads[0];
+        thread.stack = stack.split_whitespace().map(str::to_owned).collect();
+        assert_eq!(one(&snapshot, "d_state_helper").0.remedies[0].name, remedy, "{stack}");
+    }
 }
 
 #[test]
@@ -930,11 +1045,11 @@ fn podman_calls_a_runtime_for_milliseconds() {
 fn a_broken_file_system_is_told_once_with_what_the_kernel_said_of_it() {
     let mut snapshot = snapshot!("broken_disk")();
     assert!(snapshot.host.file_systems.len() > 1, "two places of one daemon");
-    let line = |level, text: &str| diagnose::snapshot::log::KernelLine { at_us: 1, level, text: text.into() };
     snapshot.kernel_log = vec![
-        line(6, "EXT4-fs (loop0): mounted filesystem r/w with ordered data mode"),
-        line(2, "EXT4-fs error (device loop0): trigger_test_error:129: comm bash: 1"),
-        line(2, "EXT4-fs error (device vda): another disk"),
+        kernel_line(6, "EXT4-fs (loop0): mounted filesystem r/w with ordered data mode"),
+        kernel_line(2, "EXT4-fs error (device loop0): trigger_test_error:129: comm bash: 1"),
+        kernel_line(2, "EXT4-fs error (device loop01): another disk"),
+        kernel_line(2, "EXT4-fs error (device vda): dx_probe:822: comm loop0: another disk"),
     ];
     let evidence = one(&snapshot, "broken_disk").0.evidence;
     let log: Vec<&str> =
@@ -945,6 +1060,27 @@ fn a_broken_file_system_is_told_once_with_what_the_kernel_said_of_it() {
     snapshot.mounts.push(inner);
     snapshot.host.file_systems.retain(|it| it.path == "/loopm/state");
     assert_eq!(found(&snapshot, "broken_disk"), Vec::new(), "a whole one is mounted over it");
+}
+
+#[test]
+fn a_file_system_that_is_merely_read_only_needs_an_error_or_a_promise_of_the_kernel() {
+    let error = kernel_line(2, "EXT4-fs error (device loop0): trigger_test_error:129: comm bash: 1");
+    let mut silent = with_options("rw,relatime,ro");
+    assert_eq!(found(&silent, "broken_disk"), Vec::new(), "nobody says why");
+    let mut told = silent.clone();
+    told.kernel_log = vec![error.clone()];
+    assert_eq!(one(&told, "broken_disk").0.severity, Severity::Warning);
+    told.mounts[0].source = "/dev/mapper/loop0".into();
+    assert_eq!(found(&told, "broken_disk"), Vec::new(), "its name in the log is not known");
+    silent.kernel_log = vec![kernel_line(6, "EXT4-fs (loop0): mounted filesystem r/w"), error];
+    for source in ["loop0", "none", "/dev/loop"] {
+        silent.mounts[0].source = source.into();
+        assert_eq!(found(&silent, "broken_disk"), Vec::new(), "{source}");
+    }
+    let mut promise = with_options("rw,relatime,ro,errors=remount-ro");
+    assert_eq!(found(&promise, "broken_disk").len(), 1);
+    promise.mounts[0].fs_type = "erofs".into();
+    assert_eq!(found(&promise, "broken_disk"), Vec::new());
 }
 
 #[test]
