@@ -40,7 +40,8 @@ impl<'a> View<'a> {
     fn assign(&mut self, root: &'a Process) {
         let mut todo = vec![root];
         while let Some(process) = todo.pop() {
-            let role = role::role(process, self.roles.get(&process.ppid).copied());
+            let parent = self.roles.get(&process.ppid).copied().zip(self.snapshot.process(process.ppid));
+            let role = role::role(process, parent);
             if self.roles.insert(process.pid, role).is_none() {
                 todo.extend(self.children.get(&process.pid).into_iter().flatten().copied());
             }

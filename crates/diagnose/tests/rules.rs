@@ -110,7 +110,7 @@ const POSITIVES: &[Positive] = &[
     positive("stopped_daemon", snapshot!("full_pipe.stopped"), "IN-02", "dockerd"),
     positive("stale_runc_init", snapshot!("stale_runc_init"), "ST-12", "runc:[2:INIT]"),
     positive("torn_state", snapshot!("torn_state"), "EX-01", STATE),
-    positive("unnoticed_end", snapshot!("unnoticed_end"), "DE-09", "dockerd"),
+    positive("unnoticed_end", unnoticed_for_long, "DE-09", "dockerd"),
     positive("waiting_clients", snapshot!("waiting_clients"), "IN-03", "head"),
 ];
 
@@ -148,7 +148,7 @@ const NEAR_MISSES: &[NearMiss] = &[
     near("oom_killer_off", snapshot!("oom_killer_off.near"), "the killer is off, and there is memory"),
     near("pids_limit", snapshot!("pids_limit.near"), "21 of 40 places are taken"),
     near("probes_pile_up", snapshot!("probes_pile_up.near"), "workers that init itself started one by one"),
-    near("slow_plugin", snapshot!("slow_runtime.podman"), "it is the runtime that podman waits for"),
+    near("slow_plugin", young_plugin, "an address takes some seconds"),
     near("slow_runtime", snapshot!("slow_plugin"), "it is a network plugin that podman waits for"),
     near("slow_runtime", snapshot!("slow_runtime.near"), "the exec has just begun"),
     near("slow_runtime", snapshot!("full_pipe"), "a full pipe keeps it"),
@@ -206,6 +206,30 @@ fn with_options(options: &str) -> Snapshot {
 
 fn kernel_line(level: u8, text: &str) -> KernelLine {
     KernelLine { at_us: 1, level, text: text.into() }
+}
+
+/// The plugin of `slow_plugin` before it has waited for long.
+fn young_plugin() -> Snapshot {
+    let mut snapshot = snapshot!("slow_plugin")();
+    let plugin = pid_of(&snapshot, "bridge");
+    age(&mut snapshot, plugin, 29);
+    snapshot
+}
+
+/// The `docker stop -t 1` of `unnoticed_end`, recorded after thirteen seconds, some minutes later.
+fn unnoticed_for_long() -> Snapshot {
+    let mut snapshot = snapshot!("unnoticed_end")();
+    let client = pid_of(&snapshot, "docker");
+    age(&mut snapshot, client, 200);
+    snapshot
+}
+
+fn pid_of(snapshot: &Snapshot, comm: &str) -> i32 {
+    snapshot.processes.iter().find(|process| process.comm == comm).map_or(0, |process| process.pid)
+}
+
+fn process_mut<'a>(snapshot: &'a mut Snapshot, comm: &str) -> Option<&'a mut Process> {
+    snapshot.processes.iter_mut().find(|process| process.comm == comm)
 }
 
 fn found(snapshot: &Snapshot, rule: &str) -> Vec<Finding> {
@@ -904,11 +928,22 @@ fn who_waits_for_the_end_of_a_container_waits_for_its_stopped_client() {
     assert_eq!(one(&snapshot, "stopped_client").0.severity, Severity::Warning, "the container is ending");
     snapshot.containers.iter_mut().for_each(|container| container.processes.clear());
     let (finding, _) = one(&snapshot, "stopped_client");
-    assert_eq!(finding.severity, Severity::Critical);
+    assert_eq!((finding.severity, finding.confirmed), (Severity::Critical, false), "it may be told just now");
     assert_eq!(finding.chain.len(), 3, "{:#?}", finding.chain);
     let client = snapshot.processes.iter_mut().find(|it| it.state == 'T').unwrap();
     (client.state, client.threads[0].state) = ('S', 'S');
     assert_eq!(found(&snapshot, "stopped_client"), Vec::new(), "a slow reader");
+}
+
+#[test]
+fn a_client_that_was_stopped_holds_nobody_up_while_there_is_room_for_another_write() {
+    let mut snapshot = snapshot!("stopped_client")();
+    let full = snapshot.sockets.iter().position(|it| it.send_queue > Some(200_000) && it.peer.is_some());
+    let full = full.unwrap();
+    snapshot.sockets[full].send_queue = Some(212_991);
+    assert_eq!(found(&snapshot, "stopped_client"), Vec::new());
+    snapshot.sockets[full].send_queue = Some(212_992);
+    one(&snapshot, "stopped_client");
 }
 
 #[test]
@@ -1042,6 +1077,33 @@ fn podman_calls_a_runtime_for_milliseconds() {
 }
 
 #[test]
+fn a_start_of_podman_may_wait_until_its_application_is_ready() {
+    let mut snapshot = snapshot!("slow_runtime.podman")();
+    let runtime = pid_of(&snapshot, "hang-any");
+    let severity_and_remedies = |snapshot: &Snapshot| {
+        let (finding, _) = one(snapshot, "slow_runtime");
+        let names: Vec<String> = finding.remedies.into_iter().map(|remedy| remedy.name).collect();
+        (finding.severity, names.join(" "))
+    };
+    age(&mut snapshot, runtime, 119);
+    assert_eq!(severity_and_remedies(&snapshot), (Severity::Warning, "ready kill".into()));
+    age(&mut snapshot, runtime, 120);
+    assert_eq!(severity_and_remedies(&snapshot), (Severity::Critical, "ready kill".into()));
+    age(&mut snapshot, runtime, 11);
+    process_mut(&mut snapshot, "hang-any").unwrap().args.as_mut().unwrap()[2] = "delete".into();
+    assert_eq!(severity_and_remedies(&snapshot), (Severity::Critical, "kill".into()));
+}
+
+#[test]
+fn a_plug_in_of_docker_is_not_killed_as_a_runtime() {
+    for exe in ["/usr/bin/docker", "/usr/bin/kubectl", "/usr/bin/dockerd"] {
+        let mut snapshot = snapshot!("slow_runtime.podman")();
+        process_mut(&mut snapshot, "podman").unwrap().exe = Some(exe.into());
+        assert_eq!(found(&snapshot, "slow_runtime"), Vec::new(), "{exe}");
+    }
+}
+
+#[test]
 fn a_broken_file_system_is_told_once_with_what_the_kernel_said_of_it() {
     let mut snapshot = snapshot!("broken_disk")();
     assert!(snapshot.host.file_systems.len() > 1, "two places of one daemon");
@@ -1085,12 +1147,8 @@ fn a_file_system_that_is_merely_read_only_needs_an_error_or_a_promise_of_the_ker
 
 #[test]
 fn an_end_is_noticed_when_the_engine_had_time_to_and_no_client_holds_it_up() {
-    let recorded = snapshot!("unnoticed_end")();
+    let recorded = unnoticed_for_long();
     let client = recorded.processes.iter().find(|it| it.comm == "docker").unwrap();
-    let mut busy = recorded.clone();
-    age(&mut busy, client.pid, 3);
-    assert_eq!(found(&busy, "unnoticed_end"), Vec::new(), "it has just ended");
-
     let mut two = recorded.clone();
     let stop = two.processes.iter_mut().find(|it| it.pid == client.pid).unwrap();
     stop.args = Some(["docker", "stop", "slog", "web"].map(String::from).to_vec());
@@ -1109,15 +1167,107 @@ fn an_end_is_noticed_when_the_engine_had_time_to_and_no_client_holds_it_up() {
 }
 
 #[test]
+fn an_end_has_to_be_noticed_some_time_after_the_container_had_to_end() {
+    let told = |words: &[&str], seconds| {
+        let mut snapshot = unnoticed_for_long();
+        let client = pid_of(&snapshot, "docker");
+        let words = ["docker"].iter().chain(words).chain(&["slog"]);
+        process_mut(&mut snapshot, "docker").unwrap().args =
+            Some(words.map(|&word| word.to_owned()).collect());
+        age(&mut snapshot, client, seconds);
+        found(&snapshot, "unnoticed_end").pop().map(|finding| finding.severity)
+    };
+    for (words, grace) in [
+        (["stop"].as_slice(), 10),
+        (&["stop", "-t", "60"], 60),
+        (&["stop", "-t60"], 60),
+        (&["container", "stop", "--time=60"], 60),
+        (&["stop", "--timeout", "60"], 60),
+        (&["kill"], 0),
+    ] {
+        let severities = [29, 30, 119, 120].map(|seconds| told(words, grace + seconds));
+        let expected = [None, Some(Severity::Warning), Some(Severity::Warning), Some(Severity::Critical)];
+        assert_eq!(severities, expected, "{words:?}");
+    }
+    assert_eq!(told(&["stop", "-t", "-1"], 3000), None, "it may have ended just now");
+    assert_eq!(told(&["stop", "-t", "18446744073709551615"], 3000), None, "the same");
+    assert_eq!(told(&["wait"], 3000), None, "it may have ended just now");
+}
+
+#[test]
+fn who_waits_longest_for_an_end_tells_it() {
+    let mut snapshot = unnoticed_for_long();
+    let long = process_mut(&mut snapshot, "docker").unwrap().clone();
+    for (pid, seconds) in [(long.pid - 1, 40), (long.pid + 1, 50)] {
+        snapshot.processes.push(Process { pid, ..long.clone() });
+        age(&mut snapshot, pid, seconds);
+    }
+    snapshot.put_in_order();
+    assert_eq!(one(&snapshot, "unnoticed_end").0.severity, Severity::Critical);
+}
+
+#[test]
+fn only_dockerd_is_told_to_be_dockerd() {
+    for (program, args) in
+        [("podman", "podman system service"), ("crio", "crio"), ("containerd", "containerd")]
+    {
+        let mut snapshot = unnoticed_for_long();
+        let daemon = process_mut(&mut snapshot, "dockerd").unwrap();
+        daemon.exe = Some(format!("/usr/bin/{program}"));
+        daemon.args = Some(args.split(' ').map(str::to_owned).collect());
+        assert_eq!(found(&snapshot, "unnoticed_end"), Vec::new(), "{program}");
+    }
+}
+
+#[test]
+fn a_plugin_is_known_by_where_it_comes_from_and_by_who_called_it() {
+    let seen = |change: fn(&mut Process, &mut Process)| {
+        let mut snapshot = snapshot!("slow_plugin")();
+        let (mut caller, mut plugin) = (
+            process_mut(&mut snapshot, "podman").unwrap().clone(),
+            process_mut(&mut snapshot, "bridge").unwrap().clone(),
+        );
+        change(&mut caller, &mut plugin);
+        (*process_mut(&mut snapshot, "podman").unwrap(), *process_mut(&mut snapshot, "bridge").unwrap()) =
+            (caller, plugin);
+        found(&snapshot, "slow_plugin").len()
+    };
+    assert_eq!(seen(|_, _| ()), 1);
+    assert_eq!(seen(|_, plugin| plugin.exe = Some("/opt/cni/bin/bridge".into())), 1);
+    assert_eq!(seen(|_, plugin| plugin.exe = Some("/usr/bin/vi".into())), 0, "it is given the path alone");
+    assert_eq!(seen(|_, plugin| plugin.exe = None), 0, "nothing tells what it is");
+    assert_eq!(seen(|_, plugin| plugin.container = Some("c".into())), 0, "in a container");
+    assert_eq!(seen(|caller, _| caller.exe = Some("/usr/bin/cri-dockerd".into())), 1);
+    assert_eq!(seen(|caller, _| caller.exe = Some("/usr/bin/kubelet".into())), 1);
+    assert_eq!(seen(|caller, _| caller.exe = Some("/usr/bin/kubectl".into())), 0, "it calls none");
+}
+
+#[test]
+fn calls_of_one_plugin_are_one_finding_about_the_oldest() {
+    let mut snapshot = snapshot!("slow_plugin")();
+    let (first, _) = one(&snapshot, "slow_plugin");
+    let plugin = process_mut(&mut snapshot, "bridge").unwrap().clone();
+    let second = Process { pid: 21_000, ..plugin.clone() };
+    snapshot.processes.push(second);
+    snapshot.put_in_order();
+    age(&mut snapshot, 21_000, 40);
+    age(&mut snapshot, plugin.pid, 149);
+    let (both, blocker) = one(&snapshot, "slow_plugin");
+    assert_eq!((&both.id, both.severity, blocker.as_str()), (&first.id, Severity::Warning, "sleep"));
+    assert!(both.evidence.iter().any(|it| it.text == "2 such calls"), "{both:#?}");
+    age(&mut snapshot, plugin.pid, 150);
+    assert_eq!(one(&snapshot, "slow_plugin").0.severity, Severity::Critical);
+    age(&mut snapshot, plugin.pid, 3);
+    assert_eq!(one(&snapshot, "slow_plugin").0.id, first.id, "another call of it");
+}
+
+#[test]
 fn a_network_plugin_may_take_some_seconds_and_one_that_works_may_take_longer() {
     let recorded = snapshot!("slow_plugin")();
     let (finding, _) = one(&recorded, "slow_plugin");
     let who: Vec<&str> = finding.chain.iter().map(|link| link.who.as_str()).collect();
     assert!(who[0].starts_with("podman (") && who[1].starts_with("bridge ("), "{who:?}");
-    let plugin = recorded.processes.iter().find(|it| it.comm == "bridge").unwrap().pid;
-    let mut young = recorded.clone();
-    age(&mut young, plugin, 10);
-    assert_eq!(found(&young, "slow_plugin"), Vec::new());
+    let plugin = pid_of(&recorded, "bridge");
     let mut at_work = recorded.clone();
     at_work.processes.iter_mut().filter(|it| it.ppid == plugin).for_each(|it| it.state = 'R');
     assert_eq!(found(&at_work, "slow_plugin"), Vec::new(), "it runs");

@@ -7,10 +7,11 @@
 //! *Why it happens*: a wrapper of the runtime, a hook or a plugin waits for something else: a lock, a server, a terminal. The
 //! shim waits for the runtime, the exec for the shim, and an engine that holds the container's lock lets every
 //! `inspect` of it queue. Podman's lock is held by the podman that waits; every `podman ps` of that user queues behind it.
+//! With `--sdnotify=container` a `start` of podman lasts until the application says that it is ready, which may take long.
 //!
 //! *How to confirm*: `/proc/PID/syscall` and `/proc/PID/wchan` of the last process of the chain stay the same.
 //!
-//! *What to do*: see to what that process waits for; else end the runtime.
+//! *What to do*: see to what that process waits for, of a `start` of podman to the application first; else end the runtime.
 //!
 //! *What that costs*: that one exec, start or stop fails.
 //!
@@ -20,11 +21,16 @@ use crate::finding::{Finding, Link, Severity};
 use crate::graph::build;
 use crate::remedy::{Action, Identity, Remedy};
 use crate::rules::short;
-use crate::snapshot::{Process, Role, Thread};
+use crate::snapshot::{Process, Role, Thread, role};
 use crate::view::View;
 
 /// A runtime takes tens of milliseconds, on a busy node a few seconds, a hook for a network or a device the same.
 const PATIENCE_MS: u64 = 10_000;
+
+/// A container that says itself when it is ready (sd-notify) may have a `start` of podman wait for as long.
+///
+/// Compat: crun waits for `READY=1` on the `NOTIFY_SOCKET` that podman gives it (containers/podman#6688, #7316).
+const READY_MS: u64 = 120_000;
 
 /// Verbs that end by themselves; `run` does not.
 const VERBS: [&str; 8] = ["exec", "create", "start", "delete", "kill", "pause", "resume", "update"];
@@ -49,10 +55,21 @@ fn is_slow(view: &View<'_>, runtime: &Process) -> bool {
     started && ends && view.snapshot.age_ms(runtime) >= PATIENCE_MS
 }
 
-/// Whether podman or cri-o started it: of the clients podman alone calls runtimes.
+/// Whether podman or cri-o started it.
 fn is_called_by_engine(view: &View<'_>, runtime: &Process) -> bool {
-    let caller = matches!(view.role(runtime.ppid), Role::Client | Role::Engine | Role::Crio);
-    caller && view.container_of(runtime).is_some()
+    let caller = view.snapshot.process(runtime.ppid);
+    caller.is_some_and(|caller| role::calls_runtimes(view.role(caller.pid), caller))
+        && view.container_of(runtime).is_some()
+}
+
+/// Whether the application may have it wait until it is ready.
+fn may_be_notified(view: &View<'_>, runtime: &Process) -> bool {
+    build::verb(runtime) == Some("start") && is_called_by_engine(view, runtime)
+}
+
+fn severity(view: &View<'_>, runtime: &Process) -> Severity {
+    let is_early = may_be_notified(view, runtime) && view.snapshot.age_ms(runtime) < READY_MS;
+    if is_early { Severity::Warning } else { Severity::Critical }
 }
 
 fn finding(view: &View<'_>, runtime: &Process) -> Option<Finding> {
@@ -78,14 +95,15 @@ fn finding(view: &View<'_>, runtime: &Process) -> Option<Finding> {
     let subject = format!("{}/{}", short(container), runtime.pid);
     let told = format!("{}, {} old", view.label(runtime), view.age(runtime));
     let call = format!("{}: {waits_for}", view.label(last));
-    let finding = Finding::new("slow_runtime", &subject, Severity::Critical, title)
+    let finding = Finding::new("slow_runtime", &subject, severity(view, runtime), title)
         .momentary()
         .container(container)
         .blocker(Some(last.pid), &view.name(last), waits_for)
         .chain(chain)
         .evidence(format!("/proc/{}", runtime.pid), told)
         .evidence(format!("/proc/{}/syscall", last.pid), call);
-    Some(finding.remedy(remedy(view, runtime, verb)))
+    let ready = may_be_notified(view, runtime).then(ready);
+    Some(ready.into_iter().fold(finding, Finding::remedy).remedy(kill(view, runtime, verb)))
 }
 
 /// The way down to the last process; where no shim or conmon is asked, from whoever called the runtime.
@@ -122,7 +140,13 @@ pub(super) fn waits_for(process: &Process) -> String {
     }
 }
 
-fn remedy(view: &View<'_>, runtime: &Process, verb: &str) -> Remedy {
+fn ready() -> Remedy {
+    let what = "with sd-notify (`podman run --sdnotify=container`) a start waits until the application says READY=1: \
+                see to the application, or give it time";
+    Remedy::advise("ready", what)
+}
+
+fn kill(view: &View<'_>, runtime: &Process, verb: &str) -> Remedy {
     let process = Identity { pid: runtime.pid, start_time: runtime.start_time };
     let what = format!("end the runtime {} with SIGKILL", view.label(runtime));
     Remedy::act("kill", what, Action::Kill { process })

@@ -1,7 +1,7 @@
 //! A client that was stopped and does not take the output of a container.
 //!
 //! *What it sees*: a `docker attach`, `run`, `start` or `exec` that was stopped by a signal, and to which its engine can
-//! send no more: the queue of their connection is full.
+//! send no more: the queue of their connection takes as much memory as a host grants unless it was told otherwise.
 //!
 //! *Why it happens*: Ctrl-Z in a terminal, a job in the background that wants to read from its terminal, a script that was
 //! stopped. The engine waits with what the container writes, so the container's program stops in write(2) when its pipes
@@ -30,8 +30,11 @@ const TAKERS: [&str; 5] = ["attach", "exec", "run", "start", "up"];
 /// Verbs that wait for the end of a container.
 const ENDERS: [&str; 5] = ["stop", "kill", "rm", "restart", "down"];
 
-/// So much in a queue is more than a moment's: a connection takes 208 KiB unless the host was told otherwise.
-const FULL: u32 = 64 << 10;
+/// So much queue memory, which is more than the bytes in it, lets the engine's next write wait.
+///
+/// Kernel: `net.core.wmem_default`, `SK_WMEM_DEFAULT` in include/net/sock.h: a sender waits once it has taken as much
+/// (`sock_alloc_send_pskb`). dockerd, containerd and docker set no `SO_SNDBUF`.
+const FULL: u32 = 212_992;
 
 pub(super) fn check(view: &View<'_>) -> Vec<Finding> {
     let takes = |client: &&Process| build::client_verb(client).is_some_and(|verb| TAKERS.contains(&verb));
@@ -41,7 +44,7 @@ pub(super) fn check(view: &View<'_>) -> Vec<Finding> {
 fn finding(view: &View<'_>, client: &Process) -> Option<Finding> {
     let halt = Halt::of(client).filter(|halt| *halt == Halt::Signal)?;
     let engine = build::daemon_of(view, client)?;
-    let unread = unread(view, client).filter(|unread| *unread >= FULL)?;
+    let queued = queued(view, client).filter(|queued| *queued >= FULL)?;
     let container = view.snapshot.containers.iter().find(|it| build::names(view, client, &it.id));
     let ender = container.and_then(|container| ender(view, client, container));
     let (label, from) = (view.label(client), view.label(engine));
@@ -65,12 +68,17 @@ fn finding(view: &View<'_>, client: &Process) -> Option<Finding> {
         .blocker(Some(client.pid), &view.name(client), halt.waits_for())
         .chain(ender.map(asks).into_iter().chain(below).collect())
         .evidence(format!("/proc/{}/stat", client.pid), "state T in every thread")
-        .evidence(format!("socket of {from}"), format!("{unread} bytes sent and not taken"));
+        .evidence(
+            format!("socket of {from}"),
+            format!("{queued} bytes of queue memory; from {FULL} on a write waits"),
+        );
+    // While a container ends, its client may be about to be told so.
+    let finding = if ender.is_some() { finding.momentary() } else { finding };
     Some(finding.remedy(halt.remedy(view, client)).remedy(kill(client)))
 }
 
-/// Bytes that a daemon has sent to a client and that are not taken; of its fullest connection.
-fn unread(view: &View<'_>, client: &Process) -> Option<u32> {
+/// Queue memory of what a daemon has sent to a client and it has not taken; of its fullest connection.
+fn queued(view: &View<'_>, client: &Process) -> Option<u32> {
     let own = client.fds.iter().filter_map(|fd| view.snapshot.socket(fd.socket()?));
     own.filter_map(|socket| view.snapshot.socket(socket.peer?)?.send_queue).max()
 }

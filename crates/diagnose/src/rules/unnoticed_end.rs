@@ -1,11 +1,14 @@
 //! A container that has ended, and whose engine does not tell who waits for that.
 //!
-//! *What it sees*: a `docker stop` or `docker kill` of one container, older than five seconds, whose container has neither
-//! a process nor a shim any more, in every look. Of several containers one may still take its time to end.
+//! *What it sees*: a `docker stop` or `docker kill` of one container, thirty seconds older than the time it gives the
+//! container to end, whose container has neither a process nor a shim any more, in every look. After two minutes beyond
+//! that time it is critical. Nothing tells when the container ended: one with a `--stop-timeout` of its own may just have.
+//! Of several containers one may still take its time to end.
 //!
 //! *Why it happens*: before dockerd calls a container ended it hands on the rest of its output: to a log server (`syslog`,
 //! `fluentd`, `gelf`, ...) that does not take it, to a disk that hangs, to a client that does not read; or it has missed
-//! the event. `docker ps` says `Up` meanwhile, and the container can be neither started nor removed.
+//! the event. `docker ps` says `Up` meanwhile, and the container can be neither started nor removed. Some of that is in
+//! order: dockerd itself gives the output two seconds and the log driver ten, and stops of many containers queue.
 //!
 //! *How to confirm*: `LogConfig` in `hostconfig.json` of the container's folder below dockerd's data-root; `ss -tnp` shows
 //! a connection of dockerd with bytes in `Send-Q`; its dump has a goroutine in `CloseStreams`.
@@ -24,19 +27,45 @@ use crate::rules::stopped_daemon::Halt;
 use crate::snapshot::{Container, Process, Role};
 use crate::view::View;
 
-/// The rest of the output is handed on, and the network taken down, in less.
-const PATIENCE_MS: u64 = 5_000;
+/// The rest of the output is handed on, and the network taken down, in less on a busy node.
+///
+/// Compat: moby, `daemon/monitor.go` waits 2 s for the streams, then `loggerCloseTimeout`, 10 s, for the log driver.
+const PATIENCE_MS: u64 = 30_000;
+
+/// Stops of many containers that queue have ended by then too.
+const LONG_MS: u64 = 120_000;
+
+/// What `docker stop` gives a container to end, unless it is told another time.
+const GRACE_S: u64 = 10;
 
 pub(super) fn check(view: &View<'_>) -> Vec<Finding> {
-    let waits = |client: &&Process| {
-        matches!(build::client_verb(client), Some("stop" | "kill"))
-            && view.snapshot.age_ms(client) >= PATIENCE_MS
+    let severity = |client: &Process| match view.snapshot.age_ms(client).checked_sub(grace_ms(client)?)? {
+        LONG_MS.. => Some(Severity::Critical),
+        PATIENCE_MS.. => Some(Severity::Warning),
+        _ => None,
     };
-    let clients = view.with_role(Role::Client).filter(waits);
+    let clients = view.with_role(Role::Client).filter_map(|client| Some((client, severity(client)?)));
     let mut findings: Vec<Finding> =
-        clients.filter_map(|client| finding(view, client, the_ended(view, client)?)).collect();
+        clients.filter_map(|(client, severity)| finding(view, client, severity)).collect();
+    // Of several clients of one container the worst.
+    findings.sort_by(|one, other| one.id.cmp(&other.id).then(other.severity.cmp(&one.severity)));
     findings.dedup_by(|one, other| one.id == other.id);
     findings
+}
+
+/// How long a client lets a container end by itself; none when it asks for something else, or waits without an end.
+fn grace_ms(client: &Process) -> Option<u64> {
+    match build::client_verb(client)? {
+        "kill" => Some(0),
+        "stop" => {
+            let glued = client.args.iter().flatten().find_map(|word| word.strip_prefix("-t"));
+            let mut told = ["-t", "--time", "--timeout"].into_iter().filter_map(|name| client.option(name));
+            let told = told.next().or(glued.filter(|word| !word.is_empty()));
+            let seconds: u64 = told.map_or(Some(GRACE_S), |seconds| seconds.parse().ok())?;
+            Some(seconds.saturating_mul(1000))
+        }
+        _ => None,
+    }
 }
 
 /// The one container that a client names, if nothing of it is left.
@@ -55,12 +84,18 @@ fn is_held_up_by_a_client(view: &View<'_>, container: &Container) -> bool {
     clients.any(|client| build::names(view, client, &container.id))
 }
 
-fn finding(view: &View<'_>, client: &Process, container: &Container) -> Option<Finding> {
-    let engine = build::daemon_of(view, client).filter(|engine| Halt::of(engine).is_none())?;
+/// The dockerd that a client asks; other daemons keep their containers, and take signals, otherwise.
+fn dockerd<'a>(view: &View<'a>, client: &Process) -> Option<&'a Process> {
+    let daemon = build::daemon_of(view, client)?;
+    (view.name(daemon) == "dockerd" && Halt::of(daemon).is_none()).then_some(daemon)
+}
+
+fn finding(view: &View<'_>, client: &Process, severity: Severity) -> Option<Finding> {
+    let (container, engine) = the_ended(view, client).zip(dockerd(view, client))?;
     let (label, from) = (view.label(client), view.label(engine));
     let title = format!(
-        "{label} has waited {} for the end of a container of which nothing is left: {from} has not noticed, or cannot hand \
-         on the rest of its output",
+        "{label}, begun {} ago, waits for the end of a container of which nothing is left: {from} has not noticed, or \
+         cannot hand on the rest of its output",
         view.age(client)
     );
     let waits_for = "whoever takes the container's output: a log server, a disk, a client";
@@ -69,7 +104,7 @@ fn finding(view: &View<'_>, client: &Process, container: &Container) -> Option<F
         Link { who: from.clone(), waits_for: waits_for.to_owned() },
     ];
     let config = format!("containers/{}/hostconfig.json below dockerd's data-root", container.id);
-    let finding = Finding::new("unnoticed_end", short(Some(&container.id)), Severity::Critical, title)
+    let finding = Finding::new("unnoticed_end", short(Some(&container.id)), severity, title)
         .momentary()
         .class("DE-09")
         .container(Some(&container.id))

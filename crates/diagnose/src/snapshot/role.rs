@@ -15,9 +15,10 @@ pub(crate) const VERBS: [&str; 9] =
 /// What a process is, given what its parent is.
 ///
 /// Whatever a shim, a conmon or a runtime starts is a runtime (it may be a wrapper under any name) until the kernel
-/// says that it is in a container; of what an engine starts, whatever it tells to do something with a container.
+/// says that it is in a container; of what podman or cri-o starts, whatever it tells to do something with a container.
 #[must_use]
-pub(crate) fn role(process: &Process, parent: Option<Role>) -> Role {
+pub(crate) fn role(process: &Process, parent: Option<(Role, &Process)>) -> Role {
+    let (parent, caller) = parent.unzip();
     let starts_runtimes = matches!(parent, Some(Role::Shim | Role::Conmon | Role::Runtime));
     if process.container.is_some() || process.is_in_a_pid_namespace() {
         // Its runtime may be gone: then a process of the host has inherited it, which one of a container never gets.
@@ -29,8 +30,22 @@ pub(crate) fn role(process: &Process, parent: Option<Role>) -> Role {
         };
     }
     let named = by_name(process);
-    let calls = named == Role::Other && matches!(parent, Some(Role::Client | Role::Engine | Role::Crio));
-    if starts_runtimes || calls && is_told_a_container(process) { Role::Runtime } else { named }
+    let is_called = parent.zip(caller).is_some_and(|(role, caller)| calls_runtimes(role, caller));
+    let is_wrapper = named == Role::Other && is_called && is_told_a_container(process);
+    if starts_runtimes || is_wrapper { Role::Runtime } else { named }
+}
+
+/// Whether a process of this role calls runtimes itself: a plug-in of docker or kubectl is given a container too.
+#[must_use]
+pub(crate) fn calls_runtimes(role: Role, process: &Process) -> bool {
+    matches!(role, Role::Client | Role::Engine | Role::Crio) && matches!(program(process), "podman" | "crio")
+}
+
+/// The script that a process runs: the first argument of an interpreter.
+#[must_use]
+pub(crate) fn script(process: &Process) -> Option<&str> {
+    let exe = process.exe.as_deref().filter(|exe| INTERPRETERS.contains(&base(exe)));
+    exe.and_then(|_| process.args.as_ref()?.get(1)).map(String::as_str)
 }
 
 /// Whether it was given a verb of a runtime and a whole id, as podman and cri-o call a wrapper of one themselves.
@@ -184,6 +199,16 @@ mod tests {
         ];
         let expected = [Role::Client, Role::Runtime, Role::Runtime, Role::Other, Role::Other];
         assert_eq!(roles(family), expected);
+    }
+
+    #[test]
+    fn a_plug_in_of_a_client_is_no_runtime() {
+        let id = "dc33aedd29e035058340afd15c4dc4ac23e5e947a1ca498f811bbcf0be98a51e";
+        let family = ["docker", "kubectl", "dockerd"].map(|caller| {
+            let caller = process(4, 1, &[caller]);
+            roles(vec![caller, process(5, 4, &["/opt/plug-in", "exec", id])])[1]
+        });
+        assert_eq!(family, [Role::Other; 3]);
     }
 
     fn run_from(mut process: Process, exe: &str, comm: &str) -> Process {
