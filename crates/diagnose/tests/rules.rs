@@ -1026,8 +1026,9 @@ fn a_client_that_ends_a_container_gives_it_the_time_that_it_was_told() {
     let cases = [
         ("docker kill vol1", 31, Severity::Critical),
         ("docker rm -f vol1", 31, Severity::Critical),
-        ("docker stop vol1", 31, Severity::Critical),
-        ("docker stop vol1", 20, Severity::Notice),
+        ("docker stop vol1", 41, Severity::Critical),
+        ("docker stop vol1", 39, Severity::Notice),
+        ("docker stop -t60 vol1", 80, Severity::Notice),
         ("docker stop -t 60 vol1", 80, Severity::Notice),
         ("docker stop --time=60 vol1", 100, Severity::Critical),
         ("docker stop -t -1 vol1", 600, Severity::Notice),

@@ -94,6 +94,31 @@ pub(crate) fn client_verb(client: &Process) -> Option<&str> {
     request(client).map(|request| request.verb)
 }
 
+/// What `docker stop` gives a container to end, unless it is told another time. Seconds.
+const GRACE_S: u64 = 10;
+
+/// How long a client that ends a container lets it end by itself, in milliseconds; none when it asks for something else,
+/// or waits for ever.
+///
+/// A container's own `--stop-timeout` is known to its engine alone.
+pub(crate) fn grace_ms(client: &Process) -> Option<u64> {
+    let usual_s = match client_verb(client)? {
+        "stop" => GRACE_S,
+        "kill" | "rm" => 0,
+        _ => return None,
+    };
+    let glued = client.args.iter().flatten().filter_map(|word| word.strip_prefix("-t"));
+    let glued =
+        glued.filter(|word| word.bytes().next().is_some_and(|byte| byte.is_ascii_digit() || byte == b'-'));
+    let mut told =
+        ["-t", "--time", "--timeout"].into_iter().filter_map(|name| client.option(name)).chain(glued);
+    let seconds = match told.next() {
+        Some(seconds) => u64::from(seconds.parse::<u32>().ok()?),
+        None => usual_s,
+    };
+    Some(seconds * 1000)
+}
+
 /// Adds a process; gives back its key.
 pub(super) fn process(view: &View<'_>, graph: &mut Graph, process: &Process) -> String {
     let key = process_key(process.pid);

@@ -77,17 +77,10 @@ fn is_stuck(view: &View<'_>, process: &Process, thread: &Thread) -> bool {
 /// Whether a client that ends the container has waited for longer than the time it gives the container, and some more.
 fn is_waited_for(view: &View<'_>, process: &Process) -> bool {
     let waits = |client: &Process| {
-        matches!(build::client_verb(client), Some("stop" | "kill" | "rm"))
-            && grace_ms(client).is_some_and(|grace| view.snapshot.age_ms(client) >= grace + ENDING_MS)
+        build::grace_ms(client).is_some_and(|grace| view.snapshot.age_ms(client) >= grace + ENDING_MS)
     };
     let mut clients = view.with_role(Role::Client).filter(|client| waits(client));
     process.container.as_deref().is_some_and(|id| clients.any(|client| build::names(view, client, id)))
-}
-
-/// The time that a client was told to give the container; `None` where that is for ever.
-fn grace_ms(client: &Process) -> Option<u64> {
-    let told = ["-t", "--time", "--timeout"].iter().find_map(|name| client.option(name));
-    told.map_or(Some(0), |seconds| Some(u64::from(seconds.parse::<u32>().ok()?) * 1000))
 }
 
 fn finding(view: &View<'_>, helper: &Process, thread: &Thread, severity: Severity) -> Finding {

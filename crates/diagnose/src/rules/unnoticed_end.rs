@@ -35,9 +35,6 @@ const PATIENCE_MS: u64 = 30_000;
 /// Stops of many containers that queue have ended by then too.
 const LONG_MS: u64 = 120_000;
 
-/// What `docker stop` gives a container to end, unless it is told another time.
-const GRACE_S: u64 = 10;
-
 pub(super) fn check(view: &View<'_>) -> Vec<Finding> {
     let severity = |client: &Process| match view.snapshot.age_ms(client).checked_sub(grace_ms(client)?)? {
         LONG_MS.. => Some(Severity::Critical),
@@ -53,19 +50,9 @@ pub(super) fn check(view: &View<'_>) -> Vec<Finding> {
     findings
 }
 
-/// How long a client lets a container end by itself; none when it asks for something else, or waits without an end.
+/// The time that a client gives the container; `rm` waits for more than its end.
 fn grace_ms(client: &Process) -> Option<u64> {
-    match build::client_verb(client)? {
-        "kill" => Some(0),
-        "stop" => {
-            let glued = client.args.iter().flatten().find_map(|word| word.strip_prefix("-t"));
-            let mut told = ["-t", "--time", "--timeout"].into_iter().filter_map(|name| client.option(name));
-            let told = told.next().or(glued.filter(|word| !word.is_empty()));
-            let seconds: u64 = told.map_or(Some(GRACE_S), |seconds| seconds.parse().ok())?;
-            Some(seconds.saturating_mul(1000))
-        }
-        _ => None,
-    }
+    build::grace_ms(client).filter(|_| build::client_verb(client) != Some("rm"))
 }
 
 /// The one container that a client names, if nothing of it is left.
