@@ -8,18 +8,22 @@ use std::path::{Path, PathBuf};
 
 use testkit::{Doctor, Lab, Output, Runtime, case, partner};
 
-/// A browser that looks at one page.
+/// A browser that looks at one page. What it starts beside itself ends with its pid namespace.
 fn browser(lab: &Lab, chromium: &Path, flags: &[&str], page: &Path) -> Output {
-    let command = lab.program("unshare").args(["--net"]).args([chromium]);
+    let command = lab
+        .program("unshare")
+        .args(["--net", "--pid", "--fork", "--kill-child", "--mount-proc"])
+        .args([chromium]);
     let command = command.args(["--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]);
     let command = command.args(["--enable-logging=stderr", "--window-size=900,700"]).args(flags);
     let profile = format!("--user-data-dir={}", lab.path("profile").display());
     command.args([profile, format!("file://{}", page.display())]).ok()
 }
 
-/// What the console says about the page.
+/// What the console says about the page; the browser has pages of its own.
 fn console(output: &Output) -> Vec<&str> {
-    output.stderr.lines().filter(|line| line.contains(":CONSOLE")).collect()
+    let is_own = |line: &&str| line.contains("source: chrome://");
+    output.stderr.lines().filter(|line| line.contains(":CONSOLE") && !is_own(line)).collect()
 }
 
 /// Listings of a node on which a runtime cannot write its crash dump, taken by hand.
