@@ -25,9 +25,6 @@ const BEAT: Duration = Duration::from_secs(5);
 /// How long udev may take to make the port's file: the system can be up before its driver is.
 const PORT_LIMIT: Duration = Duration::from_mins(2);
 
-/// How often a test may be run until it passes, as nextest does on the host (`.config/nextest.toml`).
-const TRIES: u32 = 2;
-
 /// Runs the plan of the folder given and tells the host; what keeps it from that is told on the console.
 ///
 /// # Errors
@@ -95,9 +92,9 @@ fn work(queue: &Queue<'_>, surroundings: &Surroundings, port: &Port, tally: &Mut
     }
 }
 
-/// Runs a test until it passes, [`TRIES`] times at most, and tells the host of each time.
+/// Runs a test as often as it may be tried, and tells the host of each time.
 fn tried(planned: &Planned, surroundings: &Surroundings, port: &Port) -> Outcome {
-    let mut left = TRIES;
+    let mut left = planned.tries;
     loop {
         left = left.saturating_sub(1);
         port.send(&Event::Started { name: planned.name.clone() });

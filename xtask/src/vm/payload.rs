@@ -110,6 +110,7 @@ fn plan(selected: &Selected, threads: usize) -> String {
         test: test.test.clone(),
         name: test.name(),
         lane: selection::lane(test),
+        tries: selection::tries(test),
     });
     let plan = Plan { tests: tests.collect(), threads, patience: PATIENCE };
     // Strings and numbers have a JSON form always.

@@ -30,4 +30,6 @@ pub(super) struct Planned {
     pub(super) name: String,
     /// Two tests of the same lane never run at the same time; see also [`ALONE`].
     pub(super) lane: Option<String>,
+    /// How often it is run until it passes, at least once.
+    pub(super) tries: u32,
 }

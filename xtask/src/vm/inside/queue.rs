@@ -77,6 +77,7 @@ mod tests {
             test: name.to_owned(),
             name: name.to_owned(),
             lane: lane.map(str::to_owned),
+            tries: 1,
         }
     }
 
