@@ -23,8 +23,8 @@ mod killed_start;
 use crate::finding::{Finding, Severity};
 use crate::remedy::Remedy;
 use crate::rules::{members, most, subject};
-use crate::snapshot::Cgroup;
 use crate::snapshot::cgroup::Memory;
+use crate::snapshot::{Cgroup, KernelLine};
 use crate::view::View;
 
 /// For how long a kill that only the kernel's log tells is told. Milliseconds.
@@ -60,13 +60,21 @@ struct Kill<'a> {
 
 /// Kills for a limit in the last ten minutes.
 fn recent_kills<'a>(view: &View<'a>) -> impl Iterator<Item = Kill<'a>> {
-    let since_ms = view.snapshot.taken.since_boot_ms.saturating_sub(MEMORY_MS);
-    let lines = view.snapshot.kernel_log.iter().filter(move |line| line.at_us / 1000 >= since_ms);
-    lines.filter_map(|line| {
-        let parts = line.text.strip_prefix(KILL)?;
-        let field = |name: &str| parts.split(',').find_map(|part| part.strip_prefix(name));
-        Some(Kill { limit: field("oom_memcg=")?, task: field("task_memcg=")? })
+    recent(view).filter_map(|line| {
+        let fields = line.text.strip_prefix(KILL)?;
+        Some(Kill { limit: field(fields, "oom_memcg=")?, task: field(fields, "task_memcg=")? })
     })
+}
+
+/// What the kernel has logged in the last ten minutes.
+fn recent<'a>(view: &View<'a>) -> impl Iterator<Item = &'a KernelLine> {
+    let since_ms = view.snapshot.taken.since_boot_ms.saturating_sub(MEMORY_MS);
+    view.snapshot.kernel_log.iter().filter(move |line| line.at_us / 1000 >= since_ms)
+}
+
+/// The first of the fields behind [`KILL`] that begins so.
+fn field<'a>(fields: &'a str, name: &str) -> Option<&'a str> {
+    fields.split(',').find_map(|field| field.strip_prefix(name))
 }
 
 fn finding(view: &View<'_>, group: &Cgroup, memory: &Memory) -> Option<Finding> {

@@ -17,7 +17,7 @@ use crate::rules::short;
 use crate::snapshot::KernelLine;
 use crate::view::View;
 
-use super::{KILL, MEMORY_MS};
+use super::{KILL, field, recent};
 
 /// A start that was killed.
 struct Killed<'a> {
@@ -34,17 +34,16 @@ pub(super) fn check(view: &View<'_>) -> Vec<Finding> {
 }
 
 fn starts<'a>(view: &View<'a>) -> Vec<Killed<'a>> {
-    let since_ms = view.snapshot.taken.since_boot_ms.saturating_sub(MEMORY_MS);
     let mut names: Vec<&str> = Vec::new();
     let mut killed = Vec::new();
-    for line in view.snapshot.kernel_log.iter().filter(|line| line.at_us / 1000 >= since_ms) {
+    for line in recent(view) {
         if line.text.starts_with("Tasks state") {
             names.clear();
         } else if is_row(&line.text) {
             names.extend(line.text.split_ascii_whitespace().last());
         } else if let Some(rest) = line.text.strip_prefix(KILL) {
             let alone = !names.is_empty() && names.drain(..).all(is_runtime);
-            let group = rest.split(',').find_map(|part| part.strip_prefix("task_memcg="));
+            let group = field(rest, "task_memcg=");
             let task = rest.split(",task=").nth(1).and_then(|rest| rest.split(',').next());
             if let (Some(group), true) = (group, alone && task.is_some_and(is_runtime)) {
                 killed.push(Killed { group, line });
