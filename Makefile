@@ -48,6 +48,8 @@ unit: toolchain ## only the tests that need neither root nor packages
 
 # Everything is there after setup, so a test that would skip for want of a partner fails instead.
 test: export SLUICE_REQUIRE_PARTNERS = 1
+# The same cases in every run; `make unit` and `make fuzz` look for new ones.
+test: export PROPTEST_RNG_SEED = 1
 test: ## everything: needs, lint, release build, all tests here, a part of them in a guest (root)
 	@test "$$(id -u)" -eq 0 || { echo "make test starts containers and so needs root; without it: make lint unit"; exit 1; }
 	scripts/setup --quiet

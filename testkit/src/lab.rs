@@ -255,7 +255,7 @@ impl Lab {
         // The last of them may be on its way out.
         let daemons = Daemons::directory(&self.group);
         let gone = || fs::remove_dir(&daemons).is_ok() || !daemons.exists();
-        for _ in 0..200 {
+        for _ in 0..200 * crate::hang::patience() {
             if gone() {
                 break;
             }

@@ -103,6 +103,8 @@ mod tests {
         assert_found(&lab, "group", &directory.display().to_string());
         std::fs::remove_dir(&directory).unwrap();
         let sleeper = lab.program("/bin/sleep").args(["1000000"]).spawn();
+        // Its environment shows a moment after the spawn.
+        hang::eventually("the sleeper to be seen", || !of(&lab, &group).is_empty());
         assert_found(&lab, "process", "1000000");
         drop(sleeper);
         hang::eventually("the end of the sleeper", || of(&lab, &group).is_empty());

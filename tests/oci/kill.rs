@@ -117,9 +117,10 @@ conformance! {
         c.start().ok();
         disk.freeze();
         let writer = c.exec_with(&[], &["sh", "-c", "echo x > /disk/file"]).spawn();
-        let sleeping = || others(&c).into_iter().find(|pid| process::status_line(*pid, "State").starts_with('D'));
-        hang::eventually("the sleep", || sleeping().is_some());
-        let sleeper = sleeping().unwrap();
+        // The program: the runtime's child before it may wait for a mutex of the kernel while it joins its groups.
+        let is_shell = |pid: i32| std::fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|name| name == "sh\n");
+        let sleeps = |pid: &i32| is_shell(*pid) && process::stat(*pid).is_some_and(|stat| stat.state == 'D');
+        let sleeper = hang::eventually_some("the sleep", || others(&c).into_iter().find(sleeps));
         let output = c.verb("kill", &["--all"], &["KILL"]).ok();
         assert_eq!(process::status_line(sleeper, "State"), "D (disk sleep)");
         if !lab.reference_lacks("a word about who has not ended yet") {

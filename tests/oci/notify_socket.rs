@@ -29,9 +29,10 @@ conformance! {
         c.create_with(&[]).env("NOTIFY_SOCKET", socket.path()).ok();
         let starting = c.verb("start", &[], &[]).env("NOTIFY_SOCKET", socket.path()).spawn();
         let mut seen = String::new();
-        while !(seen.contains("READY=1") && seen.contains(&format!("MAINPID={}", c.pid()))) {
+        while !seen.contains("BARRIER=1") {
             seen.push_str(&socket.receive());
         }
+        assert!(seen.contains("READY=1") && seen.contains(&format!("MAINPID={}", c.pid())), "{seen}");
         // With the socket goes the descriptor of the barrier, which the runtime waits for.
         drop(socket);
         starting.wait().ok();

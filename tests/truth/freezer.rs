@@ -18,10 +18,10 @@ fn frozen_text(c: &Container<'_>) -> String {
     format!("exec: the container is paused ({directory} is frozen); resume it first")
 }
 
-/// An exec whose child is held for a second before every system call `name`.
+/// An exec whose child is held for three seconds before every system call `name`.
 fn held_before(lab: &Lab, c: &Container<'_>, name: &str) -> testkit::Running {
     exec(lab, c, &[], &["sh", "-c", "exit 7"])
-        .through_shell(&refusal::hold_before(lab, name, 1_000_000))
+        .through_shell(&refusal::hold_before(lab, name, 3_000_000))
         .spawn()
 }
 

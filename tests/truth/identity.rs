@@ -36,7 +36,7 @@ truth! {
 
     fn groups_that_may_not_be_set_are_told(lab) {
         let owner = lab.program("unshare").args(UNPRIVILEGED).spawn();
-        let mapped = || std::fs::read_to_string(format!("/proc/{}/uid_map", child(owner.pid()))).unwrap_or_default();
+        let mapped = || std::fs::read_to_string(format!("/proc/{}/gid_map", child(owner.pid()))).unwrap_or_default();
         testkit::hang::eventually("the user namespace to be mapped", || mapped().split_whitespace().nth(2) == Some("1"));
         let path = format!("/proc/{}/ns/user", child(owner.pid()));
         let config = Config::new().namespace("user", Some(&path)).set("/mounts/2/options", json!(["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620"]));

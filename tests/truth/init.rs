@@ -83,12 +83,13 @@ truth! {
     fn an_init_killed_while_the_exec_starts_is_told(lab) {
         for step in ["setsid", "chdir", "execve"] {
             let c = lab.sleeper();
-            let hold = refusal::hold_before(lab, step, 1_500_000);
+            let pid = c.pid();
+            let init = process::pidfd(pid).unwrap();
+            let hold = refusal::hold_before(lab, step, 3_000_000);
             let running = exec(lab, &c, &[], &["sh", "-c", "exit 7"]).through_shell(&hold).spawn();
             let joined = || hierarchy::pids(&c.group()).len() > 1;
             hang::eventually("the child to be in the container", || joined() || running.has_ended());
-            let init = process::pidfd(c.pid()).unwrap();
-            process::signal(c.pid(), rustix::process::Signal::KILL);
+            process::signal(pid, rustix::process::Signal::KILL);
             let output = running.wait().code(255);
             process::wait_exit(&init, "init");
             let text = text(&output);

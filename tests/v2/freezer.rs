@@ -87,7 +87,7 @@ ours! {
         let init = c.pid();
         let trace = lab.path("trace");
         let hold = format!(
-            "exec strace -f -qq -o '{}' -e trace=execve -e inject=execve:delay_enter=3000000:when=2 \"$@\"",
+            "exec strace -f -qq -o '{}' -e trace=execve -e inject=execve:delay_enter=6000000:when=2 \"$@\"",
             trace.display()
         );
         let running = exec(lab, &c, &["true"]).through_shell(&hold).spawn();

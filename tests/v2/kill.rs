@@ -79,7 +79,7 @@ ours! {
         let c = lab.sleeper();
         let trace = lab.path("trace");
         let hold = format!(
-            "exec strace -f -qq -o '{}' -e trace=execve -e inject=execve:delay_enter=3000000:when=2 \"$@\"",
+            "exec strace -f -qq -o '{}' -e trace=execve -e inject=execve:delay_enter=6000000:when=2 \"$@\"",
             trace.display()
         );
         let running = exec(lab, &c, &["true"]).through_shell(&hold).spawn();

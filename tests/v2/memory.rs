@@ -101,17 +101,17 @@ ours! {
     fn with_oom_group_an_exec_that_dies_with_its_container_says_so(lab) {
         let limits = json!({"memory": {"limit": 24 << 20, "swap": 24 << 20}, "unified": {"memory.oom.group": "1"}});
         let c = lab.started(&limited(&limits));
+        let init = process::pidfd(c.pid()).unwrap();
         let trace = lab.path("trace");
         // Held before its program, while somebody else in the container takes all memory.
         let hold = format!(
-            "exec strace -f -qq -o '{}' -e trace=execve -e inject=execve:delay_enter=4000000:when=2 \"$@\"",
+            "exec strace -f -qq -o '{}' -e trace=execve -e inject=execve:delay_enter=7000000:when=2 \"$@\"",
             trace.display()
         );
         let running = exec(lab, &c, &["true"]).through_shell(&hold).spawn();
         hang::eventually("the child to be in the group", || {
             testkit::hierarchy::pids(&c.group()).len() > 1 || running.has_ended()
         });
-        let init = process::pidfd(c.pid()).unwrap();
         let hungry = c.exec_with(&[], &["sh", "-c", HUNGRY]).spawn();
         process::wait_exit(&init, "init");
         let text = text(&running.wait().code(255));

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use testkit::{Config, Container, hang, hierarchy};
+use testkit::{Config, Container, hang, hierarchy, process};
 
 use crate::group::{directory, exec_refused, value, write};
 use crate::{both, ours};
@@ -25,6 +25,8 @@ fn wait_for_manager(c: &Container<'_>) {
     hang::eventually("the manager to have set its tree up", || {
         directory(c).join("work.slice/memory.max").exists()
     });
+    let init = c.pid();
+    hang::eventually("the manager to be alone", || process::status_line(init, "Name") == "sleep");
 }
 
 both! {

@@ -345,7 +345,7 @@ mod tests {
             let _ = held.recv();
             let _ = back.send(());
         };
-        let outcome = run(workers.run(task(Duration::from_millis(20)), work));
+        let outcome = run(workers.run(task(Duration::from_secs(2)), work));
         assert!(matches!(outcome, Err(Failure::Stuck { .. })), "{outcome:?}");
         assert_eq!(workers.stuck(), 1);
         // The others are not held up.
@@ -415,7 +415,11 @@ mod tests {
         let before = order.iter().position(|container| *container == "neighbour").expect("it ran");
         // A machine that is slow may begin a few more between a thread's taking of work and the note of it.
         assert!(before < WORKING + 10, "{before} of {HUNG} were begun before it");
-        assert_eq!((order.len(), workers.state().occupied.len()), (HUNG + 1, 0));
+        assert_eq!(order.len(), HUNG + 1);
+        // A thread tells the result first, and leaves the container then.
+        while !workers.state().occupied.is_empty() {
+            std::thread::yield_now();
+        }
     }
 
     #[test]

@@ -196,7 +196,9 @@ mod tests {
         assert!(stat.start_time > 0);
         assert!(!stat.has_never_executed());
         assert_eq!(procfs.own_cgroups().unwrap(), procfs.cgroups(own_pid()).unwrap());
-        assert_eq!(procfs.own_mounts().unwrap(), procfs.mounts(own_pid()).unwrap());
+        // Somebody may mount something between the two readings.
+        let same = || procfs.own_mounts().unwrap() == procfs.mounts(own_pid()).unwrap();
+        assert!((0..100).any(|_| same()));
     }
 
     #[test]

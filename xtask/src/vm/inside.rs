@@ -44,10 +44,24 @@ fn run_plan(arguments: &[String]) -> Result<ExitCode, Failure> {
     let plan: Plan = serde_json::from_slice(&crate::workspace::read_bytes(&path)?)
         .map_err(|source| Failure::Answer { program: "the host", source })?;
     let port = Port::open()?;
+    keep_controllers(Path::new("/sys/fs/cgroup"));
     port.send(&Event::Hello { kernel: release(), tests: plan.tests.len() });
     let tally = run_all(&plan, &folder, &port);
     port.send(&Event::Summary { passed: tally.passed, failed: tally.failed });
     Ok(if tally.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Makes a group that hands controllers down: without one systemd takes them from the root whenever the last of its own
+/// units needs them no more, also while a test hands them down.
+fn keep_controllers(root: &Path) {
+    let anchor = root.join("sluice-anchor");
+    let _there_already = std::fs::create_dir(&anchor);
+    for controller in ["cpuset", "cpu", "io", "memory", "pids"] {
+        for group in [root, &anchor] {
+            let file = File::options().write(true).open(group.join("cgroup.subtree_control"));
+            let _not_here = file.and_then(|mut file| write!(file, "+{controller}"));
+        }
+    }
 }
 
 /// What became of how many.

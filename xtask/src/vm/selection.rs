@@ -16,6 +16,9 @@ const LANES: &[(&str, &str)] = &[
     ("shim", "shims"),
     ("doctor", "nodes"),
     ("field_reports", "limits"),
+    // They restart systemd and its bus under everybody.
+    ("systemd::bus::a_restart_of_bus_and_systemd_between_create_and_delete_is_no_matter", plan::ALONE),
+    ("systemd::bus::a_create_during_a_restart_of_systemd_comes_to_an_end", plan::ALONE),
     ("systemd", "bus"),
     // No other group may have the processor then.
     ("v2::cpu::a_partition_takes_its_processor_from_the_host", plan::ALONE),
@@ -30,6 +33,9 @@ const LONG_LANES: &[&str] = &["docker", "podman"];
 /// The tests that have stock daemons or podman in them, which have races of their own. What nextest does on the host
 /// (`.config/nextest.toml`).
 const WITH_STOCK_DAEMONS: &[&str] = &["partners", "shim", "doctor", "rootless::podman"];
+
+/// Tests of our shim with a stock containerd before it or a stock runtime behind it.
+const SHIM_WITH_STOCK_PARTS: &[&str] = &["shim::kubelet", "shim::wrapper"];
 
 /// How the names of the cases end that show what runc does: it gives up on some waits after a tenth of a second, which
 /// is short under emulation.
@@ -106,8 +112,10 @@ pub(super) fn lane(test: &Test) -> Option<String> {
 
 /// How often a test is run until it passes: once where all the code is ours.
 pub(super) fn tries(test: &Test) -> u32 {
-    let speaks_to_ours_alone = test.binary.name == "shim" && test.test.ends_with("::sluice");
     let name = test.name();
+    let has_stock_partner = SHIM_WITH_STOCK_PARTS.iter().any(|row| begins(&name, row));
+    let speaks_to_ours_alone =
+        test.binary.name == "shim" && test.test.ends_with("::sluice") && !has_stock_partner;
     let has_daemons = WITH_STOCK_DAEMONS.iter().any(|row| begins(&name, row)) && !speaks_to_ours_alone;
     let is_stock = has_daemons || test.test.ends_with(STOCK_CASE);
     1 + u32::from(is_stock)
@@ -172,6 +180,7 @@ mod tests {
         assert_eq!(tries(&test("rootless", "podman::a::sluice")), 2);
         assert_eq!(tries(&test("rootless", "exec::a::sluice")), 1);
         assert_eq!(tries(&test("shim", "states::a::sluice")), 1);
+        assert_eq!(tries(&test("shim", "kubelet::a::sluice")), 2);
         assert_eq!(tries(&test("oci", "exec::a::sluice")), 1);
         assert_eq!(tries(&test("truth", "pids::a")), 1);
     }

@@ -329,7 +329,7 @@ mod tests {
 
     #[test]
     fn who_does_not_come_back_is_killed_with_its_children_and_named() {
-        let error = run("echo here >&2; sleep 1000 & wait", Duration::from_millis(300)).unwrap_err();
+        let error = run("echo here >&2; sleep 1000 & wait", Duration::from_secs(3)).unwrap_err();
         let text = error.to_string();
         assert!(matches!(error, Error::Late { .. }), "{text}");
         assert!(text.contains("was killed: process ") && text.contains("it said \"here\""), "{text}");

@@ -477,7 +477,7 @@ mod tests {
             let error = start(&silent(state, gone), LONG).unwrap_err();
             assert!(matches!(&error, Error::Job { result, .. } if result == state), "{error}");
         }
-        let error = start(&silent("inactive", || Say::Text("running")), Duration::from_millis(600));
+        let error = start(&silent("inactive", || Say::Text("running")), Duration::from_secs(3));
         assert!(matches!(error, Err(Error::JobStuck { .. })), "{error:?}");
     }
 

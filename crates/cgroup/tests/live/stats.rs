@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use cgroup::{Cgroup, Kind, Layout, Stats, resolve};
 use serde_json::Value;
 
-use crate::fixture::{Fixture, is_possible};
+use crate::fixture::{Fixture, is_possible, wait_until};
 use testkit::hang::GUARD;
 
 /// Numbers that move between two readings.
@@ -42,6 +42,8 @@ impl Reference {
         reference.configure();
         let bundle = reference.path("").to_str().unwrap().to_owned();
         assert!(reference.runc(&["run", "--detach", "--bundle", &bundle, &reference.id]).is_some());
+        // Before it there are the threads of the runtime's own child.
+        wait_until("the program to run", || reference.cgroup.stats().pids.current == 1);
         Some(reference)
     }
 

@@ -19,7 +19,7 @@ const MOST: u64 = 64 << 20;
 const LONGEST: Duration = Duration::from_secs(10);
 
 /// How long a writer that lives may leave the pipe empty before it counts as going on.
-const QUIET: Duration = Duration::from_millis(200);
+const QUIET: Duration = Duration::from_secs(1);
 
 /// What was drained.
 #[derive(Debug)]

@@ -21,8 +21,16 @@ make_root() {
   say "debootstrap of $suite from $MIRROR"
   # Word splitting is wanted: an empty option is none.
   # shellcheck disable=SC2086
-  debootstrap $check --variant=minbase --include="$PACKAGES" "$suite" root "$MIRROR" >debootstrap.log 2>&1 ||
-    { tail -n 20 debootstrap.log root/debootstrap/debootstrap.log >&2 2>/dev/null || :; say "debootstrap failed"; exit 1; }
+  for try in 1 2 3; do
+    debootstrap $check --variant=minbase --include="$PACKAGES" "$suite" root "$MIRROR" >debootstrap.log 2>&1 && return
+    tail -n 20 debootstrap.log root/debootstrap/debootstrap.log >&2 2>/dev/null || :
+    say "debootstrap failed, try $try of 3"
+    # A failed try may have left these mounted.
+    umount root/proc root/sys 2>/dev/null || :
+    rm -rf --one-file-system root
+    sleep 10
+  done
+  exit 1
 }
 
 # apt of this machine, with its own configuration, for the older suite alone.
