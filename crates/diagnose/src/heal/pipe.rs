@@ -2,10 +2,11 @@
 
 use std::fs::File;
 use std::io::Write as _;
-use std::os::fd::{AsRawFd as _, OwnedFd};
+use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{FileType, Mode, OFlags, fstat, open};
 use rustix::io::Errno;
 
@@ -75,7 +76,7 @@ fn copy(writer: &Held, reader: &mut OwnedFd, kept: &mut File) -> Result<u64, Err
                 kept.write_all(&buffer[..count]).map_err(|source| Error::Call { what: what(), source })?;
                 total += u64::try_from(count).unwrap_or_default();
             }
-            Err(Errno::AGAIN) if writer.has_ended(QUIET) || is_empty(reader) => break,
+            Err(Errno::AGAIN) if !has_more(writer, reader) => break,
             Err(Errno::AGAIN | Errno::INTR) => {}
             Err(errno) => return Err(Error::call("read the pipe")(errno)),
         }
@@ -83,8 +84,13 @@ fn copy(writer: &Held, reader: &mut OwnedFd, kept: &mut File) -> Result<u64, Err
     Ok(total)
 }
 
-fn is_empty(reader: &OwnedFd) -> bool {
-    matches!(rustix::io::ioctl_fionread(reader), Ok(0))
+/// Waits for bytes or for the end of the writer. What a writer leaves behind when it ends is there as well.
+fn has_more(writer: &Held, reader: &OwnedFd) -> bool {
+    let mut fds =
+        [PollFd::new(reader, PollFlags::IN), PollFd::from_borrowed_fd(writer.as_fd(), PollFlags::IN)];
+    let limit = Timespec { tv_sec: QUIET.as_secs().cast_signed(), tv_nsec: QUIET.subsec_nanos().into() };
+    let _interrupted = poll(&mut fds, Some(&limit));
+    !fds[0].revents().is_empty() || !matches!(rustix::io::ioctl_fionread(reader), Ok(0))
 }
 
 #[cfg(test)]
@@ -92,14 +98,16 @@ mod tests {
     use std::os::unix::fs::MetadataExt as _;
     use std::process::{Command, Stdio};
 
-    use rustix::event::{PollFd, PollFlags, poll};
-
     use super::super::process::{hold, tests::Sleeper};
     use super::*;
 
-    /// A writer of `count` bytes into a pipe that nobody reads, its descriptor 1, and the pipe's inode.
+    /// A writer of `count` bytes into a pipe that nobody reads, which sleeps then; and the pipe's inode.
     fn flood(count: u32) -> (Sleeper, u64) {
-        let script = format!("dd if=/dev/zero bs={count} count=1 2>/dev/null; exec sleep 1000");
+        flood_and(count, "exec sleep 1000")
+    }
+
+    fn flood_and(count: u32, then: &str) -> (Sleeper, u64) {
+        let script = format!("dd if=/dev/zero bs={count} count=1 2>/dev/null; {then}");
         let child = Command::new("/bin/sh").args(["-c", &script]).stdout(Stdio::piped()).spawn().unwrap();
         let inode = std::fs::metadata(format!("/proc/{}/fd/1", child.id())).unwrap().ino();
         let mut written = [PollFd::new(child.stdout.as_ref().unwrap(), PollFlags::IN)];
@@ -109,10 +117,21 @@ mod tests {
 
     #[test]
     fn a_full_pipe_is_read_and_every_byte_is_kept() {
-        let (writer, inode) = flood(200_000);
+        kept_whole(&flood(200_000));
+    }
+
+    #[test]
+    fn the_last_bytes_of_a_writer_that_ends_are_kept() {
+        for _ in 0..20 {
+            kept_whole(&flood_and(200_000, "exit"));
+        }
+    }
+
+    #[track_caller]
+    fn kept_whole((writer, inode): &(Sleeper, u64)) {
         let mut kept = tempfile::NamedTempFile::new().unwrap();
         let (file, path) = (kept.reopen().unwrap(), kept.path().to_owned());
-        let drained = drain(&hold(writer.identity()).unwrap(), 1, inode, || Ok((file, path))).unwrap();
+        let drained = drain(&hold(writer.identity()).unwrap(), 1, *inode, || Ok((file, path))).unwrap();
         assert!(drained.text.contains("200000 bytes"), "{}", drained.text);
         let mut bytes = Vec::new();
         std::io::Read::read_to_end(&mut kept, &mut bytes).unwrap();
