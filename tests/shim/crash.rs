@@ -115,6 +115,8 @@ fn an_exit_that_was_written_down_is_told_as_it_was_though_the_shim_died() {
     let exec =
         docker.cli(&["exec", "box", "sh", "-c", "sleep 4103 & read gate < /gate; kill $!; exit 9"]).spawn();
     eventually("the exec to run", || sleeps(&lab, 4103));
+    // The answer to its start is with dockerd when that of a later one is.
+    docker.ok(&["exec", "box", "true"]);
     let root = format!("/proc/{}/root", docker.inspect("box")["State"]["Pid"]);
     let shim_pid = shim_of(&bundle);
     docker.containerd.kill();

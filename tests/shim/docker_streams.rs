@@ -5,10 +5,9 @@ use std::os::unix::fs::PermissionsExt;
 
 use rustix::process::Signal;
 use serde_json::json;
-use testkit::Lab;
 use testkit::docker::{Docker, IMAGE};
 use testkit::hang::eventually;
-use testkit::partner;
+use testkit::{Lab, Running, partner};
 
 use crate::ctr::{end_shims, lab, ours};
 
@@ -30,6 +29,12 @@ fn script(rest: &str) -> String {
     format!("echo ready; while [ ! -e /shared/go ]; do sleep 0.05; done; {rest}")
 }
 
+/// The program is faster than the answer to its start, without which dockerd says 126; a later answer is behind it.
+fn wait_ready(docker: &Docker<'_>, client: &Running) {
+    client.wait_stdout("ready");
+    docker.ok(&["exec", "box", "true"]);
+}
+
 fn with_shared_folder(lab: &Lab, docker: &Docker<'_>) {
     let folder = lab.path("shared");
     fs::create_dir_all(&folder).unwrap();
@@ -42,9 +47,7 @@ fn a_restart_of_containerd_in_the_middle_of_output_loses_no_byte() {
         with_shared_folder(lab, docker);
         let text = script("head -c 300000 /dev/zero | tr '\\0' x; exit 7");
         let client = docker.cli(&["exec", "box", "sh", "-c", &text]).spawn();
-        client.wait_stdout("ready");
-        // The program is faster than the answer to its start, without which dockerd says 126; a later answer is behind it.
-        docker.ok(&["exec", "box", "true"]);
+        wait_ready(docker, &client);
         docker.containerd.kill();
         lab.write("shared/go", "");
         eventually("output to arrive while containerd is down", || client.stdout().len() > 100_000);
@@ -61,7 +64,7 @@ fn an_exec_that_ends_while_containerd_is_down_is_reported_after_its_start() {
         with_shared_folder(lab, docker);
         let text = script("echo last words; touch /shared/ended; exit 7");
         let client = docker.cli(&["exec", "box", "sh", "-c", &text]).spawn();
-        client.wait_stdout("ready");
+        wait_ready(docker, &client);
         docker.containerd.kill();
         lab.write("shared/go", "");
         eventually("the program to end", || lab.path("shared/ended").exists());
