@@ -1,7 +1,7 @@
 //! podman with conmon: no daemon and no shim, the same findings.
 
 use testkit::podman::Podman;
-use testkit::{Doctor, Runtime, case, hierarchy, partner};
+use testkit::{Doctor, Runtime, case, hang, hierarchy, partner, process};
 
 #[test]
 fn a_full_group_of_a_podman_container_is_named_and_raising_heals() {
@@ -11,6 +11,11 @@ fn a_full_group_of_a_podman_container_is_named_and_raising_heals() {
         let script = "i=1; while [ $i -lt 20 ]; do sleep 1000000 & i=$((i+1)); done; wait";
         let run = podman.run(&["-d", "--name=one", "--pids-limit=20"], &["sh", "-c", script]).ok();
         let id = run.stdout.trim().to_owned();
+        let sleeps = |pid: &i32| process::status_line(*pid, "Name") == "sleep";
+        hang::eventually("all to sleep", || {
+            let pids = hierarchy::pids(&podman.group_of(&id));
+            pids.len() == 20 && pids.iter().filter(|pid| sleeps(pid)).count() == 19
+        });
         let found = doctor.finding("pids_limit", &id);
 
         lab.step("named: the level, the numbers, who fills it");
