@@ -20,7 +20,7 @@ const MOST: u64 = 64 << 20;
 const LONGEST: Duration = Duration::from_secs(10);
 
 /// How long a writer that lives may leave the pipe empty before it counts as going on.
-const QUIET: Duration = Duration::from_secs(1);
+const QUIET: Timespec = Timespec { tv_sec: 1, tv_nsec: 0 };
 
 /// What was drained.
 #[derive(Debug)]
@@ -88,8 +88,7 @@ fn copy(writer: &Held, reader: &mut OwnedFd, kept: &mut File) -> Result<u64, Err
 fn has_more(writer: &Held, reader: &OwnedFd) -> bool {
     let mut fds =
         [PollFd::new(reader, PollFlags::IN), PollFd::from_borrowed_fd(writer.as_fd(), PollFlags::IN)];
-    let limit = Timespec { tv_sec: QUIET.as_secs().cast_signed(), tv_nsec: QUIET.subsec_nanos().into() };
-    let _interrupted = poll(&mut fds, Some(&limit));
+    let _interrupted = poll(&mut fds, Some(&QUIET));
     !fds[0].revents().is_empty() || !matches!(rustix::io::ioctl_fionread(reader), Ok(0))
 }
 
